@@ -1,0 +1,35 @@
+# The same verbs for people and CI. Everything installs into .venv; nothing is needed but Python ≥ 3.11.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test test-slow check bench docs clean
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt "torch==2.13.0"
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## train, evaluate and sample a small bilingual model, about 5 minutes
+	$(BIN)/loquela run recipes/demo.yaml --resume never
+
+test: $(STAMP)  ## the whole fast suite
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+
+test-slow: $(STAMP)  ## what takes minutes: long crash runs, full flows
+	$(BIN)/pytest -m slow --timeout 3600
+
+check: $(STAMP)  ## lint, format, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP)  ## tokens/s against the peers on this machine
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[bench]"
+	$(BIN)/python benchmarks/train.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,1 @@
+"""sources ─ read ─ split ─▶ corpus ─ tokenizer ─▶ tokenizer; corpus + tokenizer ─ tokenise ─ pack ─▶ shards."""

@@ -1,0 +1,1 @@
+"""checkpoint + shards ─ validation loss, samples, budgets ─▶ report."""

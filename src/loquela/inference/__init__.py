@@ -1,0 +1,1 @@
+"""checkpoint → text: generate and score, one engine for every caller."""

@@ -1,0 +1,1 @@
+"""Networks: configuration → transformer, lstm or gru → Hugging Face folder and back."""

@@ -1,0 +1,1 @@
+"""What happens, told once: events → listeners (event log, progress display, metrics, logs)."""

@@ -1,0 +1,251 @@
+"""Every key of a recipe, with its default, range and help.
+
+The defaults are those of the reference two-layer model. A key that is absent from the file keeps the
+default, or is derived from `model.size` (see derivation.py); either way its origin is recorded.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from loquela.core.model import BoundaryModel
+
+SCHEMA_VERSION = 1
+
+DEFAULT_SOURCES = [
+    "gutenberg:1342",
+    "gutenberg:11",
+    "gutenberg:1661",
+    "gutenberg:2000",
+    "gutenberg:17340",
+    "gutenberg:15725",
+]
+
+SkippablePhase = Literal["corpus_download", "tokenizer_training"]
+TokenizerMethod = Literal["bpe", "unigram", "wordpiece", "char", "word", "sentencepiece"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+ModelFamily = Literal["transformer", "lstm", "gru"]
+EvaluationMetric = Literal["perplexity", "accuracy", "f1"]
+
+
+class ModelSize(StrEnum):
+    """The one dial: each size derives the shape, the batch and the learning rate."""
+
+    TINY = "tiny"
+    SMALL = "small"
+    MEDIUM = "medium"
+    GPT2 = "gpt2"
+
+
+class NormalizationSection(BoundaryModel):
+    """What happens to text before it is tokenised; recorded in every artifact made from it."""
+
+    unicode: Literal["none", "nfc", "nfkc"] = Field("nfc", description="Unicode normalisation form")
+    lowercase: bool = Field(False, description="lower-case all text")
+    remove_special_chars: bool = Field(False, description="drop control and format characters but tab and newline")
+
+
+class DataSection(BoundaryModel):
+    """Where the text comes from and how it is split."""
+
+    sources: list[str] = Field(
+        DEFAULT_SOURCES,
+        min_length=1,
+        description="file, folder, builtin:stories, http(s)://… or gutenberg:<id>; a list of any of them",
+    )
+    corpus_size_mb: int = Field(8, gt=0, le=1_000_000, description="expected corpus size in MB, for the disk check")
+    stories: int = Field(4000, ge=10, le=10_000_000, description="how many bilingual pairs builtin:stories writes")
+    gutenberg_mirror: str = Field("https://www.gutenberg.org", description="base address of the Gutenberg mirror")
+    allow_private_addresses: bool = Field(
+        False, description="let http sources resolve to loopback or private addresses"
+    )
+    timeout_seconds: float = Field(30.0, gt=0, le=3600, description="per network operation")
+    document_bytes: int = Field(
+        4096, ge=256, le=16_777_216, description="a longer text is cut into documents of about this size at paragraphs"
+    )
+    min_corpus_bytes: int = Field(1000, ge=1, description="a smaller corpus is refused as too small to learn from")
+    validation_fraction: float = Field(0.05, gt=0, lt=1, description="share of documents held out for validation")
+    test_fraction: float = Field(0.0, ge=0, lt=1, description="share of documents held out for the final test")
+    on_change: Literal["stop", "rebuild"] = Field(
+        "stop", description="when a source's bytes differ from those this run was made from"
+    )
+    normalization: NormalizationSection = Field(default_factory=NormalizationSection)
+
+    @model_validator(mode="after")
+    def _something_left_to_train_on(self) -> Self:
+        if self.validation_fraction + self.test_fraction >= 0.9:
+            raise ValueError("validation_fraction + test_fraction must leave at least 10 % to train on")
+        return self
+
+
+class TokenizerSection(BoundaryModel):
+    """How text becomes token ids."""
+
+    method: TokenizerMethod = Field("unigram", description="algorithm")
+    vocab_size: int = Field(8000, ge=16, le=1_000_000, description="number of tokens; char and word may need fewer")
+    sentencepiece_model_type: Literal["unigram", "bpe"] = Field(
+        "unigram", description="algorithm inside a SentencePiece model (method: sentencepiece)"
+    )
+    model_file: Path | None = Field(
+        None, description="load this tokenizer.json or SentencePiece .model instead of training one"
+    )
+    min_frequency: int = Field(2, ge=1, le=1000, description="rarer merges, words or characters are not learnt")
+    holdout_fraction: float = Field(
+        0.05, gt=0, lt=0.5, description="share of the training documents kept out to report coverage on"
+    )
+
+
+class ModelSection(BoundaryModel):
+    """The network."""
+
+    size: ModelSize = Field(ModelSize.TINY, description="one dial: derives every key below that the recipe leaves out")
+    family: ModelFamily = Field("transformer", description="network family")
+    num_layers: int = Field(2, ge=1, le=128)
+    d_model: int = Field(128, ge=8, le=16384, description="width of the residual stream, or of the recurrent state")
+    num_heads: int = Field(4, ge=1, le=256, description="attention heads; must divide d_model")
+    num_kv_heads: int | None = Field(None, ge=1, description="grouped-query attention; must divide num_heads")
+    dim_feedforward: int = Field(256, ge=8, le=65536)
+    max_sequence_length: int = Field(128, ge=8, le=131072, description="context window, tokens")
+    positions: Literal["learned", "rotary"] = "learned"
+    norm: Literal["layernorm", "rmsnorm"] = "layernorm"
+    activation: Literal["gelu", "swiglu", "relu2"] = "gelu"
+    tie_embeddings: bool = Field(True, description="output head shares the input embedding")
+    bias: bool = Field(True, description="biases in linear layers and norms")
+    qk_norm: bool = Field(False, description="RMSNorm on queries and keys")
+    dropout: float = Field(0.0, ge=0, lt=1)
+    initialization: Literal["random", "pretrained"] = "random"
+    pretrained_path: Path | None = Field(None, description="Hugging Face folder to start from")
+
+    @model_validator(mode="after")
+    def _shapes_fit(self) -> Self:
+        if self.family == "transformer" and self.d_model % self.num_heads:
+            divisors = [h for h in range(1, self.d_model + 1) if self.d_model % h == 0]
+            near = min(divisors, key=lambda h: abs(h - self.num_heads))
+            raise ValueError(
+                f"num_heads ({self.num_heads}) does not divide d_model ({self.d_model}); set num_heads: {near}"
+            )
+        if self.num_kv_heads is not None and self.num_heads % self.num_kv_heads:
+            raise ValueError(f"num_kv_heads ({self.num_kv_heads}) does not divide num_heads ({self.num_heads})")
+        if self.initialization == "pretrained" and self.pretrained_path is None:
+            raise ValueError("initialization: pretrained needs pretrained_path")
+        return self
+
+
+class OptimizerSection(BoundaryModel):
+    """How gradients become updates."""
+
+    name: Literal["adam", "adamw", "sgd", "muon"] = Field("adamw", description="muon trains matrices; adamw the rest")
+    weight_decay: float = Field(0.01, ge=0, le=10)
+    beta1: float = Field(0.9, ge=0, lt=1)
+    beta2: float = Field(0.95, ge=0, lt=1)
+    epsilon: float = Field(1e-8, gt=0)
+    momentum: float = Field(0.9, ge=0, lt=1, description="sgd and muon")
+    muon_learning_rate: float = Field(0.02, gt=0, le=1, description="learning rate of the matrices under muon")
+    muon_max_overhead: float = Field(
+        0.15, gt=0, le=10, description="predicted Newton-Schulz share of a step above which muon is refused"
+    )
+
+
+class ScheduleSection(BoundaryModel):
+    """Learning rate over steps."""
+
+    name: Literal["constant", "cosine", "linear", "warmup_stable_decay"] = "cosine"
+    warmup_fraction: float = Field(0.02, ge=0, lt=1, description="share of all steps")
+    decay_fraction: float = Field(0.3, gt=0, le=1, description="share of all steps (warmup_stable_decay)")
+    final_fraction: float = Field(0.1, ge=0, le=1, description="last learning rate as a share of the peak")
+
+
+class LossSection(BoundaryModel):
+    """What is minimised."""
+
+    name: Literal["cross_entropy", "mse", "focal"] = "cross_entropy"
+    reduction: Literal["mean", "sum", "none"] = "mean"
+    focal_gamma: float = Field(2.0, ge=0, le=10)
+
+
+class TrainSection(BoundaryModel):
+    """The training loop."""
+
+    epochs: int = Field(20, ge=1, le=10_000, description="complete passes through the training shards")
+    max_steps: int | None = Field(None, ge=1, description="stop after this many optimizer steps, whatever the epochs")
+    batch_size: int = Field(32, ge=1, le=65536, description="rows per micro-batch, over all ranks")
+    gradient_accumulation_steps: int = Field(1, ge=1, le=65536, description="micro-batches per optimizer step")
+    learning_rate: float = Field(3e-4, ge=1e-7, le=1.0, description="peak")
+    gradient_clip_norm: float | None = Field(1.0, gt=0, description="global norm; null turns clipping off")
+    optimizer: OptimizerSection = Field(default_factory=OptimizerSection)
+    schedule: ScheduleSection = Field(default_factory=ScheduleSection)
+    loss: LossSection = Field(default_factory=LossSection)
+    log_every_steps: int = Field(10, ge=1)
+    evaluate_every_steps: int | None = Field(None, ge=1, description="null: at the end of every epoch")
+    sample_every_epochs: int = Field(1, ge=1, description="how often fixed prompts are sampled into samples.jsonl")
+    checkpoint_every_steps: int = Field(500, ge=1)
+    keep_checkpoints: int = Field(3, ge=1, le=1000, description="newest periodic checkpoints kept; best and final stay")
+    early_stopping_patience: int | None = Field(None, ge=1, description="evaluations without gain; null: never")
+    early_stopping_min_delta: float = Field(0.0, ge=0)
+    max_skipped_steps: int = Field(3, ge=0, le=1000, description="non-finite steps skipped before a roll-back")
+    max_rollbacks: int = Field(2, ge=0, le=100, description="roll-backs before the run stops with NAN_LOSS")
+    spike_factor: float | None = Field(
+        None, gt=1, description="a gradient norm this many times its recent mean counts as an explosion; null: off"
+    )
+
+
+class BudgetSection(BoundaryModel):
+    """Limits that the trained model must meet in a process of its own."""
+
+    latency_p95_ms: float = Field(50.0, gt=0, description="95th percentile of next-token time")
+    tokens_per_second: float = Field(50.0, gt=0)
+    rss_mb: float = Field(400.0, gt=0)
+    peak_mb: float = Field(512.0, gt=0)
+
+
+class EvaluateSection(BoundaryModel):
+    """What is measured after (and during) training, and what must hold."""
+
+    metrics: list[EvaluationMetric] = Field(["perplexity", "accuracy", "f1"], min_length=1)
+    prompts: list[str] = Field(["Once upon a time", "The old man", "Había una vez", "La mujer"], min_length=1)
+    sample_tokens: int = Field(60, ge=1, le=512, description="new tokens per sample")
+    temperature: float = Field(0.8, ge=0, le=5, description="0 is greedy")
+    max_validation_loss: float | None = Field(None, gt=0, description="a higher validation loss fails the run")
+    budgets: BudgetSection = Field(default_factory=BudgetSection)
+
+
+class ComputeSection(BoundaryModel):
+    """Where and how the arithmetic happens."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    precision: Precision = "auto"
+    threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="null: physical cores / processes")
+    compile: Literal["auto", "on", "off"] = "auto"
+    gradient_checkpointing: bool = False
+    processes: int = Field(1, ge=1, le=4096, description="data-parallel ranks started by torchrun")
+    deterministic: bool = Field(True, description="refuse kernels whose result depends on timing")
+    linear_kernel: Literal["auto", "torch", "onednn"] = Field("auto", description="fp32 matrix kernel on CPU, by probe")
+    loader_workers: int | None = Field(None, ge=0, le=64, description="null: 0 on CPU, min(4, cores) on CUDA")
+    prefetch_factor: int = Field(2, ge=1, le=64)
+    memory_limit_mb: int | None = Field(None, ge=64, description="null: what the machine has free")
+
+
+class Recipe(BoundaryModel):
+    """A whole recipe; `Recipe()` is the reference model on the default Gutenberg collection."""
+
+    schema_version: Literal[1] = Field(1, description="migrate older files: loquela config migrate")
+    name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="prefix of the run id")
+    seed: int = Field(1337, ge=0, lt=2**31)
+    output_directory: Path = Field(Path("./data/"), description="where runs and artifacts are written")
+    resume_from_checkpoint: bool = Field(False, description="false asks when checkpoints are found")
+    skip_phases: list[SkippablePhase] = Field(default_factory=list, description="phases whose artifacts exist already")
+    data: DataSection = Field(default_factory=DataSection)
+    tokenizer: TokenizerSection = Field(default_factory=TokenizerSection)
+    model: ModelSection = Field(default_factory=ModelSection)
+    train: TrainSection = Field(default_factory=TrainSection)
+    evaluate: EvaluateSection = Field(default_factory=EvaluateSection)
+    compute: ComputeSection = Field(default_factory=ComputeSection)
+
+    @field_validator("skip_phases")
+    @classmethod
+    def _each_phase_once(cls, phases: list[SkippablePhase]) -> list[SkippablePhase]:
+        return sorted(set(phases))

@@ -1,0 +1,1 @@
+"""Paths, addresses and archives from outside, checked before they are used."""

@@ -1,0 +1,1 @@
+"""Text ↔ token ids: bpe, unigram, wordpiece, char, word and SentencePiece behind one contract."""

@@ -1,0 +1,1 @@
+"""shards + tokenizer ─ order ─ load ─ forward/backward ─ clip ─ step ─▶ checkpoint."""
