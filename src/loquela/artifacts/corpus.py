@@ -1,0 +1,103 @@
+"""The corpus artifact: one JSON document a line, each with the split it was drawn into.
+
+corpus/
+  documents.jsonl   {"id": …, "text": …, "source": …, "language": …, "split": …}
+  ledger.json       counts at every arrow from source to split, with a reason for every loss
+  manifest.json     kind "corpus"
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from pydantic import ValidationError
+
+from loquela.core.atomic import atomic_path, write_error
+from loquela.core.errors import DataError, ErrorCode
+from loquela.core.model import BoundaryModel
+
+DOCUMENTS_NAME = "documents.jsonl"
+LEDGER_NAME = "ledger.json"
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+class Document(BoundaryModel):
+    """A piece of text that is learnt from as a whole.
+
+    `id` is a digest of the text; `source` names the file, address or generator that it came from; `language` is
+    an ISO 639-1 code where the source tells it.
+    """
+
+    id: str
+    text: str
+    source: str
+    language: str | None
+    split: Split
+
+
+class CorpusWriter:
+    """Appends documents to `documents.jsonl`; the file appears when the `with` block ends without an error.
+
+    `documents` and `bytes` count what was written by split (bytes are UTF-8 bytes of the texts).
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / DOCUMENTS_NAME
+        self.documents: dict[Split, int] = dict.fromkeys(SPLITS, 0)
+        self.bytes: dict[Split, int] = dict.fromkeys(SPLITS, 0)
+        self._files = ExitStack()
+
+    def __enter__(self) -> Self:
+        temporary = self._files.enter_context(atomic_path(self.path))
+        self._stream = self._files.enter_context(temporary.open("wb", buffering=1 << 20))
+        return self
+
+    def write(self, document: Document) -> None:
+        """Append one document; ResourceError (DISK_FULL, …) when the file system refuses."""
+        try:
+            self._stream.write(document.model_dump_json().encode("utf-8") + b"\n")
+        except OSError as error:
+            raise write_error(error, self.path) from error
+        self.documents[document.split] += 1
+        self.bytes[document.split] += len(document.text.encode("utf-8"))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._files.__exit__(kind, error, trace)
+
+
+def read_documents(directory: Path, split: str | None = None) -> Iterator[Document]:
+    """Stream the documents of a corpus in written order, all of them or those of one split.
+
+    Raises DataError: DATASET_NOT_FOUND without the file, CORRUPTION (file and line) for a line that is no document.
+    """
+    path = directory / DOCUMENTS_NAME
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError as error:
+        raise DataError(
+            ErrorCode.DATASET_NOT_FOUND,
+            f"no corpus in {directory}: it has no {DOCUMENTS_NAME}",
+            "run the ingest stage (loquela run RECIPE), or give the folder that holds the corpus",
+            details={"path": str(directory)},
+        ) from error
+    with stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                document = Document.model_validate_json(line)
+            except ValidationError as error:
+                raise DataError(
+                    ErrorCode.CORRUPTION,
+                    f"{path}, line {number}, is not a document: {error.errors()[0]['msg']}",
+                    f"delete {directory} and run the same command again; the ingest stage will run anew",
+                    details={"path": str(path), "line": number},
+                ) from error
+            if split is None or document.split == split:
+                yield document
