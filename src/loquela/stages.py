@@ -1,4 +1,7 @@
-"""The flow as one table: name, phase, recipe sections, takes, makes, where the function is.
+"""The flow as one table: name, phase, settings it depends on, what it takes and makes, where the function is.
+
+    ingest ─▶ corpus ─┬─ tokenizer ─▶ tokenizer ─┬─ prepare ─▶ shards ─ train ─▶ checkpoint ─ evaluate ─▶ report
+                      └──────────────────────────┘
 
 A stage whose inputs and settings have the same digest as before is not run again, and says so.
 """
@@ -10,45 +13,83 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Stage:
-    """One row: `entry` is "module:function" of a `(StageContext) -> StageResult`, imported when it runs."""
+    """One row.
+
+    `settings` are the dotted recipe keys whose values change what the stage makes; `entry` is the
+    "module:function" of a `(StageContext) -> StageResult`, `fingerprint` that of a `(Recipe) -> dict` which
+    describes inputs from outside; both are imported when they are needed. `format_version` grows when the same
+    settings would make something else than before.
+    """
 
     name: str
     phase: str
-    sections: tuple[str, ...]
+    settings: tuple[str, ...]
     takes: tuple[str, ...]
     makes: str
     entry: str
-    cached: bool
+    fingerprint: str | None = None
+    format_version: int = 1
 
 
 STAGES = (
-    Stage("ingest", "corpus_download", ("data", "seed"), (), "corpus", "loquela.data.stage:ingest", True),
+    Stage(
+        "ingest",
+        "corpus_download",
+        (
+            "seed",
+            "data.sources",
+            "data.document_bytes",
+            "data.validation_fraction",
+            "data.test_fraction",
+            "data.normalization",
+        ),
+        (),
+        "corpus",
+        "loquela.data.stage:ingest",
+        "loquela.data.fingerprint:fingerprint",
+    ),
     Stage(
         "tokenizer",
         "tokenizer_training",
-        ("tokenizer", "seed", "data.normalization"),
+        ("seed", "tokenizer"),
         ("corpus",),
         "tokenizer",
         "loquela.data.stage:train_tokenizer",
-        True,
     ),
-    Stage("prepare", "tokenizer_training", (), ("corpus", "tokenizer"), "shards", "loquela.data.stage:prepare", True),
+    Stage(
+        "prepare",
+        "tokenizer_training",
+        (),
+        ("corpus", "tokenizer"),
+        "shards",
+        "loquela.data.stage:prepare",
+    ),
     Stage(
         "train",
         "model_training",
-        ("model", "train", "compute", "seed"),
+        ("seed", "model", "train", "compute"),
         ("tokenizer", "shards"),
         "checkpoint",
         "loquela.training.stage:train",
-        False,
     ),
     Stage(
         "evaluate",
         "validation",
-        ("evaluate", "seed"),
+        ("seed", "evaluate"),
         ("tokenizer", "shards", "checkpoint"),
         "report",
         "loquela.evaluation.stage:evaluate",
-        False,
     ),
 )
+
+# Before anything is downloaded or written: "module:function" of a `(Recipe) -> list[Proof]`.
+PREFLIGHT = (
+    "loquela.runs.prerequisites:check_output",
+    "loquela.data.preflight:check_sources",
+    "loquela.compute.preflight:check_machine",
+)
+
+
+def stage_named(name: str) -> Stage:
+    """The row called `name`; KeyError when there is none."""
+    return {stage.name: stage for stage in STAGES}[name]

@@ -1,0 +1,31 @@
+"""The loss curve in a terminal and as PNG."""
+
+from pathlib import Path
+
+from loquela.monitoring.curve import Point, save_curve_png, terminal_curve
+
+
+def test_a_falling_line_starts_top_left_and_ends_bottom_right() -> None:
+    points = [Point(step, 10.0 - step) for step in range(11)]
+    rows = terminal_curve(points, [], width=10, height=5).splitlines()
+    assert rows[0].startswith(" 10.000 ┤")
+    assert rows[0].split("┤")[1].strip() and rows[0].split("┤")[1][0] != " "
+    assert rows[4].startswith("  0.000 ┤")
+    assert rows[4].split("┤")[1][9] != " "
+    assert rows[0].split("┤")[1][9] == " "
+    assert rows[-1].endswith("step 10")
+
+
+def test_validation_points_and_non_finite_values() -> None:
+    drawn = terminal_curve([Point(0, 2.0), Point(1, float("nan"))], [Point(1, 1.0)], width=20, height=4)
+    assert "o" in drawn.splitlines()[3]
+    assert "validation" in drawn
+    assert terminal_curve([Point(0, float("inf"))], []) == "no finite loss recorded yet"
+    assert "1.000" in terminal_curve([Point(5, 1.0)], [], width=20, height=4), "one point does not divide by zero"
+
+
+def test_the_png_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "with space" / "loss.png"
+    save_curve_png([Point(0, 2.0), Point(10, 1.0)], [Point(10, 1.2)], path, "title")
+    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert path.stat().st_size > 10_000
