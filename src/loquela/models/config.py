@@ -1,0 +1,116 @@
+"""What a network is, as data: every shape that decides its weights and its arithmetic. Loads no tensor library."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from loquela.core.errors import ErrorCode, RecipeError
+from loquela.core.model import BoundaryModel
+from loquela.recipe.schema import ModelSection
+
+
+class TransformerConfig(BoundaryModel):
+    """A decoder-only transformer: GPT-2's shape, Llama's, or a mixture of their parts.
+
+    `head_dim` is the width of one attention head; `bias` covers linear layers and LayerNorm (RMSNorm has none);
+    `qk_norm` is an RMSNorm over each head's queries and keys before the rotation.
+    """
+
+    family: Literal["transformer"] = "transformer"
+    vocab_size: int = Field(ge=1)
+    num_layers: int = Field(ge=1)
+    d_model: int = Field(ge=1)
+    num_heads: int = Field(ge=1)
+    num_kv_heads: int = Field(ge=1)
+    head_dim: int = Field(ge=1)
+    dim_feedforward: int = Field(ge=1)
+    max_sequence_length: int = Field(ge=1)
+    positions: Literal["learned", "rotary"] = "learned"
+    norm: Literal["layernorm", "rmsnorm"] = "layernorm"
+    activation: Literal["gelu", "swiglu", "relu2"] = "gelu"
+    tie_embeddings: bool = True
+    bias: bool = True
+    qk_norm: bool = False
+    dropout: float = Field(0.0, ge=0, lt=1)
+    norm_epsilon: float = Field(1e-5, gt=0)
+    rotary_base: float = Field(10_000.0, gt=0)
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.num_heads % self.num_kv_heads:
+            raise ValueError(f"num_kv_heads ({self.num_kv_heads}) does not divide num_heads ({self.num_heads})")
+        if self.positions == "rotary" and self.head_dim % 2:
+            raise ValueError(f"rotary positions turn pairs, and a head has {self.head_dim} numbers: make it even")
+        return self
+
+
+class RecurrentConfig(BoundaryModel):
+    """A stack of LSTM or GRU layers; embedding and state have the same width, so that the head can be tied."""
+
+    family: Literal["lstm", "gru"]
+    vocab_size: int = Field(ge=1)
+    num_layers: int = Field(ge=1)
+    d_model: int = Field(ge=1)
+    max_sequence_length: int = Field(ge=1)
+    tie_embeddings: bool = True
+    bias: bool = True
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+
+ModelConfig = Annotated[TransformerConfig | RecurrentConfig, Field(discriminator="family")]
+
+
+def model_config(section: ModelSection, vocab_size: int) -> TransformerConfig | RecurrentConfig:
+    """The network that a recipe's `model` section describes, for a vocabulary of `vocab_size` tokens.
+
+    Raises RecipeError(ARCHITECTURE_INVALID) for shapes that no network can have.
+    """
+    try:
+        if section.family == "transformer":
+            return _transformer_config(section, vocab_size)
+        return RecurrentConfig(
+            family=section.family,
+            vocab_size=vocab_size,
+            num_layers=section.num_layers,
+            d_model=section.d_model,
+            max_sequence_length=section.max_sequence_length,
+            tie_embeddings=section.tie_embeddings,
+            bias=section.bias,
+            dropout=section.dropout,
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"][1:])
+        raise RecipeError(
+            ErrorCode.ARCHITECTURE_INVALID,
+            f"the model section describes no network: {where}{': ' if where else ''}{first['msg']}",
+            "change that value under model: in the recipe",
+        ) from error
+
+
+def _transformer_config(section: ModelSection, vocab_size: int) -> TransformerConfig:
+    if section.d_model % section.num_heads:
+        raise RecipeError(
+            ErrorCode.ARCHITECTURE_INVALID,
+            f"model.num_heads ({section.num_heads}) does not divide model.d_model ({section.d_model})",
+            "set model.num_heads to a divisor of model.d_model",
+        )
+    return TransformerConfig(
+        vocab_size=vocab_size,
+        num_layers=section.num_layers,
+        d_model=section.d_model,
+        num_heads=section.num_heads,
+        num_kv_heads=section.num_kv_heads or section.num_heads,
+        head_dim=section.d_model // section.num_heads,
+        dim_feedforward=section.dim_feedforward,
+        max_sequence_length=section.max_sequence_length,
+        positions=section.positions,
+        norm=section.norm,
+        activation=section.activation,
+        tie_embeddings=section.tie_embeddings,
+        bias=section.bias,
+        qk_norm=section.qk_norm,
+        dropout=section.dropout,
+    )
