@@ -104,20 +104,20 @@ class ModelSection(BoundaryModel):
 
     size: ModelSize = Field(ModelSize.TINY, description="one dial: derives every key below that the recipe leaves out")
     family: ModelFamily = Field("transformer", description="network family")
-    num_layers: int = Field(2, ge=1, le=128)
+    num_layers: int = Field(2, ge=1, le=128, description="blocks, or recurrent layers")
     d_model: int = Field(128, ge=8, le=16384, description="width of the residual stream, or of the recurrent state")
     num_heads: int = Field(4, ge=1, le=256, description="attention heads; must divide d_model")
     num_kv_heads: int | None = Field(None, ge=1, description="grouped-query attention; must divide num_heads")
-    dim_feedforward: int = Field(256, ge=8, le=65536)
+    dim_feedforward: int = Field(256, ge=8, le=65536, description="width inside the feed-forward part of a block")
     max_sequence_length: int = Field(128, ge=8, le=131072, description="context window, tokens")
-    positions: Literal["learned", "rotary"] = "learned"
-    norm: Literal["layernorm", "rmsnorm"] = "layernorm"
-    activation: Literal["gelu", "swiglu", "relu2"] = "gelu"
+    positions: Literal["learned", "rotary"] = Field("learned", description="how a token knows where it stands")
+    norm: Literal["layernorm", "rmsnorm"] = Field("layernorm", description="normalisation before each part of a block")
+    activation: Literal["gelu", "swiglu", "relu2"] = Field("gelu", description="of the feed-forward part")
     tie_embeddings: bool = Field(True, description="output head shares the input embedding")
     bias: bool = Field(True, description="biases in linear layers and norms")
     qk_norm: bool = Field(False, description="RMSNorm on queries and keys")
-    dropout: float = Field(0.0, ge=0, lt=1)
-    initialization: Literal["random", "pretrained"] = "random"
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of activations dropped while training")
+    initialization: Literal["random", "pretrained"] = Field("random", description="where the first weights come from")
     pretrained_path: Path | None = Field(None, description="Hugging Face folder to start from")
 
     @model_validator(mode="after")
@@ -139,10 +139,10 @@ class OptimizerSection(BoundaryModel):
     """How gradients become updates."""
 
     name: Literal["adam", "adamw", "sgd", "muon"] = Field("adamw", description="muon trains matrices; adamw the rest")
-    weight_decay: float = Field(0.01, ge=0, le=10)
-    beta1: float = Field(0.9, ge=0, lt=1)
-    beta2: float = Field(0.95, ge=0, lt=1)
-    epsilon: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.01, ge=0, le=10, description="of matrices; norms and biases have none")
+    beta1: float = Field(0.9, ge=0, lt=1, description="memory of the mean gradient (adam, adamw)")
+    beta2: float = Field(0.95, ge=0, lt=1, description="memory of the squared gradient (adam, adamw)")
+    epsilon: float = Field(1e-8, gt=0, description="keeps adam from dividing by zero")
     momentum: float = Field(0.9, ge=0, lt=1, description="sgd and muon")
     muon_learning_rate: float = Field(0.02, gt=0, le=1, description="learning rate of the matrices under muon")
     muon_max_overhead: float = Field(
@@ -153,7 +153,9 @@ class OptimizerSection(BoundaryModel):
 class ScheduleSection(BoundaryModel):
     """Learning rate over steps."""
 
-    name: Literal["constant", "cosine", "linear", "warmup_stable_decay"] = "cosine"
+    name: Literal["constant", "cosine", "linear", "warmup_stable_decay"] = Field(
+        "cosine", description="shape after warm-up"
+    )
     warmup_fraction: float = Field(0.02, ge=0, lt=1, description="share of all steps")
     decay_fraction: float = Field(0.3, gt=0, le=1, description="share of all steps (warmup_stable_decay)")
     final_fraction: float = Field(0.1, ge=0, le=1, description="last learning rate as a share of the peak")
@@ -162,9 +164,9 @@ class ScheduleSection(BoundaryModel):
 class LossSection(BoundaryModel):
     """What is minimised."""
 
-    name: Literal["cross_entropy", "mse", "focal"] = "cross_entropy"
-    reduction: Literal["mean", "sum", "none"] = "mean"
-    focal_gamma: float = Field(2.0, ge=0, le=10)
+    name: Literal["cross_entropy", "mse", "focal"] = Field("cross_entropy", description="per-token loss")
+    reduction: Literal["mean", "sum", "none"] = Field("mean", description="how token losses become one number")
+    focal_gamma: float = Field(2.0, ge=0, le=10, description="how much focal loss ignores easy tokens; 0: not at all")
 
 
 class TrainSection(BoundaryModel):
@@ -179,13 +181,13 @@ class TrainSection(BoundaryModel):
     optimizer: OptimizerSection = Field(default_factory=OptimizerSection)
     schedule: ScheduleSection = Field(default_factory=ScheduleSection)
     loss: LossSection = Field(default_factory=LossSection)
-    log_every_steps: int = Field(10, ge=1)
+    log_every_steps: int = Field(10, ge=1, description="steps between two lines of metrics.jsonl")
     evaluate_every_steps: int | None = Field(None, ge=1, description="null: at the end of every epoch")
     sample_every_epochs: int = Field(1, ge=1, description="how often fixed prompts are sampled into samples.jsonl")
-    checkpoint_every_steps: int = Field(500, ge=1)
+    checkpoint_every_steps: int = Field(500, ge=1, description="steps between periodic checkpoints")
     keep_checkpoints: int = Field(3, ge=1, le=1000, description="newest periodic checkpoints kept; best and final stay")
     early_stopping_patience: int | None = Field(None, ge=1, description="evaluations without gain; null: never")
-    early_stopping_min_delta: float = Field(0.0, ge=0)
+    early_stopping_min_delta: float = Field(0.0, ge=0, description="smallest fall of validation loss that counts")
     max_skipped_steps: int = Field(3, ge=0, le=1000, description="non-finite steps skipped before a roll-back")
     max_rollbacks: int = Field(2, ge=0, le=100, description="roll-backs before the run stops with NAN_LOSS")
     spike_factor: float | None = Field(
@@ -197,16 +199,22 @@ class BudgetSection(BoundaryModel):
     """Limits that the trained model must meet in a process of its own."""
 
     latency_p95_ms: float = Field(50.0, gt=0, description="95th percentile of next-token time")
-    tokens_per_second: float = Field(50.0, gt=0)
-    rss_mb: float = Field(400.0, gt=0)
-    peak_mb: float = Field(512.0, gt=0)
+    tokens_per_second: float = Field(50.0, gt=0, description="least generation throughput")
+    rss_mb: float = Field(400.0, gt=0, description="resident memory while generating")
+    peak_mb: float = Field(512.0, gt=0, description="peak resident memory, loading included")
 
 
 class EvaluateSection(BoundaryModel):
     """What is measured after (and during) training, and what must hold."""
 
-    metrics: list[EvaluationMetric] = Field(["perplexity", "accuracy", "f1"], min_length=1)
-    prompts: list[str] = Field(["Once upon a time", "The old man", "Había una vez", "La mujer"], min_length=1)
+    metrics: list[EvaluationMetric] = Field(
+        ["perplexity", "accuracy", "f1"], min_length=1, description="measured on the validation shards"
+    )
+    prompts: list[str] = Field(
+        ["Once upon a time", "The old man", "Había una vez", "La mujer"],
+        min_length=1,
+        description="sampled during and after training",
+    )
     sample_tokens: int = Field(60, ge=1, le=512, description="new tokens per sample")
     temperature: float = Field(0.8, ge=0, le=5, description="0 is greedy")
     max_validation_loss: float | None = Field(None, gt=0, description="a higher validation loss fails the run")
@@ -216,16 +224,18 @@ class EvaluateSection(BoundaryModel):
 class ComputeSection(BoundaryModel):
     """Where and how the arithmetic happens."""
 
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    precision: Precision = "auto"
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        "auto", description="auto: cuda, mps, cpu, whichever is there"
+    )
+    precision: Precision = Field("auto", description="auto: by a probe of the hardware")
     threads: Annotated[int, Field(ge=1, le=1024)] | None = Field(None, description="null: physical cores / processes")
-    compile: Literal["auto", "on", "off"] = "auto"
-    gradient_checkpointing: bool = False
+    compile: Literal["auto", "on", "off"] = Field("auto", description="auto: when the gain outlives the compilation")
+    gradient_checkpointing: bool = Field(False, description="recompute activations: less memory, more time")
     processes: int = Field(1, ge=1, le=4096, description="data-parallel ranks started by torchrun")
     deterministic: bool = Field(True, description="refuse kernels whose result depends on timing")
     linear_kernel: Literal["auto", "torch", "onednn"] = Field("auto", description="fp32 matrix kernel on CPU, by probe")
     loader_workers: int | None = Field(None, ge=0, le=64, description="null: 0 on CPU, min(4, cores) on CUDA")
-    prefetch_factor: int = Field(2, ge=1, le=64)
+    prefetch_factor: int = Field(2, ge=1, le=64, description="batches that each loader worker keeps ready")
     memory_limit_mb: int | None = Field(None, ge=64, description="null: what the machine has free")
 
 
@@ -234,7 +244,7 @@ class Recipe(BoundaryModel):
 
     schema_version: Literal[1] = Field(1, description="migrate older files: loquela config migrate")
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="prefix of the run id")
-    seed: int = Field(1337, ge=0, lt=2**31)
+    seed: int = Field(1337, ge=0, lt=2**31, description="of everything random: split, weights, order, samples")
     output_directory: Path = Field(Path("./data/"), description="where runs and artifacts are written")
     resume_from_checkpoint: bool = Field(False, description="false asks when checkpoints are found")
     skip_phases: list[SkippablePhase] = Field(default_factory=list, description="phases whose artifacts exist already")

@@ -1,0 +1,119 @@
+"""A recipe from file, environment and options; the later wins, and every value knows where it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from pydantic import JsonValue, ValidationError
+from pydantic_core import ErrorDetails
+
+from loquela.core.near_names import nearest
+from loquela.recipe.derivation import derive
+from loquela.recipe.keys import Key, flatten, nest, recipe_keys
+from loquela.recipe.layers import environment_layer, file_layer, parse_file, set_layer, shown
+from loquela.recipe.origins import Origin, ResolvedRecipe
+from loquela.recipe.problems import Problem, recipe_error
+from loquela.recipe.schema import Recipe
+from loquela.recipe.versions import refuse_other_version
+
+__all__ = ["ResolvedRecipe", "load_recipe", "resolve"]
+
+
+def load_recipe(
+    path: Path | None,
+    overrides: Mapping[str, JsonValue] | Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> ResolvedRecipe:
+    """Read, override, derive and validate a recipe; without a file, the defaults are the base.
+
+    Precedence: file < environment < overrides. Raises RecipeError: CONFIG_INVALID with every problem at once
+    (place, dotted key, what came, what is allowed, remedy), CONFIG_VERSION for a file of another schema version,
+    UNSUPPORTED_FORMAT for a file that is neither YAML nor TOML by its name.
+    """
+    layers = []
+    if path is not None:
+        parsed = parse_file(path)
+        refuse_other_version(parsed, path)
+        layers.append(file_layer(parsed, str(path)))
+    layers.append(environment_layer(environment or {}))
+    layers.append(set_layer(overrides))
+
+    given: dict[str, tuple[JsonValue, Origin]] = {}
+    problems: list[Problem] = []
+    for layer in layers:
+        given.update(layer.values)
+        problems.extend(layer.problems)
+    return resolve(given, problems)
+
+
+def resolve(given: Mapping[str, tuple[JsonValue, Origin]], problems: Sequence[Problem] = ()) -> ResolvedRecipe:
+    """Derive what is left out, validate, and join the problems found so far with those of validation."""
+    values = {key: value for key, (value, _) in given.items()}
+    origins = {key: origin for key, (_, origin) in given.items()}
+    for key, derived in derive(values).items():
+        values[key] = derived.value
+        origins[key] = Origin(kind="derived", where=derived.reason)
+    found = list(problems)
+    try:
+        # Strict JSON: no text taken for a number, no true taken for 1; paths and enums come as text.
+        recipe = Recipe.model_validate_json(json.dumps(nest({**_defaults(), **values})), strict=True)
+    except ValidationError as error:
+        found.extend(_problem(detail, origins) for detail in error.errors(include_url=False))
+        raise recipe_error(found) from None
+    if found:
+        raise recipe_error(found)
+    everything = flatten(recipe.model_dump(mode="json"))
+    return ResolvedRecipe(recipe=recipe, origins={key: origins.get(key, Origin(kind="default")) for key in everything})
+
+
+def _defaults() -> dict[str, JsonValue]:
+    return {path: key.default for path, key in recipe_keys().items()}
+
+
+def _problem(detail: ErrorDetails, origins: Mapping[str, Origin]) -> Problem:
+    path = ""
+    index = ""
+    for part in detail["loc"]:
+        if isinstance(part, int):
+            index = f"[{part}]"
+        elif path not in recipe_keys():
+            path = f"{path}.{part}" if path else part
+    key = recipe_keys().get(path)
+    if key is None:
+        return _rule_problem(path, str(detail["msg"]), origins)
+    came: JsonValue = detail["input"]
+    return Problem(
+        _where(origins.get(path)),
+        path + index,
+        f"{shown(came)} is not allowed; allowed: {key.allowed}",
+        _remedy(key, came),
+    )
+
+
+def _where(origin: Origin | None) -> str:
+    if origin is None:
+        return ""
+    return f"derived ({origin.where})" if origin.kind == "derived" else origin.where
+
+
+def _rule_problem(section: str, message: str, origins: Mapping[str, Origin]) -> Problem:
+    """A rule between several keys of a section: placed at the first key it names that somebody wrote."""
+    text = message.removeprefix("Value error, ")
+    names = [key for key in recipe_keys() if key.startswith(section) and key.rpartition(".")[2] in text]
+    written = [key for key in names if key in origins and origins[key].kind != "derived"]
+    place = next(iter(written), next(iter(names), section))
+    what, _, remedy = text.partition("; ")
+    return Problem(_where(origins.get(place)), place, what, remedy or f"change {' or '.join(names)}")
+
+
+def _remedy(key: Key, came: JsonValue) -> str:
+    near = nearest(str(came), [str(choice) for choice in key.choices])
+    if near:
+        return f"write {key.path}: {near}"
+    if key.kind in ("text", "path") and isinstance(came, int | float):
+        return f'quote it: {key.path}: "{shown(came)}"'
+    if key.kind in ("integer", "number") and isinstance(came, str):
+        return f"write {key.path} as a number without quotes, {key.allowed}"
+    return f"write {key.path} as {key.allowed}; the default is {shown(key.default)}"
