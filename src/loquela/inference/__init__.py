@@ -1,1 +1,1 @@
-"""checkpoint → text: generate and score, one engine for every caller."""
+"""Checkpoint → text: generate, stream and score; one engine for the command line and every other face."""
