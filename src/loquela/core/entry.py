@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
 from typing import TypeVar
 
-Signature = TypeVar("Signature", bound=Callable[..., object])
+Resolved = TypeVar("Resolved")
 
 
-def resolve(path: str, signature: type[Signature] | None = None) -> Signature:
-    """The function at `path`; ImportError or AttributeError when the table names something that is not there.
+def resolve(path: str, kind: type[Resolved] | None = None) -> Resolved:
+    """The object at `path`; ImportError or AttributeError when the table names something that is not there.
 
-    `signature` only tells the type checker what is expected.
+    `kind` only tells the type checker what is expected; usually the annotation of the target says it.
     """
     module_name, _, attribute = path.partition(":")
-    function: Signature = getattr(importlib.import_module(module_name), attribute)
-    return function
+    found: Resolved = getattr(importlib.import_module(module_name), attribute)
+    return found

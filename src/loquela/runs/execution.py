@@ -1,0 +1,434 @@
+"""One execution path for every caller: check, choose or make the run, walk the stage table, record what happened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from loquela.artifacts.context import StageContext, StageResult, StopRequest
+from loquela.artifacts.manifest import Manifest, read_manifest, write_manifest
+from loquela.artifacts.proof import Proof
+from loquela.artifacts.validation_results import ValidationResults
+from loquela.core.atomic import write_bytes, write_json, write_text
+from loquela.core.entry import resolve
+from loquela.core.errors import DataError, ErrorCode, Interrupted, LoquelaError, ProofError, RecipeError
+from loquela.core.model import BoundaryModel
+from loquela.monitoring.events import EventBus, EventFile, Listener
+from loquela.monitoring.logs import RunLogs
+from loquela.recipe.dumping import dump_recipe
+from loquela.recipe.loading import ResolvedRecipe
+from loquela.recipe.schema import DataSection
+from loquela.runs.cache import ArtifactCache, stage_key, stage_settings
+from loquela.runs.environment import git_revision, hardware, versions
+from loquela.runs.folder import copy_artifact, write_ledger
+from loquela.runs.lock import RunLock
+from loquela.runs.manifest import StageRecord, TrainingRunManifest, load_run_manifest
+from loquela.runs.plan import Plan, actual_against_plan, plan_run
+from loquela.runs.prerequisites import check_prerequisites
+from loquela.runs.progress import ProgressRecorder
+from loquela.runs.resume import Ask, choose_run
+from loquela.runs.signals import stop_on_signals
+from loquela.runs.status import ErrorDetails, Phase, PipelineStatus, load_status
+from loquela.runs.store import RunStore
+from loquela.stages import STAGES, Stage, stage_named
+
+StageFunction = Callable[[StageContext], StageResult]
+Fingerprint = Callable[[DataSection, Path], dict[str, JsonValue]]
+
+
+class RunRecord(BoundaryModel):
+    """What `execute` gives back."""
+
+    run_id: str
+    directory: Path
+    status: PipelineStatus
+    manifest: TrainingRunManifest
+
+
+def execute(
+    resolved: ResolvedRecipe,
+    *,
+    resume: str = "ask",
+    until: str = "evaluate",
+    listeners: Sequence[Listener] = (),
+    ask: Ask | None = None,
+) -> RunRecord:
+    """Execute a recipe up to and including the stage `until`.
+
+    Prerequisites are checked before anything is written. Every outcome is recorded in the run's status and
+    manifest; errors are raised again as the LoquelaError they are. Raises Interrupted after SIGINT or SIGTERM,
+    with everything saved.
+    """
+    recipe = resolved.recipe
+    store = RunStore(recipe.output_directory)
+    chosen = choose_run(store, recipe, resume, ask)
+    proofs = check_prerequisites(recipe, skip_sources="corpus_download" in recipe.skip_phases)
+    plan = plan_run(recipe)
+    directory = chosen or store.create(recipe.name)
+    with RunLock(directory), stop_on_signals() as stop:
+        execution = Execution(resolved, directory, stop, listeners, resumed=chosen is not None)
+        return execution.run(until, proofs, plan)
+
+
+class Execution:
+    """One walk through the stage table, inside the lock of its run."""
+
+    def __init__(
+        self,
+        resolved: ResolvedRecipe,
+        directory: Path,
+        stop: StopRequest,
+        listeners: Sequence[Listener],
+        *,
+        resumed: bool,
+    ) -> None:
+        self.recipe = resolved.recipe
+        self.resolved = resolved
+        self.directory = directory
+        self.stop = stop
+        self.resumed = resumed
+        self.status, self.manifest = self._open_records()
+        self.bus = EventBus(run_id=directory.name)
+        self.bus.subscribe(EventFile(directory / "events.jsonl"))
+        self.logs = RunLogs(directory / "logs")
+        self.bus.subscribe(self.logs)
+        self.progress = ProgressRecorder(self.status, directory)
+        self.bus.subscribe(self.progress)
+        for listener in listeners:
+            self.bus.subscribe(listener)
+        self.cache = ArtifactCache(self.recipe.output_directory, self.bus)
+        self.places: dict[str, Path] = {}
+        self.digests: dict[str, str] = {}
+
+    def run(self, until: str, proofs: list[Proof], plan: Plan) -> RunRecord:
+        """Walk the table; record the outcome whatever it is."""
+        started = time.perf_counter()
+        self._write_records(proofs, plan)
+        self._announce(plan)
+        try:
+            self._advance(Phase.CORPUS_DOWNLOAD, time.perf_counter() - started)
+            self._walk(until)
+        except Interrupted as error:
+            self._interrupted(error)
+            raise
+        except LoquelaError as error:
+            self._failed(error)
+            raise
+        except Exception as error:
+            self._failed(error)
+            raise
+        self._finish(until, plan)
+        return RunRecord(
+            run_id=self.directory.name, directory=self.directory, status=self.status, manifest=self.manifest
+        )
+
+    # ── the walk ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _walk(self, until: str) -> None:
+        last = stage_named(until)
+        for stage in STAGES:
+            phase = Phase(stage.phase)
+            began = time.perf_counter()
+            if self.status.current_phase is not phase:
+                self._advance(phase, 0.0)
+            self.bus.publish("pipeline.stage_started.v1", {"stage": stage.name, "phase": stage.phase})
+            record = self._stage(stage)
+            record.seconds = time.perf_counter() - began
+            self.manifest.stages = {**self.manifest.stages, stage.name: record}
+            self.manifest.save(self.directory)
+            timings = self.status.phase_timings
+            spent = timings.get(phase, 0.0) + record.seconds
+            self.status.phase_timings = {**timings, phase: round(spent, 3)}
+            self._add_artifact(record.directory)
+            self.bus.publish(
+                "pipeline.stage_completed.v1",
+                {
+                    "stage": stage.name,
+                    "phase": stage.phase,
+                    "seconds": round(record.seconds, 3),
+                    "reused": record.reused,
+                    "summary": record.summary,
+                    "facts": record.facts,
+                },
+            )
+            self._stop_if_asked()
+            if stage is last:
+                return
+
+    def _stage(self, stage: Stage) -> StageRecord:
+        settings = stage_settings(self.recipe, stage)
+        inputs = {kind: self.digests[kind] for kind in stage.takes}
+        if stage.makes in ("checkpoint", "report"):
+            return self._stage_in_run(stage, settings, inputs)
+        key = self._skipped_key(stage) or stage_key(stage, settings, inputs, self._fingerprint(stage))
+        manifest = self.cache.find(stage.makes, key)
+        reused = manifest is not None
+        summary = "unchanged since it was made, not run again" if reused else ""
+        if manifest is None:
+            manifest, result = self.cache.build(
+                stage.makes, key, lambda output: self._call(stage, output), settings=settings, parents=inputs
+            )
+            summary = result.summary
+        place = self.cache.directory(stage.makes, key)
+        self._check_unchanged(stage, manifest)
+        self.places[stage.makes], self.digests[stage.makes] = place, manifest.digest
+        self._keep_in_run(stage, place, manifest)
+        return StageRecord(
+            stage=stage.name,
+            key=key,
+            digest=manifest.digest,
+            directory=str(place),
+            reused=reused,
+            seconds=0.0,
+            facts=manifest.facts,
+            summary=summary,
+        )
+
+    def _stage_in_run(self, stage: Stage, settings: dict[str, JsonValue], inputs: dict[str, str]) -> StageRecord:
+        """Training and evaluation write into the run's own folder."""
+        output = self.directory / ("final" if stage.makes == "checkpoint" else "eval")
+        key = stage_key(stage, settings, inputs, {})
+        before = self.manifest.stages.get(stage.name)
+        if before is not None and before.key == key and (output / "manifest.json").is_file():
+            manifest = read_manifest(output)
+            self.places[stage.makes], self.digests[stage.makes] = output, manifest.digest
+            return before.model_copy(update={"reused": True, "summary": "unchanged since it was made, not run again"})
+        result = self._call(stage, output)
+        if stage.makes == "report":
+            write_manifest(output, stage.makes, settings=settings, parents=inputs, facts=result.facts)
+        manifest = read_manifest(output)
+        self.places[stage.makes], self.digests[stage.makes] = output, manifest.digest
+        return StageRecord(
+            stage=stage.name,
+            key=key,
+            digest=manifest.digest,
+            directory=str(output),
+            reused=False,
+            seconds=0.0,
+            facts=result.facts,
+            summary=result.summary,
+        )
+
+    def _call(self, stage: Stage, output: Path) -> StageResult:
+        function: StageFunction = resolve(stage.entry)
+        return function(
+            StageContext(
+                recipe=self.recipe,
+                bus=self.bus,
+                inputs={kind: self.places[kind] for kind in stage.takes},
+                output=output,
+                run_directory=self.directory,
+                stop=self.stop,
+            )
+        )
+
+    def _fingerprint(self, stage: Stage) -> dict[str, JsonValue]:
+        if stage.fingerprint is None:
+            return {}
+        function: Fingerprint = resolve(stage.fingerprint)
+        return function(self.recipe.data, self.recipe.output_directory)
+
+    def _skipped_key(self, stage: Stage) -> str | None:
+        """The key of the artifact that a skipped phase left behind; RecipeError when it left none."""
+        if stage.phase not in self.recipe.skip_phases or stage.name == "prepare":
+            return None
+        settings = stage_settings(self.recipe, stage)
+        folder = self.cache.directory(stage.makes, "x").parent
+        made = sorted(folder.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in made:
+            manifest = read_manifest(path.parent)
+            parents = {kind: self.digests[kind] for kind in stage.takes}
+            if manifest.settings == settings and manifest.parents == parents:
+                return path.parent.name
+        raise RecipeError(
+            ErrorCode.DATASET_NOT_FOUND,
+            f"skip_phases names {stage.phase}, but no {stage.makes} made with these settings is in {folder}",
+            f"remove {stage.phase} from skip_phases and run once",
+        )
+
+    def _check_unchanged(self, stage: Stage, manifest: Manifest) -> None:
+        before = self.manifest.stages.get(stage.name)
+        if stage.name != "ingest" or before is None or before.digest == manifest.digest:
+            return
+        raise DataError(
+            ErrorCode.DATA_CHANGED,
+            f"the corpus is not the one run {self.directory.name} was made from: it had {before.facts.get('bytes')} "
+            f"bytes in {before.facts.get('documents')} documents, now {manifest.facts.get('bytes')} in "
+            f"{manifest.facts.get('documents')}",
+            "restore the text, or start a new run with --resume never",
+            details={"before": before.digest, "now": manifest.digest},
+        )
+
+    def _keep_in_run(self, stage: Stage, place: Path, manifest: Manifest) -> None:
+        if stage.makes == "tokenizer":
+            copy_artifact(place, self.directory / "tokenizer", manifest.digest)
+        write_ledger(self.directory / "ledger.json", stage.name, place, manifest)
+
+    # ── records ───────────────────────────────────────────────────────────────────────────────────────
+
+    def _open_records(self) -> tuple[PipelineStatus, TrainingRunManifest]:
+        if self.resumed:
+            status = load_status(self.directory)
+            manifest = load_run_manifest(self.directory)
+            manifest.resumed = [*manifest.resumed, datetime.now(UTC)]
+            status.reopen(Phase.PREREQUISITE_CHECK)
+        else:
+            status = PipelineStatus(run_id=self.directory.name)
+            manifest = TrainingRunManifest(
+                run_id=self.directory.name,
+                pipeline_id=status.pipeline_id,
+                recipe=self.recipe,
+                seed=self.recipe.seed,
+                versions={},
+                hardware={},
+            )
+        manifest.recipe = self.recipe
+        manifest.versions = versions()
+        manifest.hardware = hardware()
+        manifest.git = git_revision(Path.cwd())
+        manifest.ended, manifest.failure_class, manifest.last_error = None, None, None
+        return status, manifest
+
+    def _write_records(self, proofs: list[Proof], plan: Plan) -> None:
+        saved = self.directory / "recipe.yaml"
+        text = dump_recipe(self.resolved)
+        if saved.is_file() and saved.read_text(encoding="utf-8") != text:
+            write_bytes(self.directory / f"recipe.{len(self.manifest.resumed)}.yaml", saved.read_bytes())
+        write_text(saved, text)
+        write_json(self.directory / "preflight.json", [proof.model_dump(mode="json") for proof in proofs])
+        write_json(self.directory / "plan.json", plan.model_dump(mode="json"))
+        self.manifest.save(self.directory)
+        self.status.save(self.directory)
+
+    def _announce(self, plan: Plan) -> None:
+        self.bus.publish(
+            "pipeline.started.v1",
+            {
+                "run_id": self.directory.name,
+                "directory": str(self.directory),
+                "resumed": self.resumed,
+                "derived": [
+                    {"key": key, "reason": origin.where}
+                    for key, origin in self.resolved.origins.items()
+                    if origin.kind == "derived"
+                ],
+                "plan": plan.model_dump(mode="json"),
+            },
+        )
+
+    def _advance(self, phase: Phase, seconds: float) -> None:
+        before = self.status.current_phase
+        if seconds:
+            self.status.phase_timings = {**self.status.phase_timings, before: round(seconds, 3)}
+        self.status.advance(phase)
+        self.status.save(self.directory)
+        self.bus.publish("pipeline.phase_changed.v1", {"from": before, "to": phase})
+
+    def _add_artifact(self, path: str) -> None:
+        if path not in self.status.artifacts_created:
+            self.status.artifacts_created = [*self.status.artifacts_created, path]
+        self.status.save(self.directory)
+
+    def _stop_if_asked(self) -> None:
+        if self.stop.requested:
+            raise Interrupted(
+                ErrorCode.INTERRUPTED,
+                f"stopped by {self.stop.reason}; everything finished so far is kept in {self.directory}",
+                "go on with the same command and --resume auto",
+            )
+
+    def _interrupted(self, error: Interrupted) -> None:
+        self.status.message = error.message
+        self.status.save(self.directory)
+        self.manifest.last_error = error.code
+        self.manifest.save(self.directory)
+        self.bus.publish("pipeline.interrupted.v1", {"message": error.message, "remedy": error.remedy})
+
+    def _failed(self, error: Exception) -> None:
+        code = error.code if isinstance(error, LoquelaError) else ErrorCode.INTERNAL
+        remedy = error.remedy if isinstance(error, LoquelaError) else "report this as a bug, with logs/system.log"
+        self.logs.log_system("error", f"{type(error).__name__}: {error}", {"error_code": code})
+        self.manifest.failure_class = error.failure_class if isinstance(error, LoquelaError) else "FATAL"
+        self.manifest.last_error = str(error)
+        self.manifest.ended = datetime.now(UTC)
+        self.manifest.save(self.directory)
+        self.status.fail(
+            ErrorDetails(
+                failed_phase=self.status.current_phase,
+                error_type=error_type(code),
+                error_message=error.message if isinstance(error, LoquelaError) else str(error),
+                stderr_output=self.logs.last_lines(),
+                code=code,
+                remedy=remedy,
+            )
+        )
+        self.status.save(self.directory)
+        self.bus.publish(
+            "trainer.job.failed.v1",
+            {"phase": str(self.status.error_details.failed_phase) if self.status.error_details else "", "code": code},
+        )
+
+    def _finish(self, until: str, plan: Plan) -> None:
+        results_path = self.directory / "eval" / "validation_results.json"
+        if until == "evaluate":
+            self.status.validation_results = ValidationResults.model_validate_json(results_path.read_bytes())
+            self._judge(self.status.validation_results)
+        self.manifest.metrics_summary = summary_of(self.manifest)
+        self.manifest.ended = datetime.now(UTC)
+        self.manifest.save(self.directory)
+        comparison = actual_against_plan(plan, self.manifest)
+        write_json(self.directory / "plan_against_actual.json", comparison)
+        if until == "evaluate":
+            self.status.advance(Phase.COMPLETE)
+        self.status.message = "complete" if until == "evaluate" else f"stopped after {until}, as asked"
+        self.status.save(self.directory)
+        self.bus.publish(
+            "pipeline.completed.v1",
+            {
+                "run_id": self.directory.name,
+                "directory": str(self.directory),
+                "phase_timings": {str(phase): seconds for phase, seconds in self.status.phase_timings.items()},
+                "metrics": self.manifest.metrics_summary,
+                "plan_against_actual": comparison,
+            },
+        )
+
+    def _judge(self, results: ValidationResults) -> None:
+        """validation → complete only when the inference budgets hold."""
+        if results.constitutional_compliance:
+            return
+        error = ProofError(
+            ErrorCode.PERFORMANCE_BELOW_THRESHOLD,
+            f"the trained model misses its inference budgets, see {self.directory / 'eval' / 'budgets.json'}: "
+            f"{results.inference_metrics.model_dump_json()}",
+            "choose a smaller model, or raise evaluate.budgets in the recipe; the model itself is kept in final/",
+        )
+        self._failed(error)
+        raise error
+
+
+def error_type(code: ErrorCode) -> str:
+    """The category that the pipeline status reports for a code."""
+    if code in (ErrorCode.DISK_FULL,):
+        return "disk_space"
+    if code in (ErrorCode.NETWORK_ERROR, ErrorCode.TIMEOUT, ErrorCode.AUTH_FAILED):
+        return "network"
+    if code is ErrorCode.OOM:
+        return "oom"
+    if code in (ErrorCode.VALIDATION_FAILED, ErrorCode.PERFORMANCE_BELOW_THRESHOLD, ErrorCode.EVALUATION_FAILED):
+        return "validation_failure"
+    return "other"
+
+
+def summary_of(manifest: TrainingRunManifest) -> dict[str, JsonValue]:
+    """The numbers that `runs list` and `runs diff` compare."""
+    summary: dict[str, JsonValue] = {}
+    for name in ("train", "evaluate"):
+        record = manifest.stages.get(name)
+        if record is not None:
+            summary.update({key: value for key, value in record.facts.items() if isinstance(value, int | float | str)})
+    return summary
