@@ -1,0 +1,10 @@
+"""Built-in bilingual stories: the corpus of a machine without a network.
+
+    (seed, index) ──> draw ──> plots/… ──> Plot ──┬──> english.py ──> "The Lost Kite …"
+                      dice     outline     events │      articles, pronouns
+                               + wording   roles  └──> spanish.py ──> «La cometa perdida …»
+                                                         agreement, del/al, dropped subjects
+
+`cast`, `things` and `obstacles` are the lexicon; `story.story(seed, index)` is the way in. A plot is drawn
+once, before any language, so both texts tell the same events about the same characters.
+"""
