@@ -85,46 +85,6 @@ class PipelineConfiguration(BoundaryModel):
             )
         return self
 
-
-class TrainingHyperparameters(BoundaryModel):
-    """Optimization settings."""
-
-    batch_size: int = Field(32, ge=1, le=128, description="samples per training step")
-    learning_rate: float = Field(0.0003, ge=1e-5, le=1e-2, description="initial learning rate")
-    num_epochs: int = Field(20, ge=1, le=100, description="complete passes through the dataset")
-    max_sequence_length: int = Field(128, ge=32, le=2048, description="token context window")
-
-
-class PipelineConfiguration(BoundaryModel):
-    """All parameters of the complete training workflow, from corpus download through validation."""
-
-    corpus_source: str = Field(GUTENBERG_BILINGUAL, min_length=1, description="URL or file path of the corpus")
-    corpus_size_mb: int = Field(8, gt=0, description="expected corpus size in MB, typically 1-100")
-    tokenizer_vocab_size: int = Field(8000, ge=1000, le=32000, description="number of tokens")
-    tokenizer_model_type: ModelType = Field("unigram", description="algorithm")
-    model_architecture: ModelArchitecture = Field(default_factory=ModelArchitecture)
-    training_hyperparameters: TrainingHyperparameters = Field(default_factory=TrainingHyperparameters)
-    output_directory: str = Field("./data/", min_length=1, description="where to save artifacts")
-    resume_from_checkpoint: bool = Field(False, description="false asks when checkpoints are found")
-    skip_phases: set[SkippablePhase] = Field(default_factory=set, description="phases whose artifacts exist already")
-
-    @field_serializer("skip_phases")
-    def _in_order(self, phases: set[SkippablePhase]) -> list[SkippablePhase]:
-        return sorted(phases)
-
-    @model_validator(mode="after")
-    def _fits_memory(self, info: ValidationInfo[dict[str, float] | None]) -> Self:
-        budget_mb = (info.context or {}).get("memory_budget_mb", MEMORY_BUDGET_MB)
-        needed_mb = self.training_memory_mb()
-        if needed_mb > budget_mb:
-            settings = self.training_hyperparameters
-            rows = max(1, int(settings.batch_size * budget_mb / needed_mb))
-            raise ValueError(
-                f"batch_size × max_sequence_length = {settings.batch_size} × {settings.max_sequence_length} "
-                f"needs about {needed_mb:.0f} MB, over the memory budget of {budget_mb:.0f} MB; set batch_size: {rows} or less"
-            )
-        return self
-
     def training_memory_mb(self) -> float:
         """Upper estimate: parameters with gradient and two moments, activations kept for backward, one copy of logits.
 
