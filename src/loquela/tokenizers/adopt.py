@@ -13,6 +13,8 @@ from loquela.tokenizers.failures import missing_file
 from loquela.tokenizers.load import method_of
 from loquela.tokenizers.sentence_piece import load_model
 
+LOSES_UNKNOWN = "made elsewhere: the file may normalise text; exact_round_trips is what was measured"
+
 
 def adopt(model_file: Path, directory: Path) -> TokenizerArtifact:
     """Copy a tokenizer.json or SentencePiece .model into `directory`, after proving that it can be read.
@@ -47,11 +49,11 @@ def _adopt_json(model_file: Path, directory: Path) -> TokenizerArtifact:
     huggingface.write_config(directory, roles)
     notes.append(f"{model_file.name} was loaded, not trained")
     files = [JSON_NAME, huggingface.CONFIG_NAME]
-    return TokenizerArtifact(method=method_of(directory / JSON_NAME), files=files, notes=notes)
+    return TokenizerArtifact(method=method_of(directory / JSON_NAME), files=files, loses=LOSES_UNKNOWN, notes=notes)
 
 
 def _adopt_model(model_file: Path, directory: Path) -> TokenizerArtifact:
     load_model(model_file)
     write_bytes(directory / MODEL_NAME, model_file.read_bytes())
     notes = [f"{model_file.name} was loaded, not trained"]
-    return TokenizerArtifact(method="sentencepiece", files=[MODEL_NAME], notes=notes)
+    return TokenizerArtifact(method="sentencepiece", files=[MODEL_NAME], loses=LOSES_UNKNOWN, notes=notes)

@@ -47,10 +47,11 @@ class TokenizerTrainRequest(BoundaryModel):
 
 
 class TokenizerArtifact(BoundaryModel):
-    """Files a backend wrote into the request's directory (names, the one to load first) and what it left out."""
+    """Files a backend wrote into the request's directory, what decoding cannot bring back, what was left out."""
 
     method: str
     files: list[str] = Field(min_length=1)
+    loses: str = Field("", description="in words; empty: nothing")
     notes: list[str] = Field(default_factory=list)
 
 
@@ -119,10 +120,6 @@ class TokenizerHandle(Protocol):
     def eos_id(self) -> int:
         """End of a text."""
 
-    @property
-    def loses(self) -> str:
-        """What encode followed by decode does not bring back, in words; empty: nothing."""
-
     def encode(self, text: str) -> list[int]:
         """Ids of `text`; no special tokens are added, and text that spells one stays text.
 
@@ -137,9 +134,6 @@ class TokenizerHandle(Protocol):
 
     def token_text(self, token_id: int) -> str:
         """One token for people to read."""
-
-    def tokens(self) -> list[str]:
-        """The vocabulary as stored, by id."""
 
 
 class TokenizerBackend(Protocol):

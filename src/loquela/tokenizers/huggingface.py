@@ -41,13 +41,12 @@ _DOCUMENT: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 class HuggingFaceHandle:
     """A `tokenizers.Tokenizer` that never parses special-token text, truncates, pads or adds anything."""
 
-    def __init__(self, tokenizer: Tokenizer, method: str, roles: dict[str, str], loses: str) -> None:
+    def __init__(self, tokenizer: Tokenizer, method: str, roles: dict[str, str]) -> None:
         tokenizer.encode_special_tokens = True
         tokenizer.no_truncation()
         tokenizer.no_padding()
         self._tokenizer = tokenizer
         self.method = method
-        self.loses = loses
         vocabulary = tokenizer.get_vocab(with_added_tokens=True)
         self.vocab_size = max(vocabulary.values(), default=-1) + 1
         self._tokens = [""] * self.vocab_size
@@ -81,10 +80,6 @@ class HuggingFaceHandle:
         text = self._tokenizer.decode([token_id], skip_special_tokens=False)
         return text if text and "\N{REPLACEMENT CHARACTER}" not in text else self._tokens[token_id]
 
-    def tokens(self) -> list[str]:
-        """The vocabulary as stored, by id."""
-        return list(self._tokens)
-
 
 def assemble(model: Model, pre_tokenizer: PreTokenizer | None, decoder: Decoder | None) -> Tokenizer:
     """A tokenizer of the given parts with our special tokens, which the model's vocabulary must hold as ids 0-3."""
@@ -103,12 +98,12 @@ def mark_special(tokenizer: Tokenizer) -> None:
 
 
 def save(
-    tokenizer: Tokenizer, method: str, request: TokenizerTrainRequest, notes: list[str] | None = None
+    tokenizer: Tokenizer, method: str, request: TokenizerTrainRequest, *, loses: str, notes: list[str] | None = None
 ) -> TokenizerArtifact:
     """Write tokenizer.json and the tokenizer_config.json that makes transformers read it the same way."""
     write_text(request.directory / JSON_NAME, tokenizer.to_str(pretty=True) + "\n")
     write_config(request.directory, dict(zip(ROLES, SPECIAL_TOKENS, strict=True)))
-    return TokenizerArtifact(method=method, files=[JSON_NAME, CONFIG_NAME], notes=notes or [])
+    return TokenizerArtifact(method=method, files=[JSON_NAME, CONFIG_NAME], loses=loses, notes=notes or [])
 
 
 def write_config(directory: Path, roles: dict[str, str]) -> None:
@@ -122,12 +117,12 @@ def write_config(directory: Path, roles: dict[str, str]) -> None:
     write_json(directory / CONFIG_NAME, config)
 
 
-def load(directory: Path, method: str, loses: str) -> HuggingFaceHandle:
+def load(directory: Path, method: str) -> HuggingFaceHandle:
     """Open tokenizer.json in `directory`; DataError(DATA_NOT_FOUND, CORRUPTION) when there is none or it is damaged."""
     path = directory / JSON_NAME
     document = read_document(path)
     disarm(document)
-    return HuggingFaceHandle(build(document, path), method, read_roles(path, document), loses)
+    return HuggingFaceHandle(build(document, path), method, read_roles(path, document))
 
 
 def read_document(path: Path) -> dict[str, JsonValue]:

@@ -10,8 +10,6 @@ from loquela.tokenizers.failures import missing_file
 from loquela.tokenizers.manifest import check_files, read_tokenizer_manifest
 from loquela.tokenizers.methods import TOKENIZERS
 
-LOSES_UNKNOWN = "made elsewhere: the file may normalise text; exact_round_trips is what was measured"
-
 METHOD_OF_MODEL = {"BPE": "bpe", "Unigram": "unigram", "WordPiece": "wordpiece", "WordLevel": "word"}
 """Our names for the model types of a tokenizer.json."""
 
@@ -35,7 +33,7 @@ def load_foreign(directory: Path) -> TokenizerHandle:
     """Open a tokenizer.json or tokenizer.model that was not trained here."""
     if (directory / JSON_NAME).is_file():
         method = method_of(directory / JSON_NAME)
-        return huggingface.load(directory, method, LOSES_UNKNOWN)
+        return huggingface.load(directory, method)
     if (directory / MODEL_NAME).is_file():
         return TOKENIZERS.get("sentencepiece").load(str(directory))
     raise missing_file(directory, f"tokenizer ({JSON_NAME} or {MODEL_NAME})")

@@ -166,10 +166,9 @@ def load_model(path: Path) -> Processor:
 class SentencePieceHandle:
     """A SentencePiece model; special ids are the model's own, -1 where it has none."""
 
-    def __init__(self, processor: Processor, loses: str) -> None:
+    def __init__(self, processor: Processor) -> None:
         self._processor = processor
         self.method = "sentencepiece"
-        self.loses = loses
         self.vocab_size = processor.get_piece_size()
         self.pad_id = processor.pad_id()
         self.unk_id = processor.unk_id()
@@ -198,10 +197,6 @@ class SentencePieceHandle:
         check_ids([token_id], self.vocab_size)
         piece = self._processor.id_to_piece(token_id)
         return piece if token_id in self._special else piece.replace(SPACE_MARK, " ")
-
-    def tokens(self) -> list[str]:
-        """The vocabulary as stored, by id."""
-        return [self._processor.id_to_piece(token_id) for token_id in range(self.vocab_size)]
 
 
 def model_path(directory: Path) -> Path:

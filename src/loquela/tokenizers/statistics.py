@@ -59,7 +59,6 @@ def measure(handle: TokenizerHandle, texts: TextStream) -> TokenizerStats:
         bytes_per_token=_ratio(tally.bytes, tally.tokens),
         tokens_per_word=_ratio(tally.tokens, tally.words),
         lengths=_distribution(tally.lengths),
-        loses=handle.loses,
     )
 
 

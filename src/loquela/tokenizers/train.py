@@ -49,6 +49,7 @@ def train_tokenizer(
         handle = backend.load(str(directory))
         stats = backend.inspect(handle, holdout_texts)
         stats.requested_vocab_size = section.vocab_size
+    stats.loses = artifact.loses
     stats.notes = [*artifact.notes, *_remarks(stats)]
     _record(section, artifact, handle, stats, directory)
     trace(bus, COMPONENT, "train_complete", **stats.model_dump(mode="json"))
@@ -97,14 +98,13 @@ def _record(
     directory: Path,
 ) -> None:
     origin: Literal["trained", "loaded"] = "trained" if section.model_file is None else "loaded"
-    tokens = handle.tokens()
     manifest = TokenizerManifest(
         method=handle.method,
         origin=origin,
         source=section.model_file.name if section.model_file is not None else None,
         config=_config(section).model_copy(update={"method": handle.method, "vocab_size": stats.vocab_size}),
         files=record_files(directory, artifact.files),
-        vocabulary_digest=digest_json([*tokens]),
+        vocabulary_digest=digest_json([handle.token_text(token_id) for token_id in range(handle.vocab_size)]),
         special_ids={"pad": handle.pad_id, "unk": handle.unk_id, "bos": handle.bos_id, "eos": handle.eos_id},
         libraries={name: version(name) for name in LIBRARIES},
         statistics=stats,

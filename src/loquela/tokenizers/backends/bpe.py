@@ -51,8 +51,8 @@ class BpeBackend(HandleOperations):
         tokenizer.train_from_iterator(texts, trainer=trainer)
         if not texts.any:
             raise no_text("bpe")
-        return save(tokenizer, "bpe", request)
+        return save(tokenizer, "bpe", request, loses="")
 
     def load(self, artifact_path: str) -> TokenizerHandle:
         """Open a trained folder."""
-        return load(Path(artifact_path), "bpe", "")
+        return load(Path(artifact_path), "bpe")

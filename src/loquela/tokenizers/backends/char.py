@@ -50,8 +50,8 @@ class CharBackend(HandleOperations):
         model = BPE(vocabulary, [], unk_token=UNKNOWN, fuse_unk=False)
         rare = len(counts) - len(kept)
         notes = [f"{rare} characters seen fewer than {config.min_frequency} times became <unk>"] if rare else []
-        return save(assemble(model, None, Fuse()), "char", request, notes)
+        return save(assemble(model, None, Fuse()), "char", request, loses=LOSES, notes=notes)
 
     def load(self, artifact_path: str) -> TokenizerHandle:
         """Open a trained folder."""
-        return load(Path(artifact_path), "char", LOSES)
+        return load(Path(artifact_path), "char")

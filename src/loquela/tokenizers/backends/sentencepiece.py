@@ -15,7 +15,7 @@ from loquela.tokenizers.contract import (
 from loquela.tokenizers.operations import HandleOperations
 from loquela.tokenizers.sentence_piece import SentencePieceHandle, load_model, model_path, train_model
 
-LOSES = "U+2581 (▁) comes back as a space; a model trained elsewhere may also normalise text"
+LOSES = "U+2581 (▁) comes back as a space"
 
 
 class SentencePieceBackend(HandleOperations):
@@ -33,8 +33,8 @@ class SentencePieceBackend(HandleOperations):
         """Train and write tokenizer.model."""
         data, notes = train_model(config, request)
         write_bytes(model_path(request.directory), data)
-        return TokenizerArtifact(method="sentencepiece", files=[MODEL_NAME], notes=notes)
+        return TokenizerArtifact(method="sentencepiece", files=[MODEL_NAME], loses=LOSES, notes=notes)
 
     def load(self, artifact_path: str) -> TokenizerHandle:
         """Open a folder with a tokenizer.model."""
-        return SentencePieceHandle(load_model(model_path(Path(artifact_path))), LOSES)
+        return SentencePieceHandle(load_model(model_path(Path(artifact_path))))

@@ -51,11 +51,11 @@ class UnigramBackend(HandleOperations):
         scores = scored_pieces(open_model(data, request.directory / MODEL_NAME))
         model = Unigram(scores, unk_id=SPECIAL_TOKENS.index(UNKNOWN), byte_fallback=True)
         tokenizer = assemble(model, Split(Regex(WORDS), "isolated"), Sequence([ByteFallback(), Fuse()]))
-        return save(tokenizer, "unigram", request, notes)
+        return save(tokenizer, "unigram", request, loses="", notes=notes)
 
     def load(self, artifact_path: str) -> TokenizerHandle:
         """Open a trained folder."""
-        return load(Path(artifact_path), "unigram", "")
+        return load(Path(artifact_path), "unigram")
 
 
 def scored_pieces(processor: Processor) -> list[tuple[str, float]]:

@@ -50,13 +50,12 @@ class WordBackend(HandleOperations):
         notes = [f"{len(ranked)} of {len(counts)} distinct training words are in the vocabulary"]
         if dropped:
             notes.append(f"words seen {dropped} times or fewer were dropped while counting, to stay in memory")
-        return save(
-            assemble(WordLevel(vocabulary, unk_token=UNKNOWN), BertPreTokenizer(), None), "word", request, notes
-        )
+        tokenizer = assemble(WordLevel(vocabulary, unk_token=UNKNOWN), BertPreTokenizer(), None)
+        return save(tokenizer, "word", request, loses=LOSES, notes=notes)
 
     def load(self, artifact_path: str) -> TokenizerHandle:
         """Open a trained folder."""
-        return load(Path(artifact_path), "word", LOSES)
+        return load(Path(artifact_path), "word")
 
 
 def _words(texts: TextStream) -> Iterator[str]:
