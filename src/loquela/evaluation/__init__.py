@@ -1,1 +1,1 @@
-"""checkpoint + shards ─ validation loss, samples, budgets ─▶ report."""
+"""checkpoint + shards + tokenizer ─ validation loss, samples, budgets in a process of its own ─▶ report."""

@@ -1,0 +1,177 @@
+"""A model and its tokenizer, ready to write and to measure text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from loquela.core.errors import DataError, ErrorCode, RecipeError
+from loquela.inference.contracts import GenerateRequest, GenerateResult, ScoreRequest, ScoreResult
+from loquela.inference.decoding import Decoding, context_window
+from loquela.inference.sampling import choose
+from loquela.inference.scoring import character_surprisals, score_tokens, start_token
+from loquela.inference.text_stream import Detokenizer, StopScanner
+from loquela.models.contract import LanguageModel
+from loquela.tokenizers.contract import TokenizerHandle
+
+
+@dataclass
+class _Outcome:
+    """What is known about a sequence besides its text."""
+
+    steps: int = 0
+    eos: bool = False
+    prompt_cut: int = 0
+    slides: int = 0
+
+
+class Engine:
+    """Generates, streams and scores text with one model.
+
+    The prompt is given to the model as it is, without special tokens; an empty one starts from the end-of-document
+    token (the beginning token where a loaded tokenizer has no other), after which every training document but the
+    first began. Raises DataError(CHECKPOINT_INCOMPATIBLE) when
+    the tokenizer knows more tokens than the model.
+    """
+
+    def __init__(self, model: LanguageModel, tokenizer: TokenizerHandle) -> None:
+        if tokenizer.vocab_size > model.config.vocab_size:
+            raise DataError(
+                ErrorCode.CHECKPOINT_INCOMPATIBLE,
+                f"the tokenizer has {tokenizer.vocab_size} tokens, the model only {model.config.vocab_size}",
+                "use the tokenizer that the model was trained with",
+            )
+        self.model = model
+        self.tokenizer = tokenizer
+
+    def generate(self, request: GenerateRequest) -> GenerateResult:
+        """All sequences of `request`; sequence i is the one that seed + i alone would give.
+
+        Raises DataError: DATA_NOT_FOUND, READ_FAILED or ENCODING_ERROR for the prompt, INFERENCE_FAILED when the
+        model gives no usable logits.
+        """
+        prompt = self._prompt(request)
+        outputs, outcomes = [], []
+        with _evaluation_mode(self.model):
+            for index in range(request.num_return_sequences):
+                outcome = _Outcome()
+                outputs.append("".join(self._write(request, prompt, request.seed + index, outcome)))
+                outcomes.append(outcome)
+        return GenerateResult(
+            outputs=outputs,
+            steps=[outcome.steps for outcome in outcomes],
+            eos_terminated=[outcome.eos for outcome in outcomes],
+            notes=self._notes(outcomes),
+        )
+
+    def stream(self, request: GenerateRequest) -> Iterator[str]:
+        """The text of one sequence in pieces, each as soon as it is certain; errors as `generate`."""
+        if request.num_return_sequences != 1:
+            raise RecipeError(
+                ErrorCode.CONFIG_INVALID,
+                f"only one sequence can be streamed, not {request.num_return_sequences}",
+                "set num_return_sequences to 1, or use generate",
+            )
+        prompt = self._prompt(request)
+        with _evaluation_mode(self.model):
+            yield from self._write(request, prompt, request.seed, _Outcome())
+
+    def score(self, request: ScoreRequest) -> ScoreResult:
+        """How well the model expects a text, token by token (see `ScoreResult`).
+
+        Raises DataError: INSUFFICIENT_DATA for an empty text, else as `generate`.
+        """
+        text = _text_of(request.text, request.path)
+        ids = self.tokenizer.encode(text)
+        if not ids:
+            raise DataError(
+                ErrorCode.INSUFFICIENT_DATA, "there is nothing to score: the text has no tokens", "give some text"
+            )
+        with _evaluation_mode(self.model):
+            scored = score_tokens(self.model, self.tokenizer, ids, request.top_k)
+        characters, notes = None, []
+        if request.detail_level == "per_char":
+            characters = character_surprisals(self.tokenizer, ids, scored.surprisal)
+            if "".join(entry.character for entry in characters) != text:
+                notes.append("the tokenizer does not give this text back unchanged: characters are those it decodes to")
+        return ScoreResult(
+            loss=scored.loss,
+            perplexity=scored.perplexity,
+            surprisal=scored.surprisal,
+            topk=scored.topk,
+            tokens=[self.tokenizer.token_text(token) for token in ids],
+            characters=characters,
+            notes=notes,
+        )
+
+    def _write(self, request: GenerateRequest, prompt: list[int], seed: int, outcome: _Outcome) -> Iterator[str]:
+        generator = torch.Generator().manual_seed(seed)
+        detokenizer = Detokenizer(self.tokenizer, prompt)
+        scanner = StopScanner(request.stop_sequences)
+        decoding = Decoding(self.model, prompt, request.max_new_tokens)
+        logits = decoding.start()
+        while True:
+            known = logits[: self.tokenizer.vocab_size]
+            token = choose(known, request.temperature, request.top_k, request.top_p, generator)
+            outcome.steps += 1
+            outcome.eos = request.stop_on_eos and token == self.tokenizer.eos_id
+            if outcome.eos:
+                break
+            if piece := scanner.add(detokenizer.add(token)):
+                yield piece
+            if scanner.stopped or outcome.steps == request.max_new_tokens:
+                break
+            logits = decoding.advance(token)
+        outcome.prompt_cut, outcome.slides = decoding.prompt_cut, decoding.slides
+        rest = scanner.add(detokenizer.finish()) + scanner.finish()
+        if rest:
+            yield rest
+
+    def _prompt(self, request: GenerateRequest) -> list[int]:
+        text = _text_of(request.prompt_text or "", request.prompt_path)
+        return self.tokenizer.encode(text) or [start_token(self.tokenizer)]
+
+    def _notes(self, outcomes: list[_Outcome]) -> list[str]:
+        window = context_window(self.model)
+        notes = []
+        if cut := outcomes[0].prompt_cut:
+            notes.append(f"the prompt has {cut + window} tokens, the context window {window}: the first {cut} were cut")
+        if any(outcome.slides for outcome in outcomes):
+            notes.append(f"the context window ({window} tokens) was full and slid: the oldest text was no longer seen")
+        return notes
+
+
+@contextmanager
+def _evaluation_mode(model: LanguageModel) -> Iterator[None]:
+    """Switch dropout off, and leave the model as it was."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def _text_of(text: str | None, path: Path | None) -> str:
+    """The text given, or that of the file at `path`."""
+    try:
+        if path is not None:
+            return path.read_bytes().decode("utf-8")
+        given = text or ""
+        given.encode("utf-8")
+    except FileNotFoundError as error:
+        raise DataError(ErrorCode.DATA_NOT_FOUND, f"no such file: {path}", "give the path of a text file") from error
+    except OSError as error:
+        raise DataError(
+            ErrorCode.READ_FAILED, f"{path} cannot be read: {error.strerror}", "give a readable text file"
+        ) from error
+    except UnicodeError as error:
+        where = str(path) if path is not None else "the text"
+        raise DataError(
+            ErrorCode.ENCODING_ERROR, f"{where} is not valid UTF-8: {error}", "convert it to UTF-8 and try again"
+        ) from error
+    return given
