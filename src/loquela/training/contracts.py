@@ -11,12 +11,15 @@ from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 from pydantic import ConfigDict, Field, JsonValue, SkipValidation, WithJsonSchema
-from torch import Tensor
+from torch import Tensor, nn
 
 from loquela.core.model import BoundaryModel
 from loquela.training.batches import StepBatches
 
 TensorField = Annotated[Tensor, SkipValidation, WithJsonSchema({"description": "a tensor, kept as a Python object"})]
+ParameterField = Annotated[
+    nn.Parameter, SkipValidation, WithJsonSchema({"description": "a parameter, kept as a Python object"})
+]
 StateField = Annotated[
     dict[str, Tensor],
     SkipValidation,
@@ -128,7 +131,7 @@ class GradientComputerRequest(ObjectModel):
     """`loss_value` is the scalar to differentiate: a tensor, because a plain float has no graph behind it."""
 
     loss_value: TensorField
-    model_parameters: list[TensorField]
+    model_parameters: list[ParameterField]
     gradient_clip_norm: float | None = Field(None, gt=0)
     distributed: bool = False
 
