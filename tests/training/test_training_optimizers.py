@@ -96,6 +96,25 @@ def test_sgd_has_momentum():
     assert model.bias.item() == pytest.approx(start - 0.1 - 0.1 * 1.5, abs=1e-6)
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
+def test_a_first_step_skipped_on_the_device_leaves_no_trace(name):
+    """`found_inf` is how fused kernels are told; the step after the skipped one is then the first."""
+    skipped, plain = Network(), Network()
+    first, second = build(name, skipped), build(name, plain)
+    backward(skipped, 0)
+    skipped.up.weight.grad.fill_(math.nan)
+    first.optimizers[name].found_inf = torch.ones(())
+    first.step(1.0)
+    assert all(torch.equal(a, b) for a, b in zip(skipped.parameters(), plain.parameters(), strict=True))
+    first.optimizers[name].found_inf = torch.zeros(())
+    for model, optimizer in ((skipped, first), (plain, second)):
+        optimizer.zero_grad()
+        backward(model, 1)
+        optimizer.step(1.0)
+    assert all(torch.equal(a, b) for a, b in zip(skipped.parameters(), plain.parameters(), strict=True))
+    assert all(torch.equal(first.state_tensors()[key], value) for key, value in second.state_tensors().items())
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_learns(name):
     model = Network()

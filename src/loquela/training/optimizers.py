@@ -68,6 +68,7 @@ class OptimizerSet:
         for label, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"] = rates[label]
+            start_momentum(optimizer)
             try:
                 optimizer.step()
             except RuntimeError as error:
@@ -150,6 +151,20 @@ def build_optimizer(
     if rest:
         optimizers["adamw"] = _single(section.model_copy(update={"name": "adamw"}), rest, learning_rate)
     return OptimizerSet(named, optimizers)
+
+
+def start_momentum(optimizer: torch.optim.Optimizer) -> None:
+    """Give SGD zero buffers before its first step, which is the same arithmetic as torch's own start.
+
+    Left to itself the fused kernel takes uninitialised memory and fills it in the first step; where that step
+    is skipped on the device because of a non-finite gradient, the second would read what is not there.
+    """
+    if not isinstance(optimizer, torch.optim.SGD) or not optimizer.param_groups[0]["momentum"]:
+        return
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if optimizer.state[parameter].get("momentum_buffer") is None:
+                optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 def state_keys(optimizer: torch.optim.Optimizer) -> set[str]:
