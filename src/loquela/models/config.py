@@ -82,7 +82,7 @@ def model_config(section: ModelSection, vocab_size: int) -> TransformerConfig | 
         )
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"][1:])
+        where = ".".join(str(part) for part in first["loc"])
         raise RecipeError(
             ErrorCode.ARCHITECTURE_INVALID,
             f"the model section describes no network: {where}{': ' if where else ''}{first['msg']}",

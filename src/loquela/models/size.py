@@ -13,6 +13,8 @@ from loquela.models.config import RecurrentConfig, TransformerConfig
 Config = TransformerConfig | RecurrentConfig
 
 GATES = {"lstm": 4, "gru": 3}
+# Widths that a layer keeps per token for its backward pass, measured on the CPU (an LSTM has a oneDNN workspace).
+RECURRENT_ACTIVATIONS = {"lstm": 16, "gru": 8}
 # State tensors per parameter, each as large as the parameter. Muon keeps one for matrices and two for the rest,
 # embeddings included; counting two throughout is the safe side.
 OPTIMIZER_STATES = {"adam": 2, "adamw": 2, "sgd": 1, "muon": 2}
@@ -124,15 +126,28 @@ def _activation_bytes(config: Config, tokens: int, element_bytes: int, gradient_
     """What the layers keep for the backward pass.
 
     A transformer block keeps its input, both norms' outputs, the stream between its halves, the merged heads (5 D),
-    queries, keys and values, and the inner activations; norms over heads and rotations keep their inputs again.
+    queries, keys and values, and the inner activations; an RMSNorm also keeps its input scaled.
     """
     if isinstance(config, RecurrentConfig):
-        # Input, output, state and every gate before and after its non-linearity.
-        return tokens * element_bytes * (config.num_layers * (GATES[config.family] + 4) + 1) * config.d_model
-    heads = (config.num_heads + 2 * config.num_kv_heads) * config.head_dim
+        kept = config.num_layers * RECURRENT_ACTIVATIONS[config.family] + 1
+        return tokens * element_bytes * kept * config.d_model
     inner = config.dim_feedforward * (5 if config.activation == "swiglu" else 3 if config.activation == "relu2" else 2)
-    turned = heads if config.positions == "rotary" or config.qk_norm else 0
-    block = 5 * config.d_model + heads + turned + inner + (2 * config.d_model if config.dropout else 0)
+    norms = 2 * config.d_model if config.norm == "rmsnorm" else 0
+    dropped = 2 * config.d_model if config.dropout else 0
+    block = 5 * config.d_model + _attention_elements(config) + inner + norms + dropped
     if gradient_checkpointing:
         return tokens * element_bytes * (config.num_layers * config.d_model + block + 2 * config.d_model)
     return tokens * element_bytes * (config.num_layers * block + 2 * config.d_model)
+
+
+def _attention_elements(config: TransformerConfig) -> int:
+    """Queries, keys and values as they come out of their matrix, and again for each thing done to them."""
+    queries, keys = config.num_heads * config.head_dim, config.num_kv_heads * config.head_dim
+    elements = queries + 2 * keys
+    if config.positions == "rotary":
+        elements += queries + keys
+    if config.qk_norm:
+        elements += queries + keys
+    if config.num_kv_heads != config.num_heads:
+        elements += 2 * queries
+    return elements
