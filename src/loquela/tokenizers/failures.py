@@ -55,14 +55,17 @@ def missing_file(path: Path, what: str) -> DataError:
     )
 
 
-def not_unicode(error: UnicodeEncodeError) -> DataError:
-    """Text with a lone surrogate has no UTF-8 form."""
-    return DataError(
-        ErrorCode.TOKENIZATION_FAILED,
-        f"the text holds a lone surrogate at character {error.start}; it is not valid Unicode",
-        "decode the source file with its real encoding, or remove that character",
-        details={"position": error.start},
-    )
+def check_unicode(text: str) -> None:
+    """Refuse text with a lone surrogate: it has no UTF-8 form, and no tokenizer takes it."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise DataError(
+            ErrorCode.TOKENIZATION_FAILED,
+            f"the text holds a lone surrogate at character {error.start}; it is not valid Unicode",
+            "decode the source file with its real encoding, or remove that character",
+            details={"position": error.start},
+        ) from error
 
 
 def check_ids(ids: list[int], vocab_size: int) -> None:

@@ -23,7 +23,7 @@ from loquela.tokenizers.contract import (
     TokenizerArtifact,
     TokenizerTrainRequest,
 )
-from loquela.tokenizers.failures import check_ids, corrupt_file, missing_file, not_unicode
+from loquela.tokenizers.failures import check_ids, check_unicode, corrupt_file, missing_file
 
 CONFIG_NAME = "tokenizer_config.json"
 ROLES = ("pad_token", "unk_token", "bos_token", "eos_token")
@@ -64,8 +64,10 @@ class HuggingFaceHandle:
         """Ids of every text, on all cores."""
         try:
             return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)]
-        except UnicodeEncodeError as error:
-            raise not_unicode(error) from error
+        except (TypeError, UnicodeEncodeError):  # how the library words a lone surrogate
+            for text in texts:
+                check_unicode(text)
+            raise
 
     def decode(self, ids: list[int]) -> str:
         """Text of `ids`, special tokens left out."""

@@ -22,10 +22,10 @@ from loquela.tokenizers.contract import (
 from loquela.tokenizers.counting import chunks, count
 from loquela.tokenizers.failures import (
     check_ids,
+    check_unicode,
     corrupt_file,
     missing_file,
     no_text,
-    not_unicode,
     training_failed,
     vocabulary_too_small,
 )
@@ -184,8 +184,10 @@ class SentencePieceHandle:
         """Ids of every text, on all cores."""
         try:
             return self._processor.encode(texts, num_threads=-1)
-        except UnicodeEncodeError as error:
-            raise not_unicode(error) from error
+        except (TypeError, UnicodeEncodeError):  # how the library words a lone surrogate
+            for text in texts:
+                check_unicode(text)
+            raise
 
     def decode(self, ids: list[int]) -> str:
         """Text of `ids`, special tokens left out."""

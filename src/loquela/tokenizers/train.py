@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,7 @@ from loquela.tokenizers.contract import (
     TokenizerStats,
     TokenizerTrainRequest,
 )
+from loquela.tokenizers.failures import check_unicode
 from loquela.tokenizers.load import load_foreign
 from loquela.tokenizers.manifest import TokenizerManifest, record_files, write_tokenizer_manifest
 from loquela.tokenizers.methods import TOKENIZERS
@@ -65,7 +67,15 @@ def _train(
             f"the tokenizer registered as {section.method!r} says that it trains {sorted(backend.supported_methods())}",
             "correct supported_methods() in the package that registers it",
         )
-    return backend.train(_config(section), TokenizerTrainRequest(train_texts=train_texts, directory=directory))
+    return backend.train(
+        _config(section), TokenizerTrainRequest(train_texts=lambda: _unicode(train_texts()), directory=directory)
+    )
+
+
+def _unicode(texts: Iterator[str]) -> Iterator[str]:
+    for text in texts:
+        check_unicode(text)
+        yield text
 
 
 def _config(section: TokenizerSection) -> TokenizerConfig:
