@@ -1,0 +1,180 @@
+"""The evaluate stage: one function per file of the report.
+
+checkpoint + tokenizer ─▶ engine ─┬─ shards ─▶ validation loss, tokenizer statistics ─┐
+                                  ├─ prompts ─▶ samples.jsonl                         ├─▶ metrics.json, report.md
+                                  ├─ training_metrics.json ─▶ convergence, warnings ──┘
+                                  └─ fresh process ─▶ budgets.json ─▶ validation_results.json
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from loquela.artifacts.context import StageContext, StageResult
+from loquela.artifacts.shards import TokenShards
+from loquela.artifacts.validation_results import VALIDATION_RESULTS_NAME, InferenceMetrics, ValidationResults
+from loquela.core.atomic import write_json, write_text
+from loquela.core.errors import ErrorCode, ProofError
+from loquela.evaluation.budgets import judge, measure_budgets
+from loquela.evaluation.contracts import (
+    BudgetReport,
+    ConvergenceReport,
+    EvaluationReport,
+    LossReport,
+    Sample,
+    SamplesReport,
+    ValidationRunnerRequest,
+)
+from loquela.evaluation.convergence import convergence_report
+from loquela.evaluation.report import report_markdown
+from loquela.evaluation.runner import ValidationRunner
+from loquela.evaluation.samples import summarize, write_samples
+from loquela.evaluation.tokenization import tokenization_report
+from loquela.inference.engine import Engine
+from loquela.inference.open import open_engine
+from loquela.monitoring.events import Bus
+from loquela.recipe.schema import EvaluateSection
+
+
+def evaluate(context: StageContext) -> StageResult:
+    """Measure the model in `context.inputs["checkpoint"]` and write the report to `context.output`.
+
+    Raises ProofError(VALIDATION_FAILED), after the report is written, when the validation loss is above
+    `evaluate.max_validation_loss`; DataError or ProofError when something cannot be measured. A missed budget is a
+    verdict in the report: whoever runs the pipeline decides what follows from it.
+    """
+    section, seed = context.recipe.evaluate, context.recipe.seed
+    model, tokenizer = context.inputs["checkpoint"], context.inputs["tokenizer"]
+    shards = TokenShards(context.inputs["shards"], "validation")
+    engine = open_engine(model, tokenizer)
+    validation = _validate(engine, shards, section, context.bus)
+    samples = write_samples(engine, section, seed)
+    _publish_samples(samples, context.bus)
+    training = convergence_report(context.run_directory)
+    summary = summarize(samples)
+    report = EvaluationReport(
+        seed=seed,
+        validation=validation,
+        tokenization=tokenization_report(shards, engine.tokenizer, engine.model.config.max_sequence_length),
+        samples=summary,
+        training=training,
+        warnings=warnings_for(validation, training, summary),
+    )
+    budgets = judge(measure_budgets(model, tokenizer), section.budgets)
+    report.warnings = [*report.warnings, *budget_warnings(budgets)]
+    results = validation_results(report, samples, budgets)
+    _write(context.output, report, samples, budgets, results)
+    _check_gate(validation, section, context.output)
+    return StageResult(facts=_facts(report, budgets), summary=_summary(report, budgets))
+
+
+def warnings_for(validation: LossReport, training: ConvergenceReport, samples: SamplesReport) -> list[str]:
+    """What a reader of the numbers should not miss; empty when nothing is suspicious."""
+    found = []
+    first = training.first_validation_loss
+    if training.epochs > 1 and first is not None and validation.loss >= first:
+        found.append(
+            f"validation perplexity did not fall: {math.exp(min(first, 700)):.2f} after the first epoch, "
+            f"{validation.perplexity:.2f} now"
+        )
+    if training.overfitting_detected:
+        found.append(
+            f"overfitting: the last validation loss is more than 0.5 above the training loss "
+            f"({training.final_train_loss:.4f})"
+        )
+    if samples.quality.repeated_4grams > 0.5:
+        found.append(
+            f"the samples repeat themselves: {samples.quality.repeated_4grams:.0%} of their 4-grams are repeats"
+        )
+    return found
+
+
+def budget_warnings(budgets: BudgetReport) -> list[str]:
+    """One line per missed budget."""
+    return [
+        f"budget missed: {verdict.name} is {verdict.measured:.2f}, {verdict.relation} {verdict.limit:g} is allowed"
+        for verdict in budgets.verdicts
+        if not verdict.met
+    ]
+
+
+def validation_results(report: EvaluationReport, samples: list[Sample], budgets: BudgetReport) -> ValidationResults:
+    """The part that goes into the run's status."""
+    measured = budgets.measurement
+    return ValidationResults(
+        sample_generations=[sample.prompt + sample.output for sample in samples],
+        final_train_loss=report.training.final_train_loss,
+        final_val_loss=report.validation.loss,
+        inference_metrics=InferenceMetrics(
+            latency_p95_ms=math.ceil(measured.latency_p95_ms),
+            tokens_per_sec=measured.tokens_per_second,
+            rss_mb=math.ceil(measured.rss_mb),
+            peak_mb=math.ceil(measured.peak_mb),
+        ),
+        constitutional_compliance=budgets.constitutional_compliance,
+    )
+
+
+def _validate(engine: Engine, shards: TokenShards, section: EvaluateSection, bus: Bus) -> LossReport:
+    runner = ValidationRunner(bus)
+    request = ValidationRunnerRequest(
+        model_id=runner.add_model(engine.model),
+        validation_loader_id=runner.add_loader(shards),
+        evaluation_metrics=section.metrics,
+    )
+    return runner.report(request)
+
+
+def _publish_samples(samples: list[Sample], bus: Bus) -> None:
+    for sample in samples:
+        bus.publish("generation.sample.v1", sample.model_dump(mode="json"), component="evaluation")
+
+
+def _write(
+    directory: Path,
+    report: EvaluationReport,
+    samples: list[Sample],
+    budgets: BudgetReport,
+    results: ValidationResults,
+) -> None:
+    write_json(directory / "metrics.json", report.model_dump(mode="json"))
+    write_text(directory / "samples.jsonl", "".join(sample.model_dump_json() + "\n" for sample in samples))
+    write_json(directory / "budgets.json", budgets.model_dump(mode="json"))
+    write_json(directory / VALIDATION_RESULTS_NAME, results.model_dump(mode="json"))
+    write_text(directory / "report.md", report_markdown(report, samples, budgets))
+
+
+def _check_gate(validation: LossReport, section: EvaluateSection, directory: Path) -> None:
+    limit = section.max_validation_loss
+    if limit is not None and validation.loss > limit:
+        raise ProofError(
+            ErrorCode.VALIDATION_FAILED,
+            f"the validation loss is {validation.loss:.4f}, evaluate.max_validation_loss allows {limit:g}; the report "
+            f"is in {directory}",
+            "train longer or on more text, or raise evaluate.max_validation_loss",
+            details={"validation_loss": validation.loss, "max_validation_loss": limit},
+        )
+
+
+def _facts(report: EvaluationReport, budgets: BudgetReport) -> dict[str, JsonValue]:
+    return {
+        "seed": report.seed,
+        "validation": report.validation.model_dump(mode="json"),
+        "training": report.training.model_dump(mode="json"),
+        "budgets": budgets.measurement.model_dump(mode="json"),
+        "constitutional_compliance": budgets.constitutional_compliance,
+        "warnings": list(report.warnings),
+    }
+
+
+def _summary(report: EvaluationReport, budgets: BudgetReport) -> str:
+    found, measured = report.validation, budgets.measurement
+    verdict = "all budgets met" if budgets.constitutional_compliance else "budgets missed"
+    return (
+        f"loss {found.loss:.4f}, perplexity {found.perplexity:.2f}, {found.bits_per_byte:.4f} bits per byte; "
+        f"{measured.tokens_per_second:.0f} tokens/s, p95 {measured.latency_p95_ms:.2f} ms, "
+        f"{measured.rss_mb:.0f} MB: {verdict}"
+    )

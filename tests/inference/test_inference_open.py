@@ -1,0 +1,169 @@
+"""Engines opened from folders: what the cache computes, what other tools compute, what a damaged folder says."""
+
+import shutil
+
+import pytest
+import torch
+
+from loquela.artifacts.manifest import write_manifest
+from loquela.core.errors import DataError
+from loquela.inference.contracts import GenerateRequest, ScoreRequest
+from loquela.inference.decoding import Decoding
+from loquela.inference.engine import Engine
+from loquela.inference.open import open_engine
+from loquela.inference.text_stream import Detokenizer
+from loquela.models.build import build_model
+from toy_run import make_run, make_tokenizer, tiny_config
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("runs") / "run")
+
+
+@pytest.fixture(scope="module", params=["transformer", "lstm", "gru", "rotary"])
+def engine(request, tmp_path_factory):
+    changes = {}
+    family = request.param
+    if family == "rotary":
+        family = "transformer"
+        changes = {"positions": "rotary", "norm": "rmsnorm", "activation": "swiglu", "num_kv_heads": 2, "bias": False}
+    return open_engine(make_run(tmp_path_factory.mktemp("family") / request.param, family, **changes))
+
+
+def greedy_by_whole_forwards(model, prompt, count):
+    tokens = list(prompt)
+    with torch.inference_mode():
+        for _ in range(count):
+            tokens.append(int(model(torch.tensor([tokens]))[0, -1].argmax()))
+    return tokens[len(prompt) :]
+
+
+def greedy_by_cache(model, prompt, count):
+    decoding = Decoding(model, prompt, count)
+    tokens = [int(decoding.start().argmax())]
+    while len(tokens) < count:
+        tokens.append(int(decoding.advance(tokens[-1]).argmax()))
+    return tokens
+
+
+def test_the_cache_gives_what_whole_forwards_give(engine):
+    prompt = engine.tokenizer.encode("Había una vez")
+    assert greedy_by_cache(engine.model, prompt, 30) == greedy_by_whole_forwards(engine.model, prompt, 30)
+
+
+def test_a_slid_window_sees_its_newer_half_and_goes_on(run):
+    model = open_engine(run).model
+    window = model.config.max_sequence_length
+    prompt = list(range(10, 20))
+    tokens = prompt + greedy_by_cache(model, prompt, window + 20)
+    assert len(tokens) == window + 30
+    # The cache was full after `window` tokens; from there the newest half and what came after is all that was read.
+    with torch.inference_mode():
+        for end in range(window + 1, window + 29):
+            seen = tokens[window // 2 : end]
+            assert tokens[end] == int(model(torch.tensor([seen]))[0, -1].argmax())
+
+
+def test_recurrent_networks_never_slide(tmp_path):
+    engine = open_engine(make_run(tmp_path / "run", "gru"))
+    result = engine.generate(GenerateRequest(prompt_text="The old", max_new_tokens=80, stop_on_eos=False))
+    assert result.steps == [80]
+    assert result.notes == []
+
+
+@pytest.mark.slow
+def test_transformers_writes_the_same_tokens(run):
+    from transformers import AutoModelForCausalLM
+
+    engine = open_engine(run / "final")
+    ids = engine.tokenizer.encode("The old man")
+    theirs = AutoModelForCausalLM.from_pretrained(run / "final").generate(
+        torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), max_new_tokens=40, do_sample=False
+    )[0, len(ids) :]
+    ours = engine.generate(GenerateRequest(prompt_text="The old man", max_new_tokens=40, temperature=0))
+    assert ours.outputs[0] == engine.tokenizer.decode(theirs.tolist())
+    assert ours.steps == [len(theirs)]
+
+
+def test_the_score_is_that_of_one_whole_forward(engine):
+    text = "The old man walked"
+    ids = engine.tokenizer.encode(text)
+    with torch.inference_mode():
+        logits = engine.model(torch.tensor([[3, *ids[:-1]]]))[0]
+    expected = torch.nn.functional.cross_entropy(logits, torch.tensor(ids))
+    result = engine.score(ScoreRequest(text=text, detail_level="per_char", top_k=3))
+    assert result.loss == pytest.approx(float(expected), rel=1e-5)
+    assert "".join(entry.character for entry in result.characters) == text
+    assert sum(entry.surprisal for entry in result.characters) == pytest.approx(result.loss * len(ids), rel=1e-5)
+    assert all(len(position) == 3 for position in result.topk)
+
+
+@pytest.mark.parametrize("method", ["bpe", "unigram", "wordpiece", "char", "word", "sentencepiece"])
+def test_text_goes_on_where_the_prompt_ends_with_every_tokenizer(tmp_path, method):
+    tokenizer = make_tokenizer(tmp_path / "tokenizer", method, 340)
+    text = "Once upon a time, the fox dreamt: había una vez, ¡ñandú! 🦊日本  the  end.\n\n The old man"
+    ids = tokenizer.encode(text)
+    whole = tokenizer.decode(ids)
+    for split in range(len(ids)):
+        start = tokenizer.decode(ids[:split])
+        if start.endswith("\ufffd"):
+            continue  # a prompt is text: it never ends inside a character
+        detokenizer = Detokenizer(tokenizer, ids[:split])
+        pieces = [detokenizer.add(token) for token in ids[split:]]
+        assert start + "".join(pieces) + detokenizer.finish() == whole
+        assert all("\ufffd" not in piece for piece in pieces)
+
+
+@pytest.mark.parametrize("method", ["bpe", "unigram"])
+def test_an_untrained_model_never_ends_in_half_a_character(tmp_path, method):
+    tokenizer = make_tokenizer(tmp_path / "tokenizer", method, 340)
+    engine = Engine(build_model(tiny_config(tokenizer.vocab_size), seed=3), tokenizer)
+    request = GenerateRequest(prompt_text="Había", max_new_tokens=24, temperature=1, num_return_sequences=10)
+    outputs = engine.generate(request).outputs
+    assert not any(output.endswith("\ufffd") for output in outputs)
+    single = request.model_copy(update={"num_return_sequences": 1})
+    assert "".join(engine.stream(single)) == outputs[0]
+
+
+def test_a_run_opens_best_before_final(run, tmp_path):
+    both = shutil.copytree(run, tmp_path / "both")
+    shutil.copytree(both / "final", both / "best")
+    (both / "final" / "model.safetensors").write_bytes(b"")
+    assert open_engine(both).model.config.d_model == 32
+    with pytest.raises(DataError, match="final is damaged: model.safetensors has 0 bytes"):
+        open_engine(both / "final")
+
+
+def test_a_checkpoint_finds_the_tokenizer_of_its_run(run, tmp_path):
+    copy = shutil.copytree(run, tmp_path / "copy")
+    place = copy / "checkpoints" / "00000010"
+    place.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(copy / "final" / name, place)
+    write_manifest(place, "checkpoint")
+    shutil.rmtree(copy / "final")
+    assert open_engine(copy).tokenizer.vocab_size == open_engine(place).tokenizer.vocab_size
+
+
+def test_a_flipped_byte_is_found(run, tmp_path):
+    copy = shutil.copytree(run / "final", tmp_path / "final")
+    weights = copy / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    with pytest.raises(DataError, match=r"SHA-256 of model\.safetensors"):
+        open_engine(copy)
+
+
+def test_folders_that_hold_nothing_are_named(run, tmp_path):
+    with pytest.raises(DataError, match="no such folder"):
+        open_engine(tmp_path / "absent")
+    with pytest.raises(DataError, match="there is no model in"):
+        open_engine(tmp_path)
+    bare = tmp_path / "a" / "b" / "bare"
+    bare.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(run / "final" / name, bare)
+    with pytest.raises(DataError, match="has no tokenizer"):
+        open_engine(bare)
