@@ -84,10 +84,16 @@ class ShardWriter:
         self.vocab_size = vocab_size
         self.shard_tokens = shard_tokens
         self.eos_id = eos_id
-        self.facts = SplitFacts()
+        self._documents = self._tokens = self._bytes = 0
+        self._shards: list[ShardFile] = []
         self._dtype = _disk_dtype(dtype_name(vocab_size))
         self._files: ExitStack | None = None
         self._offsets: list[int] = [0]
+
+    @property
+    def facts(self) -> SplitFacts:
+        """Totals of what was written so far."""
+        return SplitFacts(tokens=self._tokens, documents=self._documents, bytes=self._bytes, shards=list(self._shards))
 
     def __enter__(self) -> Self:
         return self
@@ -112,14 +118,14 @@ class ShardWriter:
         except OSError as error:
             raise write_error(error, self.path) from error
         self._offsets.append(self._offsets[-1] + len(ids))
-        self.facts.documents += 1
-        self.facts.tokens += len(ids)
-        self.facts.bytes += text_bytes
+        self._documents += 1
+        self._tokens += len(ids)
+        self._bytes += text_bytes
         if self._offsets[-1] >= self.shard_tokens:
             self._close_shard()
 
     def _open_shard(self) -> None:
-        self.path = self.directory / self.split / f"shard-{len(self.facts.shards):05d}.bin"
+        self.path = self.directory / self.split / f"shard-{len(self._shards):05d}.bin"
         self._files = ExitStack()
         temporary = self._files.enter_context(atomic_path(self.path))
         self._stream = self._files.enter_context(temporary.open("wb", buffering=1 << 20))
@@ -132,7 +138,7 @@ class ShardWriter:
         files.close()
         write_bytes(self.path.with_suffix(".idx"), np.array(self._offsets, dtype="<u8").tobytes())
         name = self.path.relative_to(self.directory).as_posix()
-        self.facts.shards.append(ShardFile(file=name, tokens=self._offsets[-1]))
+        self._shards.append(ShardFile(file=name, tokens=self._offsets[-1]))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

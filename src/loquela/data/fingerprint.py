@@ -1,0 +1,47 @@
+"""What the sources of a recipe hold now: the part of the ingest stage's cache key that lies outside the recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from loquela.data.ingest import requests
+from loquela.data.source_contract import SourceFingerprint
+from loquela.data.source_registry import source_for
+from loquela.recipe.schema import DataSection
+
+DOWNLOADS_NAME = "downloads"
+
+
+def downloads_directory(output_directory: Path) -> Path:
+    """Where files from the network are kept."""
+    return output_directory.expanduser() / DOWNLOADS_NAME
+
+
+def fingerprint(section: DataSection, output_directory: Path) -> dict[str, JsonValue]:
+    """Address → fingerprint (texts, bytes, sha256, language), equal to `facts["sources"]` of a corpus made from it.
+
+    Local files are hashed; what comes over the network is downloaded first if the cache does not have it, so that
+    the key is the same before and after.
+    """
+    downloads = downloads_directory(output_directory)
+    return {
+        request.address: source_for(request.address).fingerprint(request).model_dump(mode="json")
+        for request in requests(section, downloads, seed=0)
+    }
+
+
+def source_changes(recorded: dict[str, SourceFingerprint], now: dict[str, SourceFingerprint]) -> list[str]:
+    """A sentence for every source that is not what it was."""
+    sentences: list[str] = []
+    for address in sorted(recorded.keys() | now.keys()):
+        old, new = recorded.get(address), now.get(address)
+        if old is None:
+            sentences.append(f"{address} is new")
+        elif new is None:
+            sentences.append(f"{address} is gone")
+        elif old != new:
+            verb = "shrank" if new.bytes < old.bytes else "grew" if new.bytes > old.bytes else "changed"
+            sentences.append(f"{address} {verb} ({old.bytes:,} → {new.bytes:,} bytes, {old.texts} → {new.texts} texts)")
+    return sentences

@@ -1,0 +1,79 @@
+"""What a source is. A new one: a class with these three methods, registered under its prefix.
+
+The prefix is what stands before the first colon of a recipe's source ("gutenberg:1342" → "gutenberg"); a plain
+path goes to "file" or "folder". Third parties register through the entry-point group `loquela.sources`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from loquela.core.model import BoundaryModel
+from loquela.data.tally import Tally
+from loquela.recipe.schema import DataSection
+
+
+@dataclass(frozen=True)
+class SourceRequest:
+    """One entry of `data.sources` and what a source may need to serve it; `downloads` is the cache folder."""
+
+    address: str
+    section: DataSection
+    downloads: Path
+    seed: int = 0
+
+    @property
+    def rest(self) -> str:
+        """The address without its prefix ("gutenberg:1342" → "1342")."""
+        return self.address.partition(":")[2]
+
+
+class SourceCheck(BoundaryModel):
+    """What is known of a source before anything is read; `size_bytes` and `texts` are None where unknown."""
+
+    address: str
+    size_bytes: int | None
+    texts: int | None
+    message: str
+
+
+class SourceFingerprint(BoundaryModel):
+    """What a source holds now. Two fingerprints are equal exactly when the bytes behind them are.
+
+    `sha256` is that of the one text's raw bytes, or of the lines "name<tab>sha256" of all its texts.
+    """
+
+    texts: int
+    bytes: int
+    sha256: str
+    language: str | None = None
+
+
+@dataclass(frozen=True)
+class SourceText:
+    """One whole text: a file, a book, a story.
+
+    `pieces` streams its decoded text once. Texts of one source with the same `split_key` always fall on the same
+    side of the split; None lets each document fall by itself.
+    """
+
+    name: str
+    pieces: Iterator[str]
+    language: str | None = None
+    split_key: str | None = None
+
+
+class Source(Protocol):
+    """A place that text comes from. Each method raises a LoquelaError that names the address and the remedy."""
+
+    def check(self, request: SourceRequest) -> SourceCheck:
+        """Prove that the source can be read, without reading or writing it."""
+
+    def fingerprint(self, request: SourceRequest) -> SourceFingerprint:
+        """Digest what is there now; what comes over the network is downloaded into the cache first."""
+
+    def read(self, request: SourceRequest, tally: Tally) -> Iterator[SourceText]:
+        """Stream the texts; `tally` counts the arrows "read" and "decode" (all but what leaves "decode")."""

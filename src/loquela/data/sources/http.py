@@ -1,0 +1,38 @@
+"""A plain text file on the web: `https://host/corpus.txt`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email.message import Message
+
+from loquela.data.downloads import Downloads, policy_of
+from loquela.data.local_text import file_fingerprint, local_text
+from loquela.data.source_contract import SourceCheck, SourceFingerprint, SourceRequest, SourceText
+from loquela.data.tally import Tally
+
+
+class HttpSource:
+    """A file fetched once into the download cache, in the encoding that its Content-Type declares (else UTF-8)."""
+
+    def check(self, request: SourceRequest) -> SourceCheck:
+        """The address answers."""
+        size = _downloads(request).size(request.address)
+        known = "size not announced" if size is None else f"{size:,} bytes"
+        return SourceCheck(
+            address=request.address, size_bytes=size, texts=1, message=f"{request.address} answers, {known}"
+        )
+
+    def fingerprint(self, request: SourceRequest) -> SourceFingerprint:
+        """Size and SHA-256 of the downloaded file."""
+        return file_fingerprint(_downloads(request).fetch(request.address).path)
+
+    def read(self, request: SourceRequest, tally: Tally) -> Iterator[SourceText]:
+        """The one text."""
+        download = _downloads(request).fetch(request.address)
+        header = Message()
+        header["content-type"] = download.record.answer.content_type or "text/plain"
+        yield local_text(download.path, request.address, tally, declared=header.get_content_charset())
+
+
+def _downloads(request: SourceRequest) -> Downloads:
+    return Downloads(request.downloads, policy_of(request.section))

@@ -1,0 +1,103 @@
+"""Counts at every arrow from source to split; they add up or the stage stops.
+
+    read ─ decode ─ normalize ─ cut ─ deduplicate ─ split
+
+At each arrow: what went in, what came out, and a reason for every byte and item of difference. Items are texts
+up to the cut and documents after it; bytes are raw bytes into `decode` and UTF-8 bytes from then on.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from loquela.core.errors import ErrorCode, InternalError
+from loquela.core.model import BoundaryModel
+
+ARROWS = ("read", "decode", "normalize", "cut", "deduplicate", "split")
+
+
+class Change(BoundaryModel):
+    """What one reason added (positive) or took away (negative)."""
+
+    reason: str
+    bytes: int = 0
+    items: int = 0
+
+
+class Arrow(BoundaryModel):
+    """Totals before and after one step, and the changes that explain the difference."""
+
+    arrow: str
+    bytes_in: int = 0
+    bytes_out: int = 0
+    items_in: int = 0
+    items_out: int = 0
+    changes: list[Change] = Field(default_factory=list)
+
+
+class Ledger(BoundaryModel):
+    """All arrows of a stage, in order."""
+
+    format_version: int = 1
+    arrows: list[Arrow]
+
+    def check(self) -> None:
+        """InternalError(INTERNAL) naming the first arrow that does not add up."""
+        for arrow in self.arrows:
+            _check_sum(arrow.arrow, "bytes", arrow.bytes_in, sum(c.bytes for c in arrow.changes), arrow.bytes_out)
+            _check_sum(arrow.arrow, "items", arrow.items_in, sum(c.items for c in arrow.changes), arrow.items_out)
+        for before, after in zip(self.arrows, self.arrows[1:], strict=False):
+            name = f"{before.arrow} → {after.arrow}"
+            _check_sum(name, "bytes", before.bytes_out, 0, after.bytes_in)
+            _check_sum(name, "items", before.items_out, 0, after.items_in)
+
+
+def _check_sum(where: str, unit: str, before: int, change: int, after: int) -> None:
+    if before + change != after:
+        raise InternalError(
+            ErrorCode.INTERNAL,
+            f"the ledger does not add up at {where}: {before} {unit} and {change:+d} make {before + change}, "
+            f"but {after} came out",
+            "report this as a bug, with the source that led to it; nothing was kept",
+            details={"arrow": where, "unit": unit, "before": before, "change": change, "after": after},
+        )
+
+
+class Tally:
+    """Collects the counts while text flows."""
+
+    def __init__(self) -> None:
+        self._arrows = {name: Arrow(arrow=name) for name in ARROWS}
+        self._changes: dict[str, dict[str, Change]] = {name: {} for name in ARROWS}
+
+    def enter(self, arrow: str, size_bytes: int, items: int = 0) -> None:
+        """`size_bytes` and `items` go into `arrow`."""
+        self._arrows[arrow].bytes_in += size_bytes
+        self._arrows[arrow].items_in += items
+
+    def leave(self, arrow: str, size_bytes: int, items: int = 0) -> None:
+        """`size_bytes` and `items` come out of `arrow`."""
+        self._arrows[arrow].bytes_out += size_bytes
+        self._arrows[arrow].items_out += items
+
+    def change(self, arrow: str, reason: str, size_bytes: int, items: int = 0) -> None:
+        """`reason` added or removed that much inside `arrow`."""
+        if size_bytes or items:
+            change = self._changes[arrow].setdefault(reason, Change(reason=reason))
+            change.bytes += size_bytes
+            change.items += items
+
+    def ledger(self) -> Ledger:
+        """The counts so far, checked; InternalError(INTERNAL) when they do not add up."""
+        arrows = [
+            arrow.model_copy(update={"changes": list(self._changes[name].values())})
+            for name, arrow in self._arrows.items()
+        ]
+        ledger = Ledger(arrows=arrows)
+        ledger.check()
+        return ledger
+
+
+def utf8_size(text: str) -> int:
+    """UTF-8 bytes of `text`, without encoding what is plain ASCII."""
+    return len(text) if text.isascii() else len(text.encode("utf-8"))
