@@ -141,11 +141,6 @@ def start_group(device: Literal["cpu", "cuda"] | str, timeout_seconds: float = T
         dist.destroy_process_group()
 
 
-def threads_per_process(cores: int, local_world_size: int) -> int:
-    """Threads of one rank; torchrun's own choice is 1, which leaves a CPU idle."""
-    return max(1, cores // max(1, local_world_size))
-
-
 def buckets(tensors: list[Tensor]) -> list[list[Tensor]]:
     """Consecutive tensors of one type, cut into buckets of about BUCKET_ELEMENTS."""
     found: list[list[Tensor]] = []
