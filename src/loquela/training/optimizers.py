@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from loquela.core.errors import DataError, ErrorCode, InternalError, LoquelaError, RecipeError, ResourceError
 from loquela.monitoring.events import Bus, trace
 from loquela.recipe.schema import OptimizerSection
+from loquela.training.memory import is_out_of_memory
 from loquela.training.muon import Muon, check_overhead
 
 SEPARATOR = "/"
@@ -42,6 +43,17 @@ class OptimizerSet:
     def learning_rates(self, factor: float) -> dict[str, float]:
         """The learning rate of each optimizer at a schedule factor."""
         return {label: peak * factor for label, peak in self._peaks.items()}
+
+    @property
+    def peak(self) -> float:
+        """The peak learning rate of the recipe (under muon that of the AdamW part, where there is one)."""
+        return list(self._peaks.values())[-1]
+
+    def set_weight_decay(self, weight_decay: float) -> None:
+        """Use another weight decay, on matrices only, as from the start."""
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["weight_decay"] = weight_decay if group["params"][0].dim() >= 2 else 0.0
 
     def zero_grad(self) -> None:
         """Drop all gradients."""
@@ -237,7 +249,7 @@ def _single(section: OptimizerSection, parameters: list[nn.Parameter], learning_
 
 def update_error(label: str, error: RuntimeError) -> LoquelaError:
     """OOM when the state did not fit, UPDATE_FAILED for everything else that torch refuses."""
-    if isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+    if is_out_of_memory(error):
         return ResourceError(
             ErrorCode.OOM,
             f"the state of {label} does not fit in memory",
