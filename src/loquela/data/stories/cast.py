@@ -100,6 +100,14 @@ ANIMALS = tuple(
     )
 )
 
+# Who neither flies nor swims nor climbs, so that rivers, walls and lessons mean something.
+WALKERS = tuple(
+    kind
+    for kind in ANIMALS
+    if kind.english
+    not in {"duck", "owl", "crow", "otter", "beaver", "frog", "turtle", "penguin", "mole", "squirrel", "monkey"}
+)
+
 TITLES: dict[Gender, tuple[tuple[str, str], ...]] = {
     "f": (("Grandma", "abuela"), ("Aunt", "tía")),
     "m": (("Grandpa", "abuelo"), ("Uncle", "tío")),
@@ -161,7 +169,7 @@ SAD = tuple(
         ("discouraged", "desanimado"),
         ("unhappy", "infeliz"),
         ("uneasy", "intranquilo"),
-        ("tired", "cansado"),
+        ("confused", "confundido"),
     )
 )
 GLAD = tuple(

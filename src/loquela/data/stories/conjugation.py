@@ -14,6 +14,7 @@ ENDINGS: dict[str, dict[str, tuple[str, str]]] = {
 IRREGULAR: dict[tuple[str, str], tuple[str, str]] = {
     ("ser", "imp"): ("era", "eran"),
     ("ser", "pret"): ("fue", "fueron"),
+    ("ser", "fut"): ("será", "serán"),
     ("ser", "pres"): ("es", "son"),
     ("estar", "pret"): ("estuvo", "estuvieron"),
     ("estar", "pres"): ("está", "están"),

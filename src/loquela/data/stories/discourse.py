@@ -29,6 +29,11 @@ class Discourse:
         if entity.person and entity not in self.current:
             self.current.append(entity)
 
+    def introduce(self, entity: Entity) -> None:
+        """Notes a newcomer, who is the subject where there was none."""
+        self.focus = self.focus or entity
+        self.mention(entity)
+
     def has_rival(self, entity: Entity, besides: Entity | None = None) -> bool:
         """True if someone else near by would answer to the same pronoun."""
         return any(

@@ -16,6 +16,7 @@ from loquela.data.stories.cast import (
     NAMES,
     TITLES,
     TRAITS,
+    WALKERS,
     Kind,
 )
 from loquela.data.stories.entities import Adjective, Entity, Gender
@@ -72,11 +73,17 @@ class Draw:
             kind.english, noun, gender, name=self._fresh_name(NAMES[gender]), adjective=adjective, person=True
         )
 
-    def animal(self, trait: Adjective | None = None) -> Entity:
+    def animal(self, trait: Adjective | None = None, kinds: Sequence[Kind] = ANIMALS) -> Entity:
         """An animal that talks, with the gender its Spanish noun allows."""
-        kind = self._fresh_kind(ANIMALS)
+        return self._animal(self._fresh_kind(kinds), trait or self.one(tuple(TRAITS.values())))
+
+    def animal_called(self, english: str) -> Entity:
+        """An animal of the kind `english`, with a helper's trait."""
+        self._used.add(english)
+        return self._animal(next(kind for kind in ANIMALS if kind.english == english), self.one(HELPER_TRAITS))
+
+    def _animal(self, kind: Kind, adjective: Adjective) -> Entity:
         gender, noun = self._gender_of(kind)
-        adjective = trait or self.one(tuple(TRAITS.values()))
         name = self._fresh_name(ANIMAL_NAMES[gender])
         return Entity(kind.english, noun, gender, name=name, adjective=adjective, person=True)
 
@@ -95,11 +102,11 @@ class Draw:
 
     def hero(self) -> Entity:
         """Whom the story is about: a child, or an animal."""
-        return self.animal() if self.chance(0.4) else self.child()
+        return self.animal(kinds=WALKERS) if self.chance(0.4) else self.child()
 
     def friend(self) -> Entity:
         """Someone of the hero's age."""
-        return self.animal() if self.chance(0.5) else self.child()
+        return self.animal(kinds=WALKERS) if self.chance(0.5) else self.child()
 
     def neighbor(self) -> Entity:
         """A grown-up, or an animal with something to teach."""
@@ -112,8 +119,10 @@ class Draw:
             if thing.english not in self._used:
                 break
         self._used.add(thing.english)
-        if plain or self.chance(0.15):
-            return thing
+        return thing if plain or self.chance(0.15) else self.dressed(thing)
+
+    def dressed(self, thing: Entity) -> Entity:
+        """`thing` with a look of its own."""
         return replace(thing, adjective=self.one(LOOKS))
 
     def place(self, places: Sequence[Entity]) -> Entity:

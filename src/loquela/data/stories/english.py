@@ -132,7 +132,7 @@ class EnglishTeller:
             case "'s":
                 return f"{self.full(entity)}'s"
             case "intro":
-                self.discourse.mention(entity)
+                self.discourse.introduce(entity)
                 return introduction(entity)
         raise KeyError(form)
 

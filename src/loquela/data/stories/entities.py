@@ -69,6 +69,7 @@ class Event:
 
     kind: str
     phrase: Phrase
+    weight: int = 2  # 0: a flourish, 1: better kept, 2: the story needs it
 
     @property
     def is_speech(self) -> bool:

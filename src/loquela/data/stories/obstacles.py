@@ -4,8 +4,6 @@ The tool is planted early in a story and pays here: that is where its cause and 
 Roles: hero; tool; place (where the hero is going).
 """
 
-# ruff: noqa: E501 - one sentence of the tables stays on one line
-
 from __future__ import annotations
 
 from dataclasses import dataclass

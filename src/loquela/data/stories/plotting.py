@@ -1,16 +1,19 @@
 """From an outline to a plot.
 
 An outline is a few lines, one per paragraph; each word is a kind of event. `kind?` happens half the time,
-`one/other` is a choice. Speech opens a paragraph of its own wherever it comes.
+`kind~` always but for a story that grows too long, `one/other` is a choice.
+Speech opens a paragraph of its own wherever it comes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from loquela.data.stories.draw import Draw
 from loquela.data.stories.entities import Action, Adjective, Entity, Event, Phrase, Plot
+
+WEIGHTS = {"?": 0, "~": 1}
 
 Wordings = Mapping[str, Sequence[Phrase]]
 
@@ -30,12 +33,13 @@ class Roles:
     phrases: dict[str, Phrase] = field(default_factory=dict)
 
 
-def _kinds(line: str, draw: Draw) -> list[str]:
-    kinds: list[str] = []
+def _kinds(line: str, draw: Draw) -> list[tuple[str, int]]:
+    kinds: list[tuple[str, int]] = []
     for word in line.split():
-        choice = draw.one(word.removesuffix("?").split("/"))
-        if not word.endswith("?") or draw.chance(0.5):
-            kinds.append(choice)
+        choice = draw.one(word.rstrip("?~").split("/"))
+        weight = WEIGHTS.get(word[-1], 2)
+        if weight or draw.chance(0.5):
+            kinds.append((choice, weight))
     return kinds
 
 
@@ -43,9 +47,9 @@ def _paragraphs(lines: Sequence[str], tables: Sequence[Wordings], draw: Draw) ->
     paragraphs: list[tuple[Event, ...]] = []
     for line in lines:
         open_paragraph: list[Event] = []
-        for kind in _kinds(line, draw):
+        for kind, weight in _kinds(line, draw):
             phrases = next(table[kind] for table in tables if kind in table)
-            event = Event(kind, draw.one(phrases))
+            event = Event(kind, draw.one(phrases), weight)
             if event.is_speech:
                 paragraphs += [tuple(open_paragraph)] if open_paragraph else []
                 paragraphs.append((event,))
@@ -69,3 +73,18 @@ def build_plot(schema: str, outline: str, tables: Sequence[Wordings], roles: Rol
         actions=roles.actions,
         phrases=roles.phrases,
     )
+
+
+def shortened(plot: Plot, words: int) -> Plot | None:
+    """`plot` without about `words` words of its least needed events; None if the story needs all that is left."""
+    events = [event for paragraph in plot.paragraphs for event in paragraph]
+    dropped: set[Event] = set()
+    for event in sorted(events, key=lambda event: event.weight):
+        if event.weight == 2 or words <= 0:
+            break
+        dropped.add(event)
+        words -= event.phrase.english.count(" ") + 2
+    if not dropped:
+        return None
+    kept = (tuple(event for event in paragraph if event not in dropped) for paragraph in plot.paragraphs)
+    return replace(plot, paragraphs=tuple(paragraph for paragraph in kept if paragraph))

@@ -1,7 +1,5 @@
 """Wording that many plots share: homes, times, openings, feelings, thanks and endings."""
 
-# ruff: noqa: E501 - one sentence of the tables stays on one line
-
 from __future__ import annotations
 
 from loquela.data.stories.cast import GLAD, SAD
@@ -60,6 +58,15 @@ LATER = wordings(
     ("Not long afterwards", "Poco después"),
 )
 
+# After weeks of practice.
+MUCH_LATER = wordings(
+    ("Some time later", "Algún tiempo después"),
+    ("One fine evening", "Una hermosa noche"),
+    ("On the first Saturday of May", "El primer sábado de mayo"),
+    ("At the end of the summer", "Al final del verano"),
+    ("When the swallows came back", "Cuando volvieron las golondrinas"),
+)
+
 OPENING = {
     "open": wordings(
         ("Once upon a time, {intro hero} lived {=home}.", "Había una vez {intro hero} que vivía {=home}."),
@@ -77,7 +84,7 @@ OPENING = {
     ),
     "hobby": wordings(
         ("{hero} loved {ing hobby}.", "{al hero} le encantaba {inf hobby}."),
-        ("Every evening {hero} {past hobby}.", "Todas las noches se entretenía en {inf hobby}."),
+        ("Every evening {hero} {past hobby}.", "Todas las noches se entretenía {ing hobby}."),
         (
             "In {his hero} free time, {hero} liked {ing hobby}.",
             "En sus ratos libres, {al hero} le gustaba {inf hobby}.",
@@ -96,17 +103,19 @@ OPENING = {
 FEELING = {
     "low": wordings(
         ("{hero} felt {adj low hero}.", "{hero} se sintió {adj low hero}."),
+        ("{hero} had never felt so {adj low hero}.", "{hero} nunca se había sentido tan {adj low hero}."),
         (
             "{hero} was so {adj low hero} that {he hero} could not say a word.",
             "{hero} estaba tan {adj low hero} que no podía decir ni una palabra.",
         ),
-        (
-            "{hero} sat down on a stone, tired and {adj low hero}.",
-            "{hero} se sentó en una piedra, con el ánimo por los suelos.",
-        ),
         ("For a while {hero} did not know what to do.", "Durante un rato {hero} no supo qué hacer."),
         ("{hero} took a deep breath and tried not to cry.", "{hero} respiró hondo y trató de no llorar."),
+    ),
+    "low_road": wordings(
+        ("{hero} sat down on a stone and sighed.", "{hero} se sentó en una piedra y suspiró."),
         ("{hero} wanted to give up and go home.", "{hero} quiso rendirse y volver a casa."),
+        ("{hero} was tired and {adj low hero}.", "{hero} estaba sin fuerzas y se sentía {adj low hero}."),
+        ("{hero} felt {adj low hero}.", "{hero} se sintió {adj low hero}."),
     ),
     "glad": wordings(
         ("{hero} felt {adj glad hero}.", "{hero} se sintió {adj glad hero}."),
@@ -174,11 +183,11 @@ ENDING = {
     "hobby_end": wordings(
         (
             "That evening {hero} {past hobby} until it was time for bed.",
-            "Aquella noche {hero} se dedicó a {inf hobby} hasta la hora de dormir.",
+            "Aquella noche {hero} se entretuvo {ing hobby} hasta la hora de dormir.",
         ),
         (
             "The next day {hero} spent the whole morning {ing hobby}, and never stopped smiling.",
-            "Al día siguiente {hero} pasó toda la mañana dedicad{o hero} a {inf hobby}, sin dejar de sonreír.",
+            "Al día siguiente {hero} pasó toda la mañana {ing hobby}, sin dejar de sonreír.",
         ),
         (
             "Now, when {hero} goes back to {ing hobby}, {he hero} always remembers that day.",

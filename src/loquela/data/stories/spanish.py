@@ -75,7 +75,9 @@ def indefinite(entity: Entity) -> str:
 
 
 def name(entity: Entity) -> str:
-    """The proper name; a title takes its article: «la abuela Rosa»."""
+    """The proper name; a title takes its article: «la abuela Rosa»; a pair is joined: «Ana e Inés»."""
+    if entity.plural:
+        return entity.spanish
     return f"{the(entity)} {entity.title[1]} {entity.name}" if entity.title[1] else entity.name
 
 
@@ -110,6 +112,7 @@ FORMS: dict[str, Callable[[Entity], str]] = {
     "lo": _by_gender_and_number("lo", "la", "los", "las"),
     "le": _by_number("le", "les"),
     "art": the,
+    "es": _by_number("", "es"),
     "este": THIS,
     "ese": THAT,
     "su": lambda entity: ("sus " if entity.plural else "su ") + entity.spanish,
@@ -160,7 +163,7 @@ class SpanishTeller:
             case "al":
                 return contract("a", self.full(entity))
             case "intro":
-                self.discourse.mention(entity)
+                self.discourse.introduce(entity)
                 return introduction(entity)
         raise KeyError(form)
 
@@ -195,6 +198,8 @@ class SpanishTeller:
                 text = text.removeprefix(" ")
             capital = capital or piece.capital
             dropped = bool(piece.form) and not text
+            if text[:1] in ("I", "Í") and said and said[-1].endswith(" y "):
+                said[-1] = said[-1][:-2] + "e "  # «Ana e Inés»: y gives way before its own sound
             if text:
                 said.append(text[:1].upper() + text[1:] if capital else text)
                 capital = False

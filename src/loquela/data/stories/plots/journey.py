@@ -1,7 +1,5 @@
 """Something that is badly needed has to be carried a long way."""
 
-# ruff: noqa: E501 - one sentence of the tables stays on one line
-
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -64,7 +62,7 @@ ERRANDS = (
     Errand(
         Entity("hen", "gallina", "f"),
         Phrase(
-            "A fox had frightened away the only hen of {elder*}.",
+            "A fox had frightened away {elder's} only hen.",
             "Un zorro había espantado la única gallina {del elder}.",
         ),
         Phrase(
@@ -94,7 +92,7 @@ ERRANDS = (
     Errand(
         Entity("wheel", "rueda", "f"),
         Phrase(
-            "The cart of {elder*} had broken down with all the vegetables for the market.",
+            "{elder's} cart had broken down with all the vegetables for the market.",
             "El carro {del elder} se había roto con todas las verduras para el mercado.",
         ),
         Phrase(
@@ -139,7 +137,7 @@ open hobby?
 need offer
 go
 plant
-set_off? obstacle failure low? remedy
+set_off? obstacle failure low_road? remedy
 arrive effect
 thanks
 end/hobby_end/temper_end
@@ -175,7 +173,7 @@ WORDINGS = {
     "plant": PLANTS,
     "arrive": wordings(
         (
-            "At sunset {hero} knocked at the door of {elder*}, with {the cargo} safe and sound.",
+            "At sunset {hero} knocked at {elder's} door, with {the cargo} safe and sound.",
             "Al atardecer, {hero} llamó a la puerta {del elder}, con {el cargo} a salvo.",
         ),
         (

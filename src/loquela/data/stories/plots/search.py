@@ -13,20 +13,20 @@ from loquela.data.stories.things import FAR, TREASURES
 
 OUTLINE = """
 open hobby? cherish
-notice low
+notice low~
 ask
 answer plant
-set_off obstacle failure remedy
-found culprit/spot glad?
+set_off~ obstacle failure remedy
+found culprit/spot~ glad?
 home_again
 end/hobby_end/temper_end
 """
 
 WORDINGS = {
     "title": wordings(
-        ("The Lost {T thing}", "{El thing} perdid{o thing}"),
+        ("The Lost {n thing}", "{el thing} perdid{o thing}"),
         ("{name hero} and the {T thing}", "{name hero} y {El thing}"),
-        ("Looking for the {T thing}", "En busca {del thing}"),
+        ("Where {is thing} the {T thing}?", "¿Dónde {v thing estar pres} {El thing}?"),
     ),
     "cherish": wordings(
         (
