@@ -220,7 +220,7 @@ def test_the_count_is_that_of_the_real_recurrent_network(family, bias, tied):
 
 @pytest.mark.parametrize("name", SECTIONS)
 def test_planned_activations_are_near_what_autograd_saves(name):
-    config = config_of(name)
+    config = config_of(name, d_model=64, dim_feedforward=96)
     model = lively(config).train()
     own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
     held = {}

@@ -1,0 +1,66 @@
+"""Can this machine do what the recipe asks, before anything is downloaded or written?"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+from loquela.artifacts.proof import Proof
+from loquela.compute.devices import find_device
+from loquela.compute.memory import available_memory_bytes
+from loquela.compute.probe import probe_cpu
+from loquela.compute.threads import threads_per_process
+from loquela.core.errors import ErrorCode, ResourceError
+from loquela.models.config import model_config
+from loquela.models.size import memory_plan
+from loquela.recipe.schema import Recipe
+
+
+def check_machine(recipe: Recipe) -> list[Proof]:
+    """One proof that the device is there, and one that the step's memory plan fits into what is free."""
+    try:
+        device, reason = find_device(recipe.compute.device)
+    except ResourceError as error:
+        return [Proof(name="device", passed=False, message=error.message, remedy=error.remedy, code=error.code)]
+    found = Proof(name="device", passed=True, message=f"device {device}: {reason}", numbers={"device": device})
+    return [found, _memory(recipe, device)]
+
+
+def matrix_flops_per_second(recipe: Recipe) -> float:
+    """Speed of fp32 products on this machine's CPU: one thread's by a probe of about 0.1 s, times a run's threads."""
+    threads = recipe.compute.threads or threads_per_process(recipe.compute.processes)
+    return threads * probe_cpu(model_config(recipe.model, recipe.tokenizer.vocab_size)).best_fp32
+
+
+def _memory(recipe: Recipe, device: str) -> Proof:
+    processes = recipe.compute.processes
+    plan = memory_plan(
+        model_config(recipe.model, recipe.tokenizer.vocab_size),
+        batch_size=math.ceil(recipe.train.batch_size / processes),
+        precision="fp32" if recipe.compute.precision == "auto" else recipe.compute.precision,
+        optimizer=recipe.train.optimizer.name,
+        gradient_checkpointing=recipe.compute.gradient_checkpointing,
+    )
+    # Processes on one machine share its memory; each GPU has its own.
+    needed = plan.total_bytes * (1 if device == "cuda" else processes)
+    free = free_bytes(device, recipe.compute.memory_limit_mb)
+    largest = max(
+        (name for name in type(plan).model_fields if name not in ("total_bytes", "runtime_bytes")),
+        key=lambda name: int(getattr(plan, name)),
+    ).removesuffix("_bytes")
+    return Proof(
+        name="memory",
+        passed=needed <= free,
+        message=f"a training step needs about {needed / 1e6:,.0f} MB on {device}, {free / 1e6:,.0f} MB are free",
+        remedy=f"the largest part is {largest}: lower train.batch_size and raise train.gradient_accumulation_steps "
+        "by the same factor, or set compute.gradient_checkpointing: true, or choose a smaller model.size",
+        code=ErrorCode.OOM,
+        numbers={"needed_bytes": needed, "free_bytes": free, "plan": plan.model_dump()},
+    )
+
+
+def free_bytes(device: str, limit_mb: int | None) -> int:
+    """Bytes that training may take on `device`: what is free, within the recipe's own limit."""
+    free = int(torch.cuda.mem_get_info()[0]) if device == "cuda" else available_memory_bytes()
+    return free if limit_mb is None else min(free, limit_mb * 2**20)
