@@ -97,6 +97,14 @@ def test_a_full_window_slides_and_says_so(uniform):
     assert result.notes == ["the context window (16 tokens) was full and slid: the oldest text was no longer seen"]
 
 
+def test_a_stream_leaves_the_same_notes(uniform):
+    request = GenerateRequest(prompt_text="x" * 30, max_new_tokens=40, temperature=1, stop_on_eos=False)
+    notes = []
+    assert "".join(uniform.stream(request, notes)) == uniform.generate(request).outputs[0]
+    assert notes == uniform.generate(request).notes
+    assert len(notes) == 2
+
+
 def test_padding_rows_of_a_model_are_never_written():
     table = torch.zeros(300, 300)
     table[:, 280] = 0.9

@@ -68,8 +68,11 @@ class Engine:
             notes=self._notes(outcomes),
         )
 
-    def stream(self, request: GenerateRequest) -> Iterator[str]:
-        """The text of one sequence in pieces, each as soon as it is certain; errors as `generate`."""
+    def stream(self, request: GenerateRequest, notes: list[str] | None = None) -> Iterator[str]:
+        """The text of one sequence in pieces, each as soon as it is certain; errors as `generate`.
+
+        What `generate` would say in `notes` is appended to the list given here, when the text has ended.
+        """
         if request.num_return_sequences != 1:
             raise RecipeError(
                 ErrorCode.CONFIG_INVALID,
@@ -77,8 +80,11 @@ class Engine:
                 "set num_return_sequences to 1, or use generate",
             )
         prompt = self._prompt(request)
+        outcome = _Outcome()
         with _evaluation_mode(self.model):
-            yield from self._write(request, prompt, request.seed, _Outcome())
+            yield from self._write(request, prompt, request.seed, outcome)
+        if notes is not None:
+            notes += self._notes([outcome])
 
     def score(self, request: ScoreRequest) -> ScoreResult:
         """How well the model expects a text, token by token (see `ScoreResult`).
