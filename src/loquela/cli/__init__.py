@@ -1,1 +1,1 @@
-"""What people type: one file per command."""
+"""What people type. One file per command; nothing heavy is imported before a command needs it."""

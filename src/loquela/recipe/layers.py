@@ -35,9 +35,8 @@ def read_text(path: Path) -> str:
         with path.open("rb") as stream:
             data = stream.read(LARGEST_FILE_BYTES + 1)
     except FileNotFoundError as error:
-        beside = path.parent.iterdir() if path.parent.is_dir() else ()
-        near = nearest(path.name, [other.name for other in beside if other.suffix in SUFFIXES])
-        hint = f"; did you mean {path.parent / near}?" if near else ""
+        near = _recipe_like(path)
+        hint = f"; did you mean {near}?" if near else ""
         raise RecipeError(
             ErrorCode.CONFIG_INVALID,
             f"there is no recipe {path}{hint}",
@@ -62,6 +61,14 @@ def read_text(path: Path) -> str:
             f"{path}:{line}: byte {data[error.start]:#04x} is not UTF-8",
             "save the file as UTF-8",
         ) from error
+
+
+def _recipe_like(path: Path) -> Path | None:
+    """The recipe in the same folder whose name is nearest, suffixes aside."""
+    beside = path.parent.iterdir() if path.parent.is_dir() else ()
+    stems = {other.stem: other for other in beside if other.suffix in SUFFIXES}
+    near = nearest(path.stem, stems)
+    return stems[near] if near else None
 
 
 def parse_file(path: Path) -> ParsedText:

@@ -7,12 +7,14 @@ default, or is derived from `model.size` (see derivation.py); either way its ori
 from __future__ import annotations
 
 from enum import StrEnum
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
 
 from loquela.core.model import BoundaryModel
+from loquela.core.near_names import unknown_name
 
 SCHEMA_VERSION = 1
 
@@ -26,7 +28,7 @@ DEFAULT_SOURCES = [
 ]
 
 SkippablePhase = Literal["corpus_download", "tokenizer_training"]
-TokenizerMethod = Literal["bpe", "unigram", "wordpiece", "char", "word", "sentencepiece"]
+BUILT_IN_TOKENIZERS = ("bpe", "unigram", "wordpiece", "char", "word", "sentencepiece")
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 ModelFamily = Literal["transformer", "lstm", "gru"]
 EvaluationMetric = Literal["perplexity", "accuracy", "f1"]
@@ -39,6 +41,25 @@ class ModelSize(StrEnum):
     SMALL = "small"
     MEDIUM = "medium"
     GPT2 = "gpt2"
+
+
+def tokenizer_methods() -> list[str]:
+    """The built-in methods and those of installed packages (entry points in `loquela.tokenizers`)."""
+    installed = {entry.name for entry in metadata.entry_points(group="loquela.tokenizers")}
+    return [*BUILT_IN_TOKENIZERS, *sorted(installed.difference(BUILT_IN_TOKENIZERS))]
+
+
+def _list_tokenizers(schema: dict[str, JsonValue]) -> None:
+    schema["enum"] = [*tokenizer_methods()]
+
+
+def _known_tokenizer(method: str) -> str:
+    if method not in BUILT_IN_TOKENIZERS and method not in tokenizer_methods():
+        raise ValueError(unknown_name("tokenizer", method, tokenizer_methods()))
+    return method
+
+
+TokenizerMethod = Annotated[str, AfterValidator(_known_tokenizer), Field(json_schema_extra=_list_tokenizers)]
 
 
 class NormalizationSection(BoundaryModel):

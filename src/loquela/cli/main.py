@@ -1,0 +1,95 @@
+"""The group of all commands, and the one place where an outcome becomes text and an exit code.
+
+Only click is imported here: `loquela --help` answers before a tensor library, or even the recipe schema, is loaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import sys
+from collections.abc import Sequence
+
+import click
+
+COMMANDS = {
+    "init": ("loquela.cli.init", "Write a commented recipe for your text."),
+    "validate": ("loquela.cli.validate", "Check a recipe and report every problem at once."),
+    "plan": ("loquela.cli.plan", "Predict memory, tokens, minutes and disk before a run."),
+    "run": ("loquela.cli.run", "Execute a whole recipe: corpus, tokenizer, training, evaluation."),
+    "train": ("loquela.cli.train", "Execute a recipe up to the trained model."),
+    "evaluate": ("loquela.cli.evaluate", "Evaluate the model of a recipe, making first what it still lacks."),
+    "generate": ("loquela.cli.generate", "Write text with a trained model."),
+    "score": ("loquela.cli.score", "Measure how well a model expects a text."),
+    "verify": ("loquela.cli.verify", "Prove that a run on disk is still what it was."),
+    "runs": ("loquela.cli.runs", "List, show, compare and watch runs."),
+    "config": ("loquela.cli.config", "Show, explain and migrate recipes."),
+    "schema": ("loquela.cli.schema", "Print the JSON Schema of a recipe, request, result or event."),
+    "doctor": ("loquela.cli.doctor", "Check this machine: packages, device, threads, memory, disk."),
+}
+"""Name → module that holds `command`, and the first sentence of its help."""
+
+INTERRUPTED = 130
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, not when they are listed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in COMMANDS or args[0].startswith("-"):
+            return super().resolve_command(ctx, args)
+        from loquela.core.near_names import unknown_name
+
+        raise click.UsageError(unknown_name("command", args[0], COMMANDS), ctx)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExample:\n  loquela init my.yaml\n  loquela run my.yaml\n  loquela generate latest --prompt 'Once'",
+)
+@click.version_option(package_name="loquela", prog_name="loquela")
+def group() -> None:
+    """Train, evaluate and use language models. Proven, or it stops.
+
+    Exit codes: 0 done, 2 recipe or options, 3 data, 4 machine, 5 a proof or budget failed, 70 our bug, 75 stopped
+    and resumable, 130 interrupted.
+    """
+
+
+def main() -> None:
+    """Entry point of the `loquela` program."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal without UTF-8 shows a question mark; it must not end the run.
+            stream.reconfigure(errors="replace")
+    sys.exit(answer(sys.argv[1:]))
+
+
+def answer(arguments: Sequence[str]) -> int:
+    """Carry out one command line and return its exit code; every outcome is told, none is a traceback."""
+    try:
+        code = group.main(args=list(arguments), prog_name="loquela", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.Abort:
+        click.echo("stopped before it was done; nothing half-written is left", err=True)
+        return INTERRUPTED
+    except Exception as error:
+        from loquela.cli.failures import tell
+
+        return tell(error, as_json="--json" in arguments)

@@ -1,0 +1,43 @@
+"""Results on stdout: one JSON object, or text and tables for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+    from rich.console import Console
+
+PIPE_WIDTH = 160
+"""Columns when stdout is no terminal: rich would otherwise cut tables at 80."""
+
+
+def emit_json(value: JsonValue) -> None:
+    """Print one JSON value; the only thing a command with `--json` puts on stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def screen() -> Console:
+    """A console on stdout; colours follow the terminal and NO_COLOR."""
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str | None = None) -> None:
+    """Print a table of plain texts."""
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))
+    screen().print(grid)

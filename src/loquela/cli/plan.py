@@ -1,0 +1,44 @@
+"""`loquela plan`: what will it take?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from loquela.cli.options import json_option, load, recipe_argument, set_option
+from loquela.cli.output import emit_json, table
+
+
+@click.command("plan", epilog="\b\nExample:\n  loquela plan recipes/bilingual.yaml --set model.size=small")
+@recipe_argument
+@set_option
+@json_option
+def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Predict memory, tokens, minutes and disk before a run.
+
+    Nothing is downloaded or written; a matrix product of about 0.1 s measures this machine.
+    """
+    from loquela.runs.plan import plan_run
+
+    resolved = load(recipe, overrides)
+    plan = plan_run(resolved.recipe)
+    if as_json:
+        emit_json(plan.model_dump(mode="json"))
+        return
+    rows = [
+        ("parameters", f"{plan.parameters:,}"),
+        ("text", f"{plan.corpus_mb:,.1f} MB"),
+        ("training tokens", f"{plan.train_tokens:,}"),
+        ("optimizer steps", f"{plan.steps_total:,}"),
+        ("tokens in all epochs", f"{plan.tokens_total:,}"),
+        ("speed", f"{plan.tokens_per_second:,.0f} tokens/s"),
+        ("training", f"{plan.training_minutes:,.1f} minutes"),
+        ("disk", f"{plan.disk_mb:,.0f} MB"),
+        *((f"memory: {part.replace('_', ' ')}", f"{size:,.1f} MB") for part, size in plan.memory_mb.items()),
+    ]
+    table(("what", "predicted"), rows)
+    for key, origin in resolved.derived().items():
+        click.echo(f"derived  {key}: {origin.where}")
+    for assumption in plan.assumptions:
+        click.echo(f"assumed  {assumption}")

@@ -1,0 +1,84 @@
+"""The result of a run as a person reads it: numbers, samples, budgets, where everything lies, what to do next."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from loquela.cli.output import table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pydantic import JsonValue
+
+    from loquela.artifacts.validation_results import ValidationResults
+    from loquela.recipe.schema import Recipe
+    from loquela.runs.execution import RunRecord
+    from loquela.runs.manifest import TrainingRunManifest
+
+
+def show_result(record: RunRecord) -> None:
+    """Print what a finished run is worth."""
+    results = record.status.validation_results
+    if results is not None:
+        show_samples(results)
+        show_budgets(results, record.manifest.recipe)
+    show_numbers(record.manifest)
+    show_plan_against_actual(record.directory)
+    click.echo(f"\neverything is in {record.directory}")
+    click.echo("next:")
+    click.echo(f'  loquela generate {record.run_id} --prompt "Once upon a time"')
+    click.echo(f"  loquela verify {record.run_id}")
+    click.echo(f"  loquela runs show {record.run_id}")
+
+
+def show_samples(results: ValidationResults) -> None:
+    """What the model writes."""
+    click.echo("samples:")
+    for text in results.sample_generations:
+        click.echo("  " + " ".join(text.split()))
+
+
+def show_budgets(results: ValidationResults, recipe: Recipe) -> None:
+    """Each inference budget with its limit and whether it is met."""
+    measured, limits = results.inference_metrics, recipe.evaluate.budgets
+    rows = [
+        ("next token, p95", f"{measured.latency_p95_ms} ms", f"≤ {limits.latency_p95_ms:g} ms"),
+        ("throughput", f"{measured.tokens_per_sec:,.0f} tokens/s", f"≥ {limits.tokens_per_second:g} tokens/s"),
+        ("resident memory", f"{measured.rss_mb} MB", f"≤ {limits.rss_mb:g} MB"),
+        ("peak memory", f"{measured.peak_mb} MB", f"≤ {limits.peak_mb:g} MB"),
+    ]
+    verdict = "met" if results.constitutional_compliance else "not met"
+    table(("in a process of its own", "measured", "limit"), rows, title=f"inference budgets: {verdict}")
+
+
+def show_numbers(manifest: TrainingRunManifest) -> None:
+    """What the stages measured."""
+    rows = [(name.replace("_", " "), shown(value)) for name, value in manifest.metrics_summary.items()]
+    if rows:
+        table(("measured", "value"), rows)
+
+
+def show_plan_against_actual(directory: Path) -> None:
+    """How the prediction held."""
+    path = directory / "plan_against_actual.json"
+    if not path.is_file():
+        return
+    found: JsonValue = json.loads(path.read_text(encoding="utf-8"))
+    rows = [
+        tuple(shown(row.get(name)) for name in ("what", "predicted", "actual", "ratio"))
+        for row in (found if isinstance(found, list) else [])
+        if isinstance(row, dict)
+    ]
+    if rows:
+        table(("", "predicted", "actual", "actual / predicted"), rows)
+
+
+def shown(value: JsonValue) -> str:
+    """A number with thousands and at most four decimals; anything else as text."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "–" if value is None else str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4f}".rstrip("0").rstrip(".")

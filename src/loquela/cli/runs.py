@@ -1,0 +1,157 @@
+"""`loquela runs list|show|diff|watch`: what ran, how it went, what differs, what happens now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from loquela.cli.options import json_option, output_directory_option, quiet_option, run_argument
+from loquela.cli.output import emit_json, table
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from loquela.runs.comparison import Difference
+
+
+@click.group("runs", epilog="\b\nExample:\n  loquela runs list\n  loquela runs diff demo-2026 latest")
+def command() -> None:
+    """List, show, compare and watch runs.
+
+    A run is named by its id, the beginning of it, its path, or latest.
+    """
+
+
+@command.command("list", epilog="\b\nExample:\n  loquela runs list --output-directory data")
+@output_directory_option
+@json_option
+def list_runs(output_directory: Path, as_json: bool) -> None:
+    """List all runs, newest first."""
+    from loquela.runs.store import RunStore
+
+    found = RunStore(output_directory).list()
+    if as_json:
+        emit_json({"runs": [summary.model_dump(mode="json") for summary in found]})
+        return
+    if not found:
+        click.echo(f"no runs in {output_directory}; start one: loquela run RECIPE")
+        return
+    rows = [
+        (
+            summary.run_id,
+            summary.phase + (" (running)" if summary.active else ""),
+            summary.started.astimezone().strftime("%Y-%m-%d %H:%M"),
+            "" if summary.validation_loss is None else f"{summary.validation_loss:.4f}",
+            summary.message,
+        )
+        for summary in found
+    ]
+    table(("run", "phase", "started", "validation loss", "message"), rows)
+
+
+@command.command("show", epilog="\b\nExample:\n  loquela runs show latest")
+@run_argument
+@output_directory_option
+@json_option
+def show(run: str, output_directory: Path, as_json: bool) -> None:
+    """Show one run: phase, times, results, budgets, what went wrong."""
+    from loquela.cli.run_result import show_budgets, show_numbers, show_plan_against_actual, show_samples
+    from loquela.runs.manifest import load_run_manifest
+    from loquela.runs.status import load_status
+    from loquela.runs.store import RunStore
+
+    directory = RunStore(output_directory).open(run)
+    status, manifest = load_status(directory), load_run_manifest(directory)
+    if as_json:
+        emit_json(
+            {
+                "directory": str(directory),
+                "status": status.model_dump(mode="json"),
+                "manifest": manifest.model_dump(mode="json"),
+            }
+        )
+        return
+    click.echo(f"{status.run_id}: {status.current_phase}{f', {status.message}' if status.message else ''}")
+    click.echo(f"in {directory}")
+    table(
+        ("stage", "seconds", "reused", "summary"),
+        [
+            (record.stage, f"{record.seconds:.1f}", "yes" if record.reused else "", record.summary)
+            for record in manifest.stages.values()
+        ],
+    )
+    if status.validation_results is not None:
+        show_samples(status.validation_results)
+        show_budgets(status.validation_results, manifest.recipe)
+    show_numbers(manifest)
+    show_plan_against_actual(directory)
+    if status.error_details is not None:
+        click.echo(f"failed in {status.error_details.failed_phase}: {status.error_details.error_message}")
+        click.echo(f"  to mend it: {status.error_details.remedy}")
+
+
+@command.command("diff", epilog="\b\nExample:\n  loquela runs diff demo-20260101 latest")
+@click.argument("first", metavar="RUN")
+@click.argument("second", metavar="RUN")
+@output_directory_option
+@json_option
+def diff(first: str, second: str, output_directory: Path, as_json: bool) -> None:
+    """Show what differs between two runs: recipe, stages, versions, hardware, results."""
+    from loquela.runs.comparison import compare_runs
+    from loquela.runs.store import RunStore
+
+    store = RunStore(output_directory)
+    found = compare_runs(store.open(first), store.open(second))
+    if as_json:
+        emit_json(found.model_dump(mode="json"))
+        return
+    parts = {
+        "recipe": found.recipe,
+        "stages": found.stages,
+        "versions": found.versions,
+        "hardware": found.hardware,
+        "results": found.results,
+    }
+    for title, differences in parts.items():
+        if differences:
+            table((title, found.first, found.second), _rows(differences))
+        else:
+            click.echo(f"{title}: the same")
+
+
+@command.command("watch", epilog="\b\nExample:\n  loquela runs watch latest")
+@run_argument
+@output_directory_option
+@quiet_option
+@json_option
+def watch(run: str, output_directory: Path, quiet: bool, as_json: bool) -> None:
+    """Follow a run until it ends, from this or another terminal.
+
+    Watching changes nothing: Ctrl+C ends the watching, not the run. With --json, the last status is printed at the end.
+    """
+    from loquela.cli.execution import display_unless
+    from loquela.cli.watching import follow
+    from loquela.runs.status import load_status
+    from loquela.runs.store import RunStore
+
+    directory = RunStore(output_directory).open(run)
+    with display_unless(quiet or as_json) as display:
+        for event in follow(directory):
+            if display is not None:
+                display(event)
+    status = load_status(directory)
+    if as_json:
+        emit_json(status.model_dump(mode="json"))
+    else:
+        click.echo(f"{status.run_id}: {status.current_phase}{f', {status.message}' if status.message else ''}")
+
+
+def _rows(differences: list[Difference]) -> list[tuple[str, str, str]]:
+    from loquela.cli.run_result import shown
+
+    def short(value: JsonValue) -> str:
+        return value[:16] if isinstance(value, str) and len(value) == 64 else shown(value)
+
+    return [(each.what, short(each.first), short(each.second)) for each in differences]

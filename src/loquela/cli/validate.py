@@ -1,0 +1,31 @@
+"""`loquela validate`: is this recipe right?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from loquela.cli.options import json_option, load, recipe_argument, set_option
+from loquela.cli.output import emit_json
+
+
+@click.command("validate", epilog="\b\nExample:\n  loquela validate recipes/gutenberg.yaml --set train.epochs=2")
+@recipe_argument
+@set_option
+@json_option
+def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
+    """Check a recipe and report every problem at once.
+
+    Nothing is downloaded, written or trained. What the size dial derives is listed with its reason.
+    """
+    from loquela.recipe.keys import flatten
+
+    resolved = load(recipe, overrides)
+    values = flatten(resolved.recipe.model_dump(mode="json"))
+    if as_json:
+        emit_json({"valid": True, **resolved.model_dump(mode="json")})
+        return
+    click.echo(f"{recipe} is valid.")
+    for key, origin in resolved.derived().items():
+        click.echo(f"  {key} = {values[key]}  ({origin.where})")
