@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
+from itertools import groupby
 
 MOST_DISTINCT = 2_000_000
 """Distinct pieces kept while counting, about 300 MB; a corpus has to be several hundred MB to reach it."""
@@ -36,3 +37,18 @@ def count(pieces: Iterable[str], most_distinct: int = MOST_DISTINCT) -> tuple[Co
             dropped += 1
             counts = Counter({known: times for known, times in counts.items() if times > dropped})
     return counts, dropped
+
+
+def within(counts: Counter[str], alphabet: set[str]) -> Counter[str]:
+    """The same counts, each piece cut at the characters that are not in `alphabet`, which are left out."""
+    kept: Counter[str] = Counter()
+    for piece, times in counts.items():
+        for part in [piece] if alphabet.issuperset(piece) else _parts(piece, alphabet):
+            kept[part] += times
+    return kept
+
+
+def _parts(piece: str, alphabet: Container[str]) -> Iterator[str]:
+    for known, run in groupby(piece, key=alphabet.__contains__):
+        if known:
+            yield "".join(run)

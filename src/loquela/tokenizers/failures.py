@@ -26,6 +26,16 @@ def vocabulary_too_small(method: str, asked: int, needed: int, why: str) -> Reci
     )
 
 
+def nothing_frequent(method: str, min_frequency: int) -> DataError:
+    """All the text is rarer than the recipe wants to learn; every token would be unknown."""
+    return DataError(
+        ErrorCode.TOKENIZER_TRAIN_FAILED,
+        f"the {method} tokenizer learns nothing: nothing occurs {min_frequency} times in the training text",
+        "give more text in data.sources, or set tokenizer.min_frequency: 1",
+        details={"min_frequency": min_frequency},
+    )
+
+
 def training_failed(method: str, reason: str) -> DataError:
     """The library that trains refused the text."""
     return DataError(

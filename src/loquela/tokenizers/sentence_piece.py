@@ -19,13 +19,14 @@ from loquela.tokenizers.contract import (
     TokenizerConfig,
     TokenizerTrainRequest,
 )
-from loquela.tokenizers.counting import chunks, count
+from loquela.tokenizers.counting import chunks, count, within
 from loquela.tokenizers.failures import (
     check_ids,
     check_unicode,
     corrupt_file,
     missing_file,
     no_text,
+    nothing_frequent,
     training_failed,
     vocabulary_too_small,
 )
@@ -92,7 +93,9 @@ def train_model(config: TokenizerConfig, request: TokenizerTrainRequest) -> tupl
         raise no_text(config.method)
     characters, _ = count(sign for chunk, times in counts.items() for sign in chunk * min(times, config.min_frequency))
     learnt = {sign for sign, times in characters.items() if times >= config.min_frequency} - UNLEARNABLE
-    rows = sorted((chunk, times) for chunk, times in counts.items() if learnt.issuperset(chunk))
+    rows = sorted(within(counts, learnt).items())
+    if not rows:
+        raise nothing_frequent(config.method, config.min_frequency)
     alphabet = learnt | set(SPELLING)
     needed = len(SPECIAL_TOKENS) + len(BYTE_TOKENS) + len(alphabet - {" "}) + 1
     if config.vocab_size < needed:

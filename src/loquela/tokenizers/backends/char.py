@@ -17,7 +17,7 @@ from loquela.tokenizers.contract import (
     TokenizerTrainRequest,
 )
 from loquela.tokenizers.counting import count
-from loquela.tokenizers.failures import no_text, vocabulary_too_small
+from loquela.tokenizers.failures import no_text, nothing_frequent, vocabulary_too_small
 from loquela.tokenizers.huggingface import assemble, load, save
 from loquela.tokenizers.operations import HandleOperations
 
@@ -41,6 +41,8 @@ class CharBackend(HandleOperations):
         if not counts:
             raise no_text("char")
         kept = [sign for sign, times in counts.items() if times >= config.min_frequency]
+        if not kept:
+            raise nothing_frequent("char", config.min_frequency)
         alphabet = sorted(kept, key=lambda sign: (-counts[sign], sign))
         vocabulary = {token: number for number, token in enumerate(SPECIAL_TOKENS + alphabet)}
         if len(vocabulary) > config.vocab_size:
@@ -49,7 +51,7 @@ class CharBackend(HandleOperations):
         # BPE without merges: the library's fastest way to look up characters one by one
         model = BPE(vocabulary, [], unk_token=UNKNOWN, fuse_unk=False)
         rare = len(counts) - len(kept)
-        notes = [f"{rare} characters seen fewer than {config.min_frequency} times became <unk>"] if rare else []
+        notes = [f"distinct characters seen fewer than {config.min_frequency} times, now <unk>: {rare}"] if rare else []
         return save(assemble(model, None, Fuse()), "char", request, loses=LOSES, notes=notes)
 
     def load(self, artifact_path: str) -> TokenizerHandle:

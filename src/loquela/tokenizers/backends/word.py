@@ -18,7 +18,7 @@ from loquela.tokenizers.contract import (
     TokenizerTrainRequest,
 )
 from loquela.tokenizers.counting import count
-from loquela.tokenizers.failures import no_text, vocabulary_too_small
+from loquela.tokenizers.failures import no_text, nothing_frequent, vocabulary_too_small
 from loquela.tokenizers.huggingface import assemble, load, save
 from loquela.tokenizers.operations import HandleOperations
 
@@ -45,6 +45,8 @@ class WordBackend(HandleOperations):
         if not counts:
             raise no_text("word")
         kept = [word for word, times in counts.items() if times >= config.min_frequency]
+        if not kept:
+            raise nothing_frequent("word", config.min_frequency)
         ranked = sorted(kept, key=lambda word: (-counts[word], word))[: config.vocab_size - len(SPECIAL_TOKENS)]
         vocabulary = {token: number for number, token in enumerate(SPECIAL_TOKENS + ranked)}
         notes = [f"{len(ranked)} of {len(counts)} distinct training words are in the vocabulary"]
