@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -167,6 +168,15 @@ def test_a_line_that_cannot_be_written_is_typed(tmp_path):
         collector.collect(request(1))
     assert caught.value.code is ErrorCode.PERSISTENCE_FAILED
     assert caught.value.details == {"metric_name": "*", "cause": "WRITE_FAILED"}
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_stays_a_full_disk(path):
+    collector = MetricsCollector(path)
+    collector.path = Path("/dev/full")
+    with pytest.raises(ResourceError, match="no space left") as caught:
+        collector.collect(request(1))
+    assert caught.value.code is ErrorCode.DISK_FULL
 
 
 def test_a_file_that_cannot_be_read_is_typed(path):

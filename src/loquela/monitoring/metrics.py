@@ -59,7 +59,8 @@ class MetricsCollector:
         """Record the metrics of one step.
 
         Raises DataError(INVALID_METRIC) for a name or value that is none, and then records nothing;
-        ResourceError(PERSISTENCE_FAILED) when the line cannot be written.
+        ResourceError(PERSISTENCE_FAILED) when the line cannot be written, DISK_FULL staying what it is:
+        it pauses the run instead of failing it.
         """
         line = flat_line(request.step, request.metrics)
         trace(self.bus, "MetricsCollector", "metrics_received", step=request.step, metrics=len(line) - 1)
@@ -77,6 +78,8 @@ class MetricsCollector:
         try:
             append_line(self.path, json.dumps(line, ensure_ascii=False, allow_nan=False))
         except LoquelaError as error:
+            if error.code is ErrorCode.DISK_FULL:
+                raise
             raise persistence_failed(self.path, error) from error
         trace(self.bus, "MetricsCollector", "metrics_persisted", step=request.step)
         return MetricsCollectorResult(persisted=True, aggregated_metrics=aggregated)

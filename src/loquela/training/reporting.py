@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
 from loquela.artifacts.training_records import EpochMetrics, FinalMetrics, TrainingMetrics
 from loquela.core.atomic import write_text
+from loquela.monitoring.contracts import MetricsCollectorRequest, StepMetrics
 from loquela.monitoring.events import trace
+from loquela.monitoring.metrics import MetricsCollector
 from loquela.training.nonfinite import Reading
-from loquela.training.records import METRICS_NAME, TRAINING_METRICS_NAME, append_record
+from loquela.training.records import METRICS_NAME, TRAINING_METRICS_NAME
 
 if TYPE_CHECKING:
     from loquela.training.parts import Parts
@@ -29,6 +32,7 @@ class Reporter:
         self._tokens_per_second = 0.0
         self._step_seconds = 0.0
         self._validation_loss: float | None = None
+        self._collector: MetricsCollector | None = None
 
     def took(self, tokens: int) -> None:
         """Count one step for the speed."""
@@ -49,7 +53,16 @@ class Reporter:
             "tokens_seen": tokens_seen,
             "tokens_per_second": round(self._tokens_per_second, 1),
         }
-        self._write(record)
+        custom = {name: record[name] for name in ("epoch", "tokens_seen", "tokens_per_second")}
+        self._write(
+            step,
+            StepMetrics(
+                loss=reading.loss,
+                learning_rate=learning_rate,
+                gradient_norm=reading.gradient_norm,
+                custom_metrics=custom,
+            ),
+        )
         trace(parts.bus, "TrainingOrchestrator", "step_complete", step=step, loss=reading.loss)
         trace(parts.bus, "TrainingOrchestrator", "gradient_computed", step=step, gradient_norm=reading.gradient_norm)
         parts.bus.publish(
@@ -67,7 +80,7 @@ class Reporter:
         """An evaluation; its time is not training speed."""
         self._validation_loss = loss
         self._window_began += seconds
-        self._write({"step": step, "epoch": epoch, "validation_loss": loss})
+        self._write(step, StepMetrics(custom_metrics={"epoch": epoch, "validation_loss": loss}))
         trace(self.parts.bus, "TrainingOrchestrator", "validated", step=step, epoch=epoch, validation_loss=loss)
 
     def epoch_done(self, metrics: EpochMetrics, history: list[EpochMetrics]) -> None:
@@ -99,6 +112,8 @@ class Reporter:
         """The ladder's second rung."""
         self._window_began = time.perf_counter()
         self._tokens = self._steps = 0
+        if self._collector is not None:
+            self._collector.truncate_after(step)
         trace(
             self.parts.bus,
             "TrainingOrchestrator",
@@ -117,9 +132,15 @@ class Reporter:
             self._step_seconds = elapsed / self._steps
         self._window_began, self._tokens, self._steps = now, 0, 0
 
-    def _write(self, record: dict[str, JsonValue]) -> None:
-        if self.parts.group.leads:
-            append_record(self.parts.run_directory, METRICS_NAME, record)
+    def _write(self, step: int, metrics: StepMetrics) -> None:
+        """Hand the numbers to the metrics collector, which is opened when there is something to write."""
+        directory = self.parts.run_directory
+        if not self.parts.group.leads:
+            return
+        if self._collector is None:
+            self._collector = MetricsCollector(directory / METRICS_NAME, self.parts.bus)
+        training_id = uuid.uuid5(uuid.NAMESPACE_URL, directory.name)
+        self._collector.collect(MetricsCollectorRequest(training_id=training_id, step=step, metrics=metrics))
 
 
 def pipeline_id(parts: Parts) -> str:
