@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
@@ -13,6 +14,7 @@ from loquela.evaluation.contracts import ValidationRunnerRequest
 from loquela.evaluation.perplexity import measure, windows
 from loquela.evaluation.runner import ValidationRunner
 from loquela.monitoring.events import EventBus, SilentBus
+from loquela.training.rows import Rows
 from toy_language import BigramModel, uniform_model
 
 
@@ -70,6 +72,16 @@ def test_every_token_but_the_first_is_a_target_once(tmp_path, context, monkeypat
     kept = [(a, b) for a, b in zip(tokens, targets, strict=True) if b != -100]
     assert kept == list(zip(stream[:-1].tolist(), stream[1:].tolist(), strict=True))
     assert len(targets) - len(kept) < context
+
+
+@pytest.mark.parametrize("context", [1, 3, 8, 50])
+def test_windows_are_the_rows_of_training(tmp_path, context):
+    shards = make_shards(tmp_path, [(list(range(4, 20)), 1), (list(range(30, 37)), 1)])
+    rows = Rows(shards, context)
+    blocks = list(windows(shards, context))
+    tokens, targets = rows.batch(np.arange(rows.count))
+    assert torch.equal(torch.cat([block for block, _ in blocks]), torch.from_numpy(tokens))
+    assert torch.equal(torch.cat([block for _, block in blocks]), torch.from_numpy(targets))
 
 
 def runner_with(model, shards, bus):

@@ -105,6 +105,7 @@ def test_missed_budgets_are_verdicts_and_a_loss_gate_is_an_error(run, tmp_path, 
     page = (tmp_path / "report.md").read_text()
     assert "validation perplexity did not fall: 2.72 after the first epoch" in page
     assert "overfitting" in page
+    assert "the model after epoch 1 was better: validation loss 1.0000, against 5." in page
     assert "budget missed: rss_mb" in page
     # The same seed: the same texts and numbers as in the other evaluation, whatever its limits were.
     assert (tmp_path / "samples.jsonl").read_text() == (evaluated[0] / "samples.jsonl").read_text()

@@ -126,6 +126,7 @@ class ConvergenceReport(BoundaryModel):
     final_train_loss: float | None = None
     first_validation_loss: float | None = None
     best_epoch: int | None = None
+    best_validation_loss: float | None = None
     convergence_achieved: bool | None = None
     overfitting_detected: bool | None = None
 

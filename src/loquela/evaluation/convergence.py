@@ -34,6 +34,7 @@ def convergence_report(run_directory: Path) -> ConvergenceReport:
         final_train_loss=history[-1].train_loss,
         first_validation_loss=history[0].validation_loss,
         best_epoch=final.best_epoch,
+        best_validation_loss=min(epoch.validation_loss for epoch in history),
         convergence_achieved=final.convergence_achieved,
         overfitting_detected=final.overfitting_detected,
     )

@@ -91,7 +91,7 @@ def measure(model: LanguageModel, shards: TokenShards, *, classes: bool = True) 
         valid = targets.flatten() != IGNORED
         wanted = targets.flatten()[valid]
         states = hidden[valid.to(device)]
-        total += float(token_losses(states, model.head_weight, wanted.to(device)).double().sum())
+        total += float(token_losses(states, model.head_weight, wanted.to(device)).cpu().double().sum())
         count += len(wanted)
         if counts is not None:
             counts.add(_likeliest(states, model.head_weight), wanted)

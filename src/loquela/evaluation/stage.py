@@ -11,11 +11,14 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import torch
 from pydantic import JsonValue
 
 from loquela.artifacts.context import StageContext, StageResult
 from loquela.artifacts.shards import TokenShards
 from loquela.artifacts.validation_results import VALIDATION_RESULTS_NAME, InferenceMetrics, ValidationResults
+from loquela.compute.devices import find_device
+from loquela.compute.threads import threads_per_process
 from loquela.core.atomic import write_json, write_text
 from loquela.core.errors import ErrorCode, ProofError
 from loquela.evaluation.budgets import judge, measure_budgets
@@ -38,6 +41,9 @@ from loquela.inference.open import open_engine
 from loquela.monitoring.events import Bus
 from loquela.recipe.schema import EvaluateSection
 
+# Nats per token from which an earlier epoch is worth a warning.
+BETTER_BY = 0.01
+
 
 def evaluate(context: StageContext) -> StageResult:
     """Measure the model in `context.inputs["checkpoint"]` and write the report to `context.output`.
@@ -49,7 +55,7 @@ def evaluate(context: StageContext) -> StageResult:
     section, seed = context.recipe.evaluate, context.recipe.seed
     model, tokenizer = context.inputs["checkpoint"], context.inputs["tokenizer"]
     shards = TokenShards(context.inputs["shards"], "validation")
-    engine = open_engine(model, tokenizer)
+    engine = _open(context)
     validation = _validate(engine, shards, section, context.bus)
     samples = write_samples(engine, section, seed)
     _publish_samples(samples, context.bus)
@@ -79,6 +85,12 @@ def warnings_for(validation: LossReport, training: ConvergenceReport, samples: S
         found.append(
             f"validation perplexity did not fall: {math.exp(min(first, 700)):.2f} after the first epoch, "
             f"{validation.perplexity:.2f} now"
+        )
+    best = training.best_validation_loss
+    if best is not None and validation.loss - best > BETTER_BY:
+        found.append(
+            f"the model after epoch {training.best_epoch} was better: validation loss {best:.4f}, against "
+            f"{validation.loss:.4f} of the model evaluated here"
         )
     if training.overfitting_detected:
         found.append(
@@ -116,6 +128,16 @@ def validation_results(report: EvaluationReport, samples: list[Sample], budgets:
         ),
         constitutional_compliance=budgets.constitutional_compliance,
     )
+
+
+def _open(context: StageContext) -> Engine:
+    """The engine on the recipe's device, in float32 whatever training used: the numbers are exact there."""
+    compute = context.recipe.compute
+    device, _ = find_device(compute.device)
+    torch.set_num_threads(compute.threads or threads_per_process(1))
+    engine = open_engine(context.inputs["checkpoint"], context.inputs["tokenizer"])
+    engine.model.to(device)
+    return engine
 
 
 def _validate(engine: Engine, shards: TokenShards, section: EvaluateSection, bus: Bus) -> LossReport:
