@@ -160,7 +160,8 @@ def _linear_kernel(
         )
     if section.linear_kernel != "auto":
         return section.linear_kernel, "the recipe's"
-    found = f"oneDNN measured {probe.onednn_fp32 / 1e9:.0f} and PyTorch's own kernel {probe.torch_fp32 / 1e9:.0f} GFLOP/s a thread"
+    ours, theirs = probe.onednn_fp32 / 1e9, probe.torch_fp32 / 1e9
+    found = f"oneDNN measured {ours:.0f} and PyTorch's own kernel {theirs:.0f} GFLOP/s a thread"
     return ("onednn" if probe.onednn_gain >= ONEDNN_GAIN else "torch"), f"{found} in the probe"
 
 
