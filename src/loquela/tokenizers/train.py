@@ -108,11 +108,13 @@ def _record(
     directory: Path,
 ) -> None:
     origin: Literal["trained", "loaded"] = "trained" if section.model_file is None else "loaded"
+    # the registered name, not what a stranger's handle calls itself: loading looks it up again
+    method = section.method if section.model_file is None else handle.method
     manifest = TokenizerManifest(
-        method=handle.method,
+        method=method,
         origin=origin,
         source=section.model_file.name if section.model_file is not None else None,
-        config=_config(section).model_copy(update={"method": handle.method, "vocab_size": stats.vocab_size}),
+        config=_config(section).model_copy(update={"method": method, "vocab_size": stats.vocab_size}),
         files=record_files(directory, artifact.files),
         vocabulary_digest=digest_json([handle.token_text(token_id) for token_id in range(handle.vocab_size)]),
         special_ids={"pad": handle.pad_id, "unk": handle.unk_id, "bos": handle.bos_id, "eos": handle.eos_id},
