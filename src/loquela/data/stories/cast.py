@@ -66,6 +66,13 @@ GROWN = tuple(
         ("woodcutter", "leñador", "leñadora"),
         ("forest ranger", "guardabosques", "guardabosques"),
         ("bookseller", "librero", "librera"),
+        ("hunter", "cazador", "cazadora"),
+        ("nurse", "enfermero", "enfermera"),
+        ("clown", "payaso", "payasa"),
+        ("astronomer", "astrónomo", "astrónoma"),
+        ("lighthouse keeper", "farero", "farera"),
+        ("grape picker", "vendimiador", "vendimiadora"),
+        ("magician", "mago", "maga"),
     )
 )
 ANIMALS = tuple(
@@ -97,6 +104,14 @@ ANIMALS = tuple(
         ("lizard", "lagarto", ""),
         ("mole", "topo", ""),
         ("panda", "panda", ""),
+        ("lion", "león", "leona"),
+        ("camel", "camello", ""),
+        ("giraffe", "", "jirafa"),
+        ("deer", "ciervo", "cierva"),
+        ("koala", "koala", ""),
+        ("zebra", "", "cebra"),
+        ("kangaroo", "canguro", ""),
+        ("tiger", "tigre", "tigresa"),
     )
 )
 
@@ -138,6 +153,10 @@ TRAITS: dict[str, Adjective] = {
         ("impatient", "impaciente"),
         ("polite", "educado"),
         ("cautious", "cauteloso"),
+        ("gentle", "tierno"),
+        ("serious", "serio"),
+        ("clumsy", "torpe"),
+        ("bold", "atrevido"),
     )
 }
 HELPER_TRAITS = tuple(
@@ -156,6 +175,10 @@ HELPER_TRAITS = tuple(
         ("clever", "astuto"),
         ("calm", "tranquilo"),
         ("chatty", "hablador"),
+        ("strong", "fuerte"),
+        ("skillful", "hábil"),
+        ("elegant", "elegante"),
+        ("modest", "modesto"),
     )
 )
 
@@ -170,6 +193,7 @@ SAD = tuple(
         ("unhappy", "infeliz"),
         ("uneasy", "intranquilo"),
         ("confused", "confundido"),
+        ("lost", "perdido"),
     )
 )
 GLAD = tuple(
@@ -182,5 +206,6 @@ GLAD = tuple(
         ("content", "contento"),
         ("joyful", "alegre"),
         ("satisfied", "satisfecho"),
+        ("proud", "orgulloso"),
     )
 )

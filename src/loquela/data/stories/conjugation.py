@@ -27,6 +27,7 @@ IRREGULAR: dict[tuple[str, str], tuple[str, str]] = {
     ("poder", "pres"): ("puede", "pueden"),
     ("tener", "pres"): ("tiene", "tienen"),
     ("valer", "pres"): ("vale", "valen"),
+    ("encontrar", "pres"): ("encuentra", "encuentran"),
     ("contar", "pres"): ("cuenta", "cuentan"),
     ("hacer", "pret"): ("hizo", "hicieron"),
     ("quedar", "pres"): ("queda", "quedan"),

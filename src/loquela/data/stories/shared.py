@@ -1,5 +1,7 @@
 """Wording that many plots share: homes, times, openings, feelings, thanks and endings."""
 
+# ruff: noqa: E501 - one sentence of the tables stays on one line
+
 from __future__ import annotations
 
 from loquela.data.stories.cast import GLAD, SAD
@@ -25,6 +27,14 @@ HOMES = wordings(
     ("in a harbor town full of gulls", "en un puerto lleno de gaviotas"),
     ("between two gentle hills", "entre dos colinas suaves"),
     ("not far from a quiet lake", "no lejos de un lago tranquilo"),
+    ("behind the old theater", "detrás del viejo teatro"),
+    ("in a wooden house with a blue roof", "en una casa de madera con el tejado azul"),
+    ("on the sunny side of a mountain", "en la ladera soleada de una montaña"),
+    ("where the road meets the sea", "allí donde el camino se encuentra con el mar"),
+    ("beside a noisy train line", "junto a una ruidosa vía de tren"),
+    ("in a country of long winters", "en un país de largos inviernos"),
+    ("at the top of a hundred stairs", "en lo alto de cien escalones"),
+    ("next to a field of lavender", "al lado de un campo de lavanda"),
     ("in the tallest house on the square", "en la casa más alta de la plaza"),
     ("under the branches of a giant oak", "bajo las ramas de un roble gigante"),
 )
@@ -44,6 +54,13 @@ WHEN = wordings(
     ("At the end of the winter", "Al final del invierno"),
     ("One evening, when the lamps were already lit", "Una noche, cuando ya estaban encendidas las lámparas"),
     ("Two days before the harvest feast", "Dos días antes de la fiesta de la cosecha"),
+    ("One night of full moon", "Una noche de luna llena"),
+    ("On the last day of school", "El último día de clase"),
+    ("Early one Monday", "Un lunes, a primera hora"),
+    ("One snowy afternoon", "Una tarde de nieve"),
+    ("The day after the carnival", "El día después del carnaval"),
+    ("While the bells were ringing for noon", "Mientras las campanas daban las doce"),
+    ("One gray afternoon in November", "Una tarde gris de noviembre"),
     ("One hot afternoon", "Una tarde calurosa"),
     ("On the longest day of the year", "El día más largo del año"),
 )
@@ -72,6 +89,14 @@ OPENING = {
         ("Once upon a time, {intro hero} lived {=home}.", "Había una vez {intro hero} que vivía {=home}."),
         ("There was once {intro hero} who lived {=home}.", "Hubo una vez {intro hero} que vivía {=home}."),
         ("{intro hero} lived {=home}.", "{intro hero} vivía {=home}."),
+        (
+            "The grandparents tell of {intro hero} who lived {=home}.",
+            "Cuentan los abuelos que {intro hero} vivía {=home}.",
+        ),
+        (
+            "Everyone has heard of {intro hero}, who lived {=home}.",
+            "Todos han oído hablar de {intro hero}, que vivía {=home}.",
+        ),
         ("Many years ago, {intro hero} made a home {=home}.", "Hace muchos años, {intro hero} tenía su hogar {=home}."),
         (
             "{=home} lived {intro hero}, and everybody liked {him hero}.",
@@ -106,8 +131,13 @@ FEELING = {
         ("{hero} had never felt so {adj low hero}.", "{hero} nunca se había sentido tan {adj low hero}."),
         (
             "{hero} was so {adj low hero} that {he hero} could not say a word.",
-            "{hero} estaba tan {adj low hero} que no podía decir ni una palabra.",
+            "{hero} se sentía tan {adj low hero} que no podía decir ni una palabra.",
         ),
+        (
+            "{hero}, more and more {adj low hero}, looked at the clouds in silence.",
+            "{hero*}, cada vez más {adj low hero}, miraba las nubes en silencio.",
+        ),
+        ("A lump came to {his hero} throat.", "A {name hero} se le hizo un nudo en la garganta."),
         ("For a while {hero} did not know what to do.", "Durante un rato {hero} no supo qué hacer."),
         ("{hero} took a deep breath and tried not to cry.", "{hero} respiró hondo y trató de no llorar."),
     ),
@@ -128,6 +158,12 @@ FEELING = {
             "{hero} soltó una carcajada, y los pájaros salieron volando del susto.",
         ),
         ("{hero} smiled from ear to ear.", "{hero} sonrió de oreja a oreja."),
+        ("{hero} clapped with joy.", "{hero} aplaudió de alegría."),
+        (
+            "{hero}, who was very {adj glad hero}, could not stop talking.",
+            "{hero*}, que estaba muy {adj glad hero}, no paraba de hablar.",
+        ),
+        ("Never before had {hero*} been so {adj glad hero}.", "Nunca antes había estado {hero*} tan {adj glad hero}."),
         ("At last {hero} could breathe easily.", "Por fin {hero} pudo respirar tranquil{o hero}."),
     ),
 }
@@ -153,6 +189,27 @@ SETTING_OFF = {
 
 ENDING = {
     "end": wordings(
+        (
+            "Years later, {hero} still laughed when {he hero} thought of it.",
+            "Años después, {hero} todavía se reía al recordarlo.",
+        ),
+        (
+            "The next morning the sun came up as if nothing had happened, but for {hero*} everything was different.",
+            "A la mañana siguiente el sol salió como si nada, pero para {hero*} todo era distinto.",
+        ),
+        (
+            "{hero} drew a picture of it all and hung it over the bed.",
+            "{hero} hizo un dibujo de todo aquello y lo colgó encima de la cama.",
+        ),
+        (
+            "And so, step by step, {hero} walked home in the evening light.",
+            "Y así, paso a paso, {hero} volvió a casa con la luz de la tarde.",
+        ),
+        (
+            "Before falling asleep, {hero} whispered a thank you to the moon.",
+            "Antes de dormirse, {hero} le susurró las gracias a la luna.",
+        ),
+        ("They still talk about it {=home}.", "{=home} todavía se habla de aquello."),
         ("That night, {hero} slept better than ever.", "Aquella noche, {hero} durmió mejor que nunca."),
         ("{hero} never forgot that day.", "{hero} nunca olvidó aquel día."),
         (
@@ -277,6 +334,22 @@ TEMPER_ENDINGS: dict[str, Phrase] = {
         "polite": (
             "Before going to bed, {hero} wrote a long letter of thanks.",
             "Antes de acostarse, {hero} escribió una larga carta de agradecimiento.",
+        ),
+        "gentle": (
+            "{hero} smiled gently and gave everyone a kiss.",
+            "{hero} sonrió con ternura y les dio un beso a todos.",
+        ),
+        "serious": (
+            "And {hero}, always so serious, burst out laughing.",
+            "Y {hero*}, siempre tan seri{o hero}, se echó a reír.",
+        ),
+        "clumsy": (
+            "On the way home, clumsy as ever, {hero} fell into a puddle and laughed.",
+            "De vuelta a casa, con la torpeza de siempre, {hero} se cayó en un charco y se rio.",
+        ),
+        "bold": (
+            "Being bold, {hero*} learned, also means knowing when to wait.",
+            "Tener valor, aprendió {hero*}, es también saber esperar.",
         ),
         "cautious": (
             "The world seemed a little less frightening to {him hero} now.",

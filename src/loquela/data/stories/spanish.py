@@ -47,6 +47,8 @@ def agree(adjective: Adjective, gender: str, plural: bool) -> str:
             word += "a"
     if not plural:
         return word
+    if word.endswith("ón"):
+        return word[:-2] + "ones"
     if word.endswith("z"):
         return word[:-1] + "ces"
     return word + ("s" if word[-1] in "aeiouáéó" else "es")

@@ -21,6 +21,13 @@ LOOKS = tuple(
         ("pretty", "bonito"),
         ("orange", "anaranjado"),
         ("big", "grande"),
+        ("light blue", "celeste"),
+        ("pink", "rosado"),
+        ("brown", "marrón"),
+        ("silver", "plateado"),
+        ("shiny", "reluciente"),
+        ("tiny", "diminuto"),
+        ("elegant", "elegante"),
     )
 )
 
@@ -68,6 +75,31 @@ TREASURES = (
     _thing("jug", "jarra", "f"),
     _thing("map", "mapa", "m"),
     _thing("toy boat", "barco de juguete", "m"),
+    _thing("guitar", "guitarra", "f"),
+    _thing("violin", "violín", "m"),
+    _thing("telescope", "telescopio", "m"),
+    _thing("magnifying glass", "lupa", "f"),
+    _thing("pillow", "almohada", "f"),
+    _thing("coat", "abrigo", "m"),
+    _thing("vase", "jarrón", "m"),
+    _thing("pot", "olla", "f"),
+    _thing("alarm clock", "despertador", "m"),
+    _thing("painting", "cuadro", "m"),
+    _thing("lamp", "lámpara", "f"),
+    _thing("sweater", "jersey", "m"),
+    _thing("rug", "alfombra", "f"),
+    _thing("fan", "abanico", "m"),
+    _thing("trumpet", "trompeta", "f"),
+    _thing("fishing rod", "caña de pescar", "f"),
+    _thing("belt", "cinturón", "m"),
+    _thing("suitcase", "maleta", "f"),
+    _thing("statue", "estatua", "f"),
+    _thing("anchor", "ancla", "f"),
+    _thing("egg cup", "huevera", "f"),
+    _thing("ribbons", "cintas", "f", plural=True),
+    _thing("slippers", "zapatillas", "f", ("a pair of", ""), plural=True),
+    _thing("socks", "calcetines", "m", ("a pair of", ""), plural=True),
+    _thing("coins", "monedas", "f", plural=True),
     _thing("keys", "llaves", "f", ("a bunch of", ""), plural=True),
     _thing("glasses", "gafas", "f", ("a pair of", ""), plural=True),
     _thing("boots", "botas", "f", ("a pair of", ""), plural=True),
@@ -135,7 +167,7 @@ TOOLS: dict[str, Entity] = {
 
 
 def _place(english: str, spanish: str, gender: Gender, at_english: str, at_spanish: str = "en") -> Entity:
-    return Entity(english, spanish, gender, at=(at_english, at_spanish), stressed_a=False)
+    return Entity(english, spanish, gender, plural=english in {"ruins", "dunes"}, at=(at_english, at_spanish))
 
 
 PLACES = (
@@ -163,6 +195,16 @@ PLACES = (
     _place("vineyard", "viñedo", "m", "in"),
     _place("tower", "torre", "f", "near", "cerca de"),
     _place("school", "escuela", "f", "at"),
+    _place("castle", "castillo", "m", "at"),
+    _place("garden", "jardín", "m", "in"),
+    _place("pine grove", "pinar", "m", "in"),
+    _place("bay", "bahía", "f", "on", "en"),
+    _place("ruins", "ruinas", "f", "near", "cerca de"),
+    _place("inn", "posada", "f", "at"),
+    _place("bakery", "panadería", "f", "at"),
+    _place("barn", "granero", "m", "in"),
+    _place("dunes", "dunas", "f", "in"),
+    _place("cave", "cueva", "f", "near", "cerca de"),
 )
 # Far places one walks to, past an obstacle.
 FAR = tuple(
@@ -181,6 +223,10 @@ FAR = tuple(
         "vineyard",
         "tower",
         "harbor",
+        "castle",
+        "pine grove",
+        "bay",
+        "inn",
     }
 )
 
@@ -207,6 +253,15 @@ HOBBIES = (
     _action("invent", "invented", "inventing", "inventar", ("riddles", "adivinanzas")),
     _action("listen", "listened", "listening", "escuchar", ("to the wind", "el viento")),
     _action("cook", "cooked", "cooking", "cocinar", ("soup", "sopa")),
+    _action("play", "played", "playing", "jugar", ("chess", "al ajedrez")),
+    _action("repair", "repaired", "repairing", "reparar", ("old toys", "juguetes viejos")),
+    _action("feed", "fed", "feeding", "alimentar", ("the pigeons", "a las palomas")),
+    _action("walk", "walked", "walking", "pasear", ("along the shore", "por la orilla")),
+    _action("make", "made", "making", "preparar", ("jam", "mermelada")),
+    _action("sew", "sewed", "sewing", "remendar", ("old clothes", "ropa vieja")),
+    _action("learn", "learned", "learning", "aprender", ("new words", "palabras nuevas")),
+    _action("plant", "planted", "planting", "plantar", ("sunflowers", "girasoles")),
+    _action("look", "looked", "looking", "contemplar", ("at the sea", "el mar")),
     _action("carve", "carved", "carving", "tallar", ("little wooden birds", "pajaritos de madera")),
 )
 # What one can set out to learn.

@@ -39,8 +39,8 @@ ERRANDS = (
             "{elder*} llevaba mucho tiempo esperando noticias del otro lado del mar.",
         ),
         Phrase(
-            "{elder*} read it twice, first with tears and then with laughter.",
-            "{elder*} la leyó dos veces, primero con lágrimas y luego entre risas.",
+            "{elder} read it twice, first with tears and then with laughter.",
+            "{elder} la leyó dos veces, primero con lágrimas y luego entre risas.",
         ),
     ),
     Errand(
@@ -77,8 +77,8 @@ ERRANDS = (
             "Era el cumpleaños {del elder}, que vivía sin compañía.",
         ),
         Phrase(
-            "{elder*} blew out the candles and cut a slice for everyone who passed by.",
-            "{elder*} sopló las velas y cortó un trozo para todo el que pasaba.",
+            "{elder} blew out the candles and cut a slice for everyone who passed by.",
+            "{elder} sopló las velas y cortó un trozo para todo el que pasaba.",
         ),
     ),
     Errand(
@@ -107,8 +107,8 @@ ERRANDS = (
             "{elder*} tenía que tocar en una boda, y al viejo violín se le había roto una cuerda.",
         ),
         Phrase(
-            "At the wedding {elder*} played so well that even the trees seemed to dance.",
-            "En la boda {elder*} tocó tan bien que hasta los árboles parecían bailar.",
+            "At the wedding {elder} played so well that even the trees seemed to dance.",
+            "En la boda {elder} tocó tan bien que hasta los árboles parecían bailar.",
         ),
     ),
     Errand(
@@ -117,7 +117,7 @@ ERRANDS = (
             "{elder*} had lost all voice, and had promised to sing on Sunday.",
             "{elder*} se había quedado sin voz, y había prometido cantar el domingo.",
         ),
-        Phrase("On Sunday {elder*} sang like a nightingale.", "El domingo {elder*} cantó como un ruiseñor."),
+        Phrase("On Sunday {elder} sang like a nightingale.", "El domingo {elder} cantó como un ruiseñor."),
     ),
     Errand(
         Entity("lamp", "lámpara", "f"),
@@ -150,7 +150,7 @@ WORDINGS = {
         ("The {T cargo} and the {T tool}", "{El cargo} y {El tool}"),
     ),
     "need": wordings(
-        ("{=when}, bad news came from {the place}. {=need}", "{=when}, llegaron malas noticias {del place}. {=need}")
+        ("{=when}, news came from {the place}. {=need}", "{=when}, llegaron noticias {del place}. {=need}")
     ),
     "offer": wordings(
         (

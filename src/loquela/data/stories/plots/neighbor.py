@@ -135,8 +135,8 @@ CHORES = tuple(
                 "El reloj {del neighbor} se había parado, y la boda empezaba a mediodía.",
             ),
             (
-                "{hero} shook it, turned it, and blew on it, but it said nothing.",
-                "{hero} lo sacudió, le dio la vuelta y lo sopló, pero el reloj no dijo nada.",
+                "{hero} shook the clock, turned it over, and blew on it, but it said nothing.",
+                "{hero} sacudió el reloj, le dio la vuelta y lo sopló, pero no se oyó nada.",
             ),
             (
                 '"If we put a stick in the ground," said {hero*}, "the sun will tell us the time."',

@@ -27,7 +27,7 @@ glad? end/hobby_end/temper_end
 WORDINGS = {
     "title": wordings(
         ("A Present for {name elder}", "Un regalo para {name elder}"),
-        ("The {T mine}, the {T other} and the {T goal}", "{El mine}, {el other} y {el goal}"),
+        ("The {T mine}, the {T other} and the {T goal}", "{El mine}, {El other} y {El goal}"),
         ("The Good Exchange", "El buen cambio"),
     ),
     "wish": wordings(
