@@ -69,9 +69,9 @@ def test_words_keep_accents_and_drop_signs():
 def test_samples_are_the_same_every_time_and_summed_up():
     engine = Engine(uniform_model(260), ByteTokenizer())
     section = EvaluateSection(prompts=["Once", "Había"], sample_tokens=9)
-    samples = write_samples(engine, section, seed=5)
-    assert samples == write_samples(engine, section, seed=5)
-    assert samples != write_samples(engine, section, seed=6)
+    samples = list(write_samples(engine, section, seed=5))
+    assert samples == list(write_samples(engine, section, seed=5))
+    assert samples != list(write_samples(engine, section, seed=6))
     assert [sample.prompt for sample in samples] == ["Once", "Había"]
     assert [sample.seed for sample in samples] == [5, 6]
     assert all(1 <= sample.steps <= 9 for sample in samples)
@@ -82,7 +82,7 @@ def test_samples_are_the_same_every_time_and_summed_up():
 
 def test_bilingual_needs_both_languages():
     engine = Engine(uniform_model(260), ByteTokenizer())
-    sample = write_samples(engine, EvaluateSection(prompts=["x"], sample_tokens=1), seed=1)[0]
+    sample = next(write_samples(engine, EvaluateSection(prompts=["x"], sample_tokens=1), seed=1))
     english, spanish = sample.model_copy(update={"language": "en"}), sample.model_copy(update={"language": "es"})
     assert summarize([english, spanish]).bilingual
     assert not summarize([english, english]).bilingual

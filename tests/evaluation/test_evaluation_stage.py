@@ -12,7 +12,7 @@ from loquela.artifacts.shards import TokenShards
 from loquela.artifacts.training_records import EpochMetrics, TrainingMetrics
 from loquela.artifacts.validation_results import ValidationResults
 from loquela.core.atomic import write_text
-from loquela.core.errors import DataError, ProofError
+from loquela.core.errors import DataError, Interrupted, ProofError
 from loquela.evaluation.budget_process import percentile
 from loquela.evaluation.budgets import judge, measure_budgets
 from loquela.evaluation.contracts import BudgetMeasurement, BudgetReport, EvaluationReport, Sample
@@ -111,6 +111,15 @@ def test_missed_budgets_are_verdicts_and_a_loss_gate_is_an_error(run, tmp_path, 
     assert (tmp_path / "samples.jsonl").read_text() == (evaluated[0] / "samples.jsonl").read_text()
     one, two = (json.loads((folder / "metrics.json").read_text()) for folder in (tmp_path, evaluated[0]))
     assert one["validation"] == two["validation"]
+
+
+def test_a_stop_request_ends_the_evaluation(run, tmp_path):
+    context, events = context_of(run, tmp_path)
+    context.stop.request("SIGINT")
+    with pytest.raises(Interrupted, match=r"stopped while evaluating \(SIGINT\)"):
+        evaluate(context)
+    assert list(tmp_path.iterdir()) == []
+    assert "validation_runner.validation_complete.v1" not in [event.name for event in events]
 
 
 def measurement(**changes):

@@ -20,7 +20,8 @@ def measure_budgets(model: Path, tokenizer: Path, *, timeout_seconds: float = TI
 
     Raises ProofError(INFERENCE_FAILED), with what the process said, when it fails or takes too long.
     """
-    command = [sys.executable, "-m", "loquela.evaluation.budget_process", str(model), str(tokenizer)]
+    # -P: a file of the user's in the working directory must not stand in for a library.
+    command = [sys.executable, "-P", "-m", "loquela.evaluation.budget_process", str(model), str(tokenizer)]
     try:
         finished = subprocess.run(  # noqa: S603 - our own module, no shell
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_seconds, check=False

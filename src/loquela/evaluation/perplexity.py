@@ -9,7 +9,7 @@ Shapes: B windows at once, T context, N = B·T, D width, V vocabulary.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from loquela.models.contract import LanguageModel
 from loquela.models.head_loss import chunk_rows, token_losses
 from loquela.models.kernels import matmul_transposed
 
+Between = Callable[[], None]
 IGNORED = -100
 TOKENS_AT_ONCE = 4096
 LARGEST_LOSS = 700.0  # e^709 is the largest power of e that a float holds
@@ -65,8 +66,12 @@ class ClassCounts:
 
 
 @torch.inference_mode()
-def measure(model: LanguageModel, shards: TokenShards, *, classes: bool = True) -> LossReport:
+def measure(
+    model: LanguageModel, shards: TokenShards, *, classes: bool = True, between: Between = lambda: None
+) -> LossReport:
     """Measure `model` (put it into evaluation mode first) on all of `shards`; `classes` adds accuracy and F1.
+
+    `between` is called after every block of windows; what it raises ends the measurement.
 
     Raises DataError(EVALUATION_FAILED) when there is nothing to predict or an id is outside the model's
     vocabulary, ProofError(METRIC_COMPUTATION_ERROR) when the loss or its perplexity is not a finite number.
@@ -95,6 +100,7 @@ def measure(model: LanguageModel, shards: TokenShards, *, classes: bool = True) 
         count += len(wanted)
         if counts is not None:
             counts.add(_likeliest(states, model.head_weight), wanted)
+        between()
     return _report(shards, total, count, counts)
 
 

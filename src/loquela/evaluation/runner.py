@@ -13,16 +13,17 @@ from loquela.evaluation.contracts import (
     ValidationRunnerRequest,
     ValidationRunnerResult,
 )
-from loquela.evaluation.perplexity import measure
+from loquela.evaluation.perplexity import Between, measure
 from loquela.models.contract import LanguageModel
 from loquela.monitoring.events import Bus, trace
 
 
 class ValidationRunner:
-    """Models and loaders are added once and then asked for by id."""
+    """Models and loaders are added once and then asked for by id; `between` is that of `perplexity.measure`."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Bus, between: Between = lambda: None) -> None:
         self._bus = bus
+        self._between = between
         self._models: dict[UUID, LanguageModel] = {}
         self._loaders: dict[UUID, TokenShards] = {}
 
@@ -81,6 +82,7 @@ class ValidationRunner:
         training = model.training
         model.eval()
         try:
-            return measure(model, shards, classes=bool({"accuracy", "f1"} & set(request.evaluation_metrics)))
+            classes = bool({"accuracy", "f1"} & set(request.evaluation_metrics))
+            return measure(model, shards, classes=classes, between=self._between)
         finally:
             model.train(training)

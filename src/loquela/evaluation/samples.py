@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from loquela.evaluation.contracts import Sample, SamplesReport, TextQuality
@@ -23,9 +23,8 @@ SPANISH = frozenset(
 )
 
 
-def write_samples(engine: Engine, section: EvaluateSection, seed: int) -> list[Sample]:
-    """One sample per prompt; the same engine, settings and seed give the same texts."""
-    samples = []
+def write_samples(engine: Engine, section: EvaluateSection, seed: int) -> Iterator[Sample]:
+    """One sample per prompt, written when it is asked for; equal engine, settings and seed give equal texts."""
     for index, prompt in enumerate(section.prompts):
         request = GenerateRequest(
             prompt_text=prompt,
@@ -34,19 +33,16 @@ def write_samples(engine: Engine, section: EvaluateSection, seed: int) -> list[S
             seed=(seed + index) % 2**31,
         )
         result = engine.generate(request)
-        samples.append(
-            Sample(
-                prompt=prompt,
-                output=result.outputs[0],
-                seed=request.seed,
-                temperature=section.temperature,
-                steps=result.steps[0],
-                eos_terminated=result.eos_terminated[0],
-                language=guess_language(result.outputs[0]),
-                quality=text_quality([result.outputs[0]]),
-            )
+        yield Sample(
+            prompt=prompt,
+            output=result.outputs[0],
+            seed=request.seed,
+            temperature=section.temperature,
+            steps=result.steps[0],
+            eos_terminated=result.eos_terminated[0],
+            language=guess_language(result.outputs[0]),
+            quality=text_quality([result.outputs[0]]),
         )
-    return samples
 
 
 def summarize(samples: Sequence[Sample]) -> SamplesReport:

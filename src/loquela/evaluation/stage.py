@@ -20,9 +20,10 @@ from loquela.artifacts.validation_results import VALIDATION_RESULTS_NAME, Infere
 from loquela.compute.devices import find_device
 from loquela.compute.threads import threads_per_process
 from loquela.core.atomic import write_json, write_text
-from loquela.core.errors import ErrorCode, ProofError
+from loquela.core.errors import ErrorCode, Interrupted, ProofError
 from loquela.evaluation.budgets import judge, measure_budgets
 from loquela.evaluation.contracts import (
+    BudgetMeasurement,
     BudgetReport,
     ConvergenceReport,
     EvaluationReport,
@@ -38,7 +39,6 @@ from loquela.evaluation.samples import summarize, write_samples
 from loquela.evaluation.tokenization import tokenization_report
 from loquela.inference.engine import Engine
 from loquela.inference.open import open_engine
-from loquela.monitoring.events import Bus
 from loquela.recipe.schema import EvaluateSection
 
 # Nats per token from which an earlier epoch is worth a warning.
@@ -48,28 +48,26 @@ BETTER_BY = 0.01
 def evaluate(context: StageContext) -> StageResult:
     """Measure the model in `context.inputs["checkpoint"]` and write the report to `context.output`.
 
-    Raises ProofError(VALIDATION_FAILED), after the report is written, when the validation loss is above
-    `evaluate.max_validation_loss`; DataError or ProofError when something cannot be measured. A missed budget is a
-    verdict in the report: whoever runs the pipeline decides what follows from it.
+    Raises Interrupted on a stop request; ProofError(VALIDATION_FAILED), after the report is written, when the
+    validation loss is above `evaluate.max_validation_loss`; DataError or ProofError when something cannot be
+    measured. A missed budget is a verdict in the report: whoever runs the pipeline decides what follows from it.
     """
-    section, seed = context.recipe.evaluate, context.recipe.seed
-    model, tokenizer = context.inputs["checkpoint"], context.inputs["tokenizer"]
+    section = context.recipe.evaluate
     shards = TokenShards(context.inputs["shards"], "validation")
     engine = _open(context)
-    validation = _validate(engine, shards, section, context.bus)
-    samples = write_samples(engine, section, seed)
-    _publish_samples(samples, context.bus)
+    validation = _validate(engine, shards, context)
+    samples = _samples(engine, context)
     training = convergence_report(context.run_directory)
     summary = summarize(samples)
     report = EvaluationReport(
-        seed=seed,
+        seed=context.recipe.seed,
         validation=validation,
         tokenization=tokenization_report(shards, engine.tokenizer, engine.model.config.max_sequence_length),
         samples=summary,
         training=training,
         warnings=warnings_for(validation, training, summary),
     )
-    budgets = judge(measure_budgets(model, tokenizer), section.budgets)
+    budgets = judge(_budget_measurement(context), section.budgets)
     report.warnings = [*report.warnings, *budget_warnings(budgets)]
     results = validation_results(report, samples, budgets)
     _write(context.output, report, samples, budgets, results)
@@ -140,19 +138,41 @@ def _open(context: StageContext) -> Engine:
     return engine
 
 
-def _validate(engine: Engine, shards: TokenShards, section: EvaluateSection, bus: Bus) -> LossReport:
-    runner = ValidationRunner(bus)
+def _validate(engine: Engine, shards: TokenShards, context: StageContext) -> LossReport:
+    runner = ValidationRunner(context.bus, between=lambda: _stop_if_asked(context))
     request = ValidationRunnerRequest(
         model_id=runner.add_model(engine.model),
         validation_loader_id=runner.add_loader(shards),
-        evaluation_metrics=section.metrics,
+        evaluation_metrics=context.recipe.evaluate.metrics,
     )
     return runner.report(request)
 
 
-def _publish_samples(samples: list[Sample], bus: Bus) -> None:
-    for sample in samples:
-        bus.publish("generation.sample.v1", sample.model_dump(mode="json"), component="evaluation")
+def _samples(engine: Engine, context: StageContext) -> list[Sample]:
+    samples = []
+    for sample in write_samples(engine, context.recipe.evaluate, context.recipe.seed):
+        context.bus.publish("generation.sample.v1", sample.model_dump(mode="json"), component="evaluation")
+        samples.append(sample)
+        _stop_if_asked(context)
+    return samples
+
+
+def _budget_measurement(context: StageContext) -> BudgetMeasurement:
+    try:
+        return measure_budgets(context.inputs["checkpoint"], context.inputs["tokenizer"])
+    except ProofError:
+        # Ctrl+C reaches the budget process too: then its failure is our being stopped.
+        _stop_if_asked(context)
+        raise
+
+
+def _stop_if_asked(context: StageContext) -> None:
+    if context.stop.requested:
+        raise Interrupted(
+            ErrorCode.INTERRUPTED,
+            f"stopped while evaluating ({context.stop.reason}); the trained model is kept",
+            "go on with the same command and --resume auto; the evaluation begins anew",
+        )
 
 
 def _write(
