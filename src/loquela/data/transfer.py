@@ -26,7 +26,6 @@ from loquela.security.http import checked_url, guarded_client
 Result = TypeVar("Result")
 
 RETRIED_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-CHUNK_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -100,17 +99,16 @@ def _with_retries(url: str, policy: TransferPolicy, attempt: Callable[[httpx.Cli
         timeout_seconds=policy.timeout_seconds,
         user_agent="loquela",
     ) as client:
-        for number in range(policy.retries + 1):
+        number = 0
+        while True:
             try:
                 return _translated(url, policy, lambda: attempt(client))
             except _TryAgain as again:
-                if number == policy.retries:
+                pause = policy.backoff_seconds * 2**number if again.pause_seconds is None else again.pause_seconds
+                if number == policy.retries or pause > policy.longest_pause_seconds:
                     raise again.failure from again
-                pause = again.pause_seconds
-                if pause is not None and pause > policy.longest_pause_seconds:
-                    raise again.failure from again
-                time.sleep(policy.backoff_seconds * 2**number if pause is None else pause)
-    raise AssertionError("the loop above returns or raises")  # pragma: no cover
+            time.sleep(pause)
+            number += 1
 
 
 def _translated(url: str, policy: TransferPolicy, attempt: Callable[[], Result]) -> Result:
@@ -163,25 +161,19 @@ def _attempt(client: httpx.Client, url: str, part: Path, policy: TransferPolicy,
 
 
 def _append(response: httpx.Response, part: Path, url: str, policy: TransferPolicy, deadline: float) -> None:
-    """Write the body to the end of `part`, within the limits of size and time."""
-    with part.open("ab") as stream:
-        size = stream.tell()
-        for chunk in response.iter_raw(CHUNK_BYTES):
-            size += len(chunk)
-            if size > policy.max_bytes:
-                raise _too_large(url, f"more than {policy.max_bytes:,}", policy)
-            if time.monotonic() > deadline:
-                raise ResourceError(
-                    ErrorCode.TIMEOUT,
-                    f"{url} took longer than {policy.total_seconds:g} s in all; {size:,} bytes are kept",
-                    "run the same command again: it goes on where it stopped; or raise data.timeout_seconds",
-                    details={"url": url, "bytes": size},
-                )
-            try:
+    """Write the body to the end of `part` as it arrives, within the limits of size and time."""
+    try:
+        with part.open("ab", buffering=0) as stream:
+            size = stream.tell()
+            for chunk in response.iter_raw():
+                size += len(chunk)
+                if size > policy.max_bytes:
+                    raise _too_large(url, f"more than {policy.max_bytes:,}", policy)
+                if time.monotonic() > deadline:
+                    raise _too_slow(url, size, policy)
                 stream.write(chunk)
-                stream.flush()
-            except OSError as error:
-                raise write_error(error, part) from error
+    except OSError as error:
+        raise write_error(error, part) from error
 
 
 def _earlier_answer(part: Path) -> Answer | None:
@@ -286,6 +278,15 @@ def _network(code: ErrorCode, message: str, *, retryable: bool = True) -> Resour
 def _unsupported(url: str, what: str) -> DataError:
     return DataError(
         ErrorCode.UNSUPPORTED_FORMAT, f"{url} {what}", "give the address of a plain text file", details={"url": url}
+    )
+
+
+def _too_slow(url: str, size: int, policy: TransferPolicy) -> ResourceError:
+    return ResourceError(
+        ErrorCode.TIMEOUT,
+        f"{url} took longer than {policy.total_seconds:g} s in all; {size:,} bytes are kept",
+        "run the same command again: it goes on where it stopped; or raise data.timeout_seconds",
+        details={"url": url, "bytes": size},
     )
 
 
