@@ -6,18 +6,23 @@ python tiny_training.py FOLDER [recipe settings as JSON]     trains or resumes t
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
 import random
 import signal
-import sys
+import socket
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import numpy as np
 import torch
+import torch._dynamo  # optimizers import it when first used; children shall find it loaded
 from safetensors.torch import load_file
 
 from loquela.artifacts.context import StageContext, StageResult, StopRequest
 from loquela.artifacts.manifest import write_manifest
 from loquela.artifacts.shards import ShardsFacts, ShardWriter
+from loquela.core.errors import LoquelaError
 from loquela.monitoring.events import Event, EventBus
 from loquela.recipe.schema import Recipe, TokenizerSection
 from loquela.tokenizers.train import train_tokenizer
@@ -134,15 +139,63 @@ def lines(folder: Path, name: str, run: str = "run") -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def main() -> None:
-    folder = Path(sys.argv[1])
-    changes = json.loads(sys.argv[2]) if len(sys.argv) > 2 else {}
-    run = sys.argv[3] if len(sys.argv) > 3 else "run"
-    context = make_context(folder, changes, run)
+# ── children ──────────────────────────────────────────────────────────────────────────────────────────
+
+HERE = str(Path(__file__).parent)
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(["tiny_training"])
+
+
+def train_as_child(folder: str, changes: dict, run: str, environment: dict[str, str]) -> None:
+    os.environ.update(environment)
+    torch.set_num_threads(1)
+    context = make_context(Path(folder), changes, run)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, frame: context.stop.request(signal.Signals(received).name))
-    train(context)
+    try:
+        train(context)
+    except LoquelaError as error:
+        (context.run_directory / "error.json").write_text(json.dumps({"code": error.code, "message": error.message}))
+        raise SystemExit(error.exit_code) from error
 
 
-if __name__ == "__main__":
-    main()
+def start(
+    folder: Path, changes: dict | None = None, run: str = "run", environment: dict[str, str] | None = None
+) -> ForkServerProcess:
+    """Train in a child; its exit code is 0 or the error's, which it leaves in error.json of the run."""
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = HERE
+    try:
+        child = SERVER.Process(target=train_as_child, args=(str(folder), changes or {}, run, environment or {}))
+        child.start()
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
+    return child
+
+
+def finish(child: ForkServerProcess, seconds: float = 120.0) -> int:
+    """Wait for a child and return its exit code; a child that hangs is killed and fails the test."""
+    child.join(seconds)
+    if child.exitcode is None:
+        child.kill()
+        child.join()
+        raise AssertionError(f"the child did not end within {seconds} s")
+    return child.exitcode
+
+
+def train_in_ranks(folder: Path, changes: dict, run: str, world_size: int) -> list[int]:
+    """Train in `world_size` processes with the environment that torchrun gives them; their exit codes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (folder / "runs" / run).mkdir(parents=True, exist_ok=True)
+    children = []
+    for rank in range(world_size):
+        environment = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        environment |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+        environment |= {"WORLD_SIZE": str(world_size), "LOCAL_WORLD_SIZE": str(world_size)}
+        children.append(start(folder, changes, run, environment))
+    return [finish(child) for child in children]

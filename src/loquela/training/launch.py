@@ -23,7 +23,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from loquela.artifacts.context import StageContext, StageResult
-from loquela.core.atomic import TEMPORARY_PREFIX, write_text
+from loquela.core.atomic import write_text
 from loquela.core.errors import (
     DataError,
     ErrorCode,
@@ -76,7 +76,7 @@ def train_in_processes(context: StageContext) -> StageResult:
     An error that another rank met first is raised instead; ResourceError(WORKER_CRASH) when a process died
     without a word.
     """
-    folder = context.run_directory / f"{TEMPORARY_PREFIX}processes"
+    folder = context.run_directory / "processes"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     job = Job(
