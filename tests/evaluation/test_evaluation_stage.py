@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from loquela.artifacts.context import StageContext
+from loquela.artifacts.manifest import write_manifest
 from loquela.artifacts.shards import TokenShards
 from loquela.artifacts.training_records import EpochMetrics, TrainingMetrics
 from loquela.artifacts.validation_results import ValidationResults
@@ -95,8 +96,10 @@ def test_missed_budgets_are_verdicts_and_a_loss_gate_is_an_error(run, tmp_path, 
     history(run, 1.0, 1.5, train=0.5)
     budgets = {"latency_p95_ms": 1e-6, "tokens_per_second": 1e9, "rss_mb": 1.0, "peak_mb": 1e6}
     context, _ = context_of(run, tmp_path, budgets=budgets, max_validation_loss=2.0)
+    write_manifest(tmp_path, "report")
     with pytest.raises(ProofError, match=r"the validation loss is 5\.\d+, evaluate\.max_validation_loss allows 2;"):
         evaluate(context)
+    assert not (tmp_path / "manifest.json").exists()  # that of an older report would vouch for the wrong files
     found = BudgetReport.model_validate_json((tmp_path / "budgets.json").read_bytes())
     assert {verdict.name: verdict.met for verdict in found.verdicts} == {
         "latency_p95_ms": False, "tokens_per_second": False, "rss_mb": False, "peak_mb": True,

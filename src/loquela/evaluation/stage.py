@@ -15,6 +15,7 @@ import torch
 from pydantic import JsonValue
 
 from loquela.artifacts.context import StageContext, StageResult
+from loquela.artifacts.manifest import MANIFEST_NAME
 from loquela.artifacts.shards import TokenShards
 from loquela.artifacts.validation_results import VALIDATION_RESULTS_NAME, InferenceMetrics, ValidationResults
 from loquela.compute.devices import find_device
@@ -182,6 +183,8 @@ def _write(
     budgets: BudgetReport,
     results: ValidationResults,
 ) -> None:
+    # An older report's manifest would vouch for files that are replaced now; the caller writes the new one last.
+    (directory / MANIFEST_NAME).unlink(missing_ok=True)
     write_json(directory / "metrics.json", report.model_dump(mode="json"))
     write_text(directory / "samples.jsonl", "".join(sample.model_dump_json() + "\n" for sample in samples))
     write_json(directory / "budgets.json", budgets.model_dump(mode="json"))
