@@ -174,7 +174,7 @@ def test_source_that_changes_while_it_is_read(tmp_path: Path) -> None:
             downloads=tmp_path,
             directory=tmp_path / "corpus",
             bus=SilentBus(),
-            between_texts=lambda: path.write_text("".join(PARAGRAPHS[1:])) and None,
+            between_documents=lambda: path.write_text("".join(PARAGRAPHS[1:])) and None,
         )
     assert caught.value.code == ErrorCode.DATA_CHANGED
     assert list((tmp_path / "corpus").iterdir()) == []

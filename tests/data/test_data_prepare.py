@@ -164,8 +164,18 @@ def test_tokenizer_without_an_end_token(flow: Flow, tmp_path: Path) -> None:
 def test_stop_request_ends_ingest(tmp_path: Path) -> None:
     flow = Flow(tmp_path)
     flow.stop.request("Ctrl+C")
-    with pytest.raises(Interrupted, match=r"stopped while reading the sources \(Ctrl\+C\)"):
+    with pytest.raises(Interrupted, match=r"stopped while preparing data \(Ctrl\+C\)"):
         flow.run("ingest", "corpus")
+    assert list((tmp_path / "corpus").iterdir()) == []
+
+
+def test_stop_request_ends_prepare(flow: Flow, tmp_path: Path) -> None:
+    stop = StopRequest()
+    stop.request("SIGTERM")
+    context = StageContext(flow.recipe, flow.bus, flow.inputs, tmp_path, tmp_path, stop)
+    with pytest.raises(Interrupted, match=r"stopped while preparing data \(SIGTERM\)"):
+        stage.prepare(context)
+    assert list(tmp_path.rglob("*.bin")) == []
 
 
 # ── components ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -81,6 +81,13 @@ def test_permission_and_other_read_errors(tmp_path: Path) -> None:
     assert broken.code == ErrorCode.READ_FAILED
 
 
+def test_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.txt")
+    request = _request(str(tmp_path / "a.txt"), tmp_path)
+    with pytest.raises(DataError, match=r"reading .*a.txt failed: it is no regular file"):
+        source_for(request.address).check(request)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_unreadable_file(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("x")

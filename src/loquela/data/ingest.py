@@ -53,9 +53,9 @@ def build_corpus(
     downloads: Path,
     directory: Path,
     bus: Bus,
-    between_texts: Callable[[], None] = lambda: None,
+    between_documents: Callable[[], None] = lambda: None,
 ) -> CorpusFacts:
-    """Write `documents.jsonl` and `ledger.json` into `directory`; `between_texts` may raise to stop.
+    """Write `documents.jsonl` and `ledger.json` into `directory`; `between_documents` may raise to stop.
 
     Raises DataError: DATA_NOT_FOUND, INSUFFICIENT_DATA, ENCODING_ERROR, CORRUPT_DATA, READ_FAILED, DATA_CHANGED for a
     source that changed while it was read; RecipeError and ResourceError from the sources.
@@ -63,7 +63,7 @@ def build_corpus(
     tally = Tally()
     fingerprints: dict[str, SourceFingerprint] = {}
     languages: dict[str, int] = {}
-    drafts = _drafts(requests(section, downloads, seed), tally, fingerprints, bus, between_texts)
+    drafts = _drafts(requests(section, downloads, seed), tally, fingerprints, bus, between_documents)
     splitter = Splitter(seed, section.validation_fraction, section.test_fraction)
     trace(
         bus,
@@ -98,7 +98,7 @@ def _drafts(
     tally: Tally,
     fingerprints: dict[str, SourceFingerprint],
     bus: Bus,
-    between_texts: Callable[[], None],
+    between_documents: Callable[[], None],
 ) -> Iterator[Draft]:
     """Every distinct document of every source; `fingerprints` is filled on the way."""
     seen: set[bytes] = set()
@@ -106,8 +106,9 @@ def _drafts(
         source = source_for(request.address)
         before = source.fingerprint(request)
         for text in source.read(request, tally):
-            between_texts()
-            yield from _distinct(_documents(text, request.section, tally), text, tally, seen)
+            for draft in _distinct(_documents(text, request.section, tally), text, tally, seen):
+                between_documents()
+                yield draft
         if source.fingerprint(request) != before:
             raise DataError(
                 ErrorCode.DATA_CHANGED,

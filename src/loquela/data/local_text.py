@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,8 +20,11 @@ CHUNK_BYTES = 1 << 20
 def require_readable(path: Path) -> int:
     """Size of the file at `path`; DataError (DATA_NOT_FOUND, READ_FAILED) when it cannot be read."""
     try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for ever
+            raise OSError(errno.EINVAL, "it is no regular file")
         with path.open("rb"):
-            return path.stat().st_size
+            return status.st_size
     except OSError as error:
         raise read_error(error, path) from error
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,9 +80,16 @@ class TokenLedger(BoundaryModel):
 
 
 def build_shards(
-    corpus: Path, tokenizer: TokenizerHandle, tokenizer_digest: str, directory: Path, *, context: int, bus: Bus
+    corpus: Path,
+    tokenizer: TokenizerHandle,
+    tokenizer_digest: str,
+    directory: Path,
+    *,
+    context: int,
+    bus: Bus,
+    between_batches: Callable[[], None] = lambda: None,
 ) -> ShardsFacts:
-    """Write shards and `ledger.json` into `directory`.
+    """Write shards and `ledger.json` into `directory`; `between_batches` may raise to stop.
 
     Raises DataError: INSUFFICIENT_DATA without validation text or with less than one row of `context` + 1 tokens to
     train on, TOKENIZATION_FAILED for a tokenizer without an end token or with ids beyond its vocabulary, CORRUPTION.
@@ -102,6 +109,7 @@ def build_shards(
             for split in SPLITS
         }
         for number, batch in enumerate(_batches(read_documents(corpus))):
+            between_batches()
             _encode(batch, tokenizer, writers, counters)
             if number % PROGRESS_BATCHES == 0:
                 done = sum(counter.bytes for counter in counters.values())

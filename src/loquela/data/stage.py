@@ -19,22 +19,13 @@ from loquela.tokenizers.train import train_tokenizer as fill_tokenizer
 
 def ingest(context: StageContext) -> StageResult:
     """Sources → `documents.jsonl` and `ledger.json`; errors as of `build_corpus`, Interrupted on request."""
-
-    def stop_if_asked() -> None:
-        if context.stop.requested:
-            raise Interrupted(
-                ErrorCode.INTERRUPTED,
-                f"stopped while reading the sources ({context.stop.reason}); downloads are kept",
-                "run the same command again to go on",
-            )
-
     facts = build_corpus(
         context.recipe.data,
         seed=context.recipe.seed,
         downloads=downloads_directory(context.recipe.output_directory),
         directory=context.output,
         bus=context.bus,
-        between_texts=stop_if_asked,
+        between_documents=lambda: _stop_if_asked(context),
     )
     splits = ", ".join(f"{count.documents:,} {split}" for split, count in facts.splits.items() if count.documents)
     return StageResult(
@@ -65,6 +56,7 @@ def prepare(context: StageContext) -> StageResult:
         context.output,
         context=context.recipe.model.max_sequence_length,
         bus=context.bus,
+        between_batches=lambda: _stop_if_asked(context),
     )
     # Documents keep the corpus's order on disk; the training order is a seeded permutation made by the loader.
     trace(context.bus, "DatasetBuilder", "shuffle_complete", shuffled=False, order="by the loader, from the seed")
@@ -84,3 +76,12 @@ def prepare(context: StageContext) -> StageResult:
 
 def _documents(splits: dict[str, SplitFacts]) -> int:
     return sum(split.documents for split in splits.values())
+
+
+def _stop_if_asked(context: StageContext) -> None:
+    if context.stop.requested:
+        raise Interrupted(
+            ErrorCode.INTERRUPTED,
+            f"stopped while preparing data ({context.stop.reason}); downloads and finished stages are kept",
+            "run the same command again to go on",
+        )
