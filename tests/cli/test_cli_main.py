@@ -136,7 +136,10 @@ def test_known_errors(error: Exception, code: int, capsys: pytest.CaptureFixture
     assert tell(error, as_json=False) == code
     told = capsys.readouterr()
     assert told.out == ""
-    assert f"{error.message}\n  to mend it: {error.remedy}\n" in told.err
+    if code == 75:
+        assert told.err == "stopped: stopped\n  to go on: go on with --resume auto\n"
+    else:
+        assert told.err == f"error [{error.code}]: {error.message}\n  to mend it: {error.remedy}\n"
     assert tell(error, as_json=True) == code
     assert json.loads(capsys.readouterr().out)["error"]["message"] == error.message
 

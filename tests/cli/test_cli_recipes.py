@@ -56,7 +56,7 @@ def test_init_refuses(loquela: Loquela, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("size", "vocabulary"),
-    [(None, 4000), (1, 200), (150_000, 300), (1_000_000, 2500), (3_200_000, 8000), (10**9, 8000)],
+    [(None, 4000), (1, 500), (150_000, 500), (1_000_000, 2500), (3_200_000, 8000), (10**9, 8000)],
 )
 def test_proposed_vocabulary(size: int | None, vocabulary: int) -> None:
     assert propose_vocabulary(size)[0] == vocabulary

@@ -181,7 +181,10 @@ def test_every_problem_is_reported_at_once(write: Write) -> None:
         ("seed: 1\n  x: 2", 2, "not valid YAML", "check indentation"),
         ("a: 1\n---\nb: 2", 2, "not valid YAML: expected a single document", "check indentation"),
         ("seed: \x07", 1, "not allowed in YAML", "remove it"),
-        ('name: "\\ud800"', 1, "half of a surrogate pair", "write the character"),
+        ('name: "\\ud800"', 1, "has a NUL or a byte that is not UTF-8", "plain text"),
+        ('name: "\\0"', 1, "has a NUL", "plain text"),
+        ("data: {sources: [a, 'b', \"\\0\"]}", 1, "has a NUL", "plain text"),
+        ("seed: " + "9" * 5000, 1, "is not allowed", "write seed as"),
         ("a: &a [*a]", 1, "not valid YAML|inside itself", "."),
         ("model: {d_model: 128, num_heads: 7}", 1, "num_heads (7) does not divide d_model (128)", "set num_heads: 8"),
         ("model: {num_heads: 4, num_kv_heads: 3}", 1, "num_kv_heads (3) does not divide num_heads (4)", "change"),
@@ -202,6 +205,8 @@ def test_each_message(write: Write, text: str, line: int, message: str, remedy: 
     [
         ("seed = 1\nseed = 2\n", 2, "not valid TOML"),
         ("seed = ", 1, "not valid TOML"),
+        ("seed = " + "9" * 5000 + "\n", 1, "not valid TOML"),
+        ("seed = " + "9" * 4000 + "\n", 1, "is not allowed"),
         ("a = " + "[" * 3000, 1, "nested too deeply|not valid TOML"),
         ("[train]\nepochs = 0\n", 2, "0 is not allowed"),
         ("[train]\n\nepoch = 1\n", 3, "did you mean 'train.epochs'?"),
@@ -224,6 +229,16 @@ def test_an_alias_bomb_is_refused_quickly(write: Write) -> None:
 
 def test_deep_nesting_is_refused(write: Write) -> None:
     assert "levels deep" in problems_of(write("a: " + "[" * 5000))[0]["message"]
+
+
+def test_a_megabyte_of_values_is_refused_early(write: Write) -> None:
+    assert "more than 20000 values" in problems_of(write("\n".join(f"k{n}: 1" for n in range(80_000))))[0]["message"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [float("inf")], {"a": "\udce9"}, "caf\udce9", "\0"])
+def test_values_that_no_file_can_carry(value: object) -> None:
+    problem = problems_of(None, {"train.spike_factor": value})[0]
+    assert "not a finite number" in problem["message"] or "not UTF-8" in problem["message"]
 
 
 def test_files_that_are_no_recipe(write: Write, tmp_path: Path) -> None:

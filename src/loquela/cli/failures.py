@@ -13,7 +13,7 @@ import click
 from loquela.cli.output import emit_json
 from loquela.core.atomic import write_text
 from loquela.core.error_report import ErrorReport
-from loquela.core.errors import ErrorCode, InternalError, LoquelaError, RecipeError
+from loquela.core.errors import ErrorCode, InternalError, Interrupted, LoquelaError, RecipeError
 
 
 def tell(error: Exception, *, as_json: bool) -> int:
@@ -25,9 +25,11 @@ def tell(error: Exception, *, as_json: bool) -> int:
         if isinstance(error, click.UsageError) and error.ctx is not None:
             click.echo(error.ctx.get_usage(), err=True)
         colour = False if os.environ.get("NO_COLOR") else None
-        click.secho(f"error [{known.code}]: ", fg="red", bold=True, nl=False, err=True, color=colour)
+        stopped = isinstance(known, Interrupted)
+        label, tint, then = ("stopped", "yellow", "go on") if stopped else (f"error [{known.code}]", "red", "mend it")
+        click.secho(f"{label}: ", fg=tint, bold=True, nl=False, err=True, color=colour)
         click.echo(known.message, err=True)
-        click.echo(f"  to mend it: {known.remedy}", err=True)
+        click.echo(f"  to {then}: {known.remedy}", err=True)
     return known.exit_code
 
 

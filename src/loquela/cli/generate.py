@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from loquela.cli.options import json_option, model_argument, model_place, output_directory_option
-from loquela.cli.output import emit_json
+from loquela.cli.output import emit_json, tell_notes
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -71,13 +71,14 @@ def command(
     if as_json:
         emit_json(engine.generate(request).model_dump(mode="json"))
     elif count == 1:
+        notes: list[str] = []
         click.echo(prompt or "", nl=False)
-        for piece in engine.stream(request):
+        for piece in engine.stream(request, notes):
             click.echo(piece, nl=False)
         click.echo()
+        tell_notes(notes)
     else:
         result = engine.generate(request)
         for number, text in enumerate(result.outputs, 1):
             click.echo(f"[{number}] {prompt or ''}{text}")
-        for note in result.notes:
-            click.echo(note, err=True)
+        tell_notes(result.notes)

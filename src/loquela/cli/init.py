@@ -101,7 +101,7 @@ def propose_vocabulary(size_bytes: int | None) -> tuple[int, str]:
     """
     if size_bytes is None:
         return 4000, "number of tokens; 8000 for a few MB of books"
-    fitting = min(8000, max(200, size_bytes // 400 // 100 * 100))
+    fitting = min(8000, max(500, size_bytes // 400 // 100 * 100))
     return fitting, f"number of tokens; proposed for {size_bytes / 1e6:.2f} MB of text"
 
 

@@ -41,3 +41,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str |
     for row in rows:
         grid.add_row(*(Text(cell) for cell in row))
     screen().print(grid)
+
+
+def tell_notes(notes: Sequence[str]) -> None:
+    """What the reader of a result should know, on stderr."""
+    for note in notes:
+        click.echo(f"note: {note}", err=True)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,14 +13,30 @@ import click
 from loquela.cli.output import table
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pydantic import JsonValue
 
     from loquela.artifacts.validation_results import ValidationResults
     from loquela.recipe.schema import Recipe
     from loquela.runs.execution import RunRecord
     from loquela.runs.manifest import TrainingRunManifest
+
+DEFAULT_RUNS = Path("data/runs")
+"""Where the other commands look for a run id without --output-directory."""
+
+HEADLINES = (
+    "parameters",
+    "steps",
+    "tokens",
+    "tokens_per_second",
+    "seconds",
+    "train_loss",
+    "validation_loss",
+    "best_validation_loss",
+    "perplexity",
+    "bits_per_byte",
+    "skipped_steps",
+    "rollbacks",
+)
 
 
 def show_result(record: RunRecord) -> None:
@@ -26,13 +45,14 @@ def show_result(record: RunRecord) -> None:
     if results is not None:
         show_samples(results)
         show_budgets(results, record.manifest.recipe)
-    show_numbers(record.manifest)
+    show_numbers(record.manifest, HEADLINES)
     show_plan_against_actual(record.directory)
+    named = record.run_id if record.directory.parent == DEFAULT_RUNS else shlex.quote(str(record.directory))
     click.echo(f"\neverything is in {record.directory}")
     click.echo("next:")
-    click.echo(f'  loquela generate {record.run_id} --prompt "Once upon a time"')
-    click.echo(f"  loquela verify {record.run_id}")
-    click.echo(f"  loquela runs show {record.run_id}")
+    click.echo(f'  loquela generate {named} --prompt "Once upon a time"')
+    click.echo(f"  loquela verify {named}")
+    click.echo(f"  loquela runs show {named}")
 
 
 def show_samples(results: ValidationResults) -> None:
@@ -55,9 +75,10 @@ def show_budgets(results: ValidationResults, recipe: Recipe) -> None:
     table(("in a process of its own", "measured", "limit"), rows, title=f"inference budgets: {verdict}")
 
 
-def show_numbers(manifest: TrainingRunManifest) -> None:
-    """What the stages measured."""
-    rows = [(name.replace("_", " "), shown(value)) for name, value in manifest.metrics_summary.items()]
+def show_numbers(manifest: TrainingRunManifest, names: Sequence[str] | None = None) -> None:
+    """What the stages measured: the numbers called `names`, or all."""
+    measured = manifest.metrics_summary
+    rows = [(name.replace("_", " "), shown(measured[name])) for name in names or measured if name in measured]
     if rows:
         table(("measured", "value"), rows)
 

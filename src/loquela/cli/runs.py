@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from loquela.runs.comparison import Difference
+    from loquela.runs.status import PipelineStatus
 
 
 @click.group("runs", epilog="\b\nExample:\n  loquela runs list\n  loquela runs diff demo-2026 latest")
@@ -73,7 +74,7 @@ def show(run: str, output_directory: Path, as_json: bool) -> None:
             }
         )
         return
-    click.echo(f"{status.run_id}: {status.current_phase}{f', {status.message}' if status.message else ''}")
+    click.echo(headline(status))
     click.echo(f"in {directory}")
     table(
         ("stage", "seconds", "reused", "summary"),
@@ -145,7 +146,13 @@ def watch(run: str, output_directory: Path, quiet: bool, as_json: bool) -> None:
     if as_json:
         emit_json(status.model_dump(mode="json"))
     else:
-        click.echo(f"{status.run_id}: {status.current_phase}{f', {status.message}' if status.message else ''}")
+        click.echo(headline(status))
+
+
+def headline(status: PipelineStatus) -> str:
+    """Run, phase, and the message where it says more than the phase."""
+    more = f", {status.message}" if status.message not in ("", status.current_phase) else ""
+    return f"{status.run_id}: {status.current_phase}{more}"
 
 
 def _rows(differences: list[Difference]) -> list[tuple[str, str, str]]:

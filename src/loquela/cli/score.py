@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from loquela.cli.options import json_option, model_argument, model_place, output_directory_option
-from loquela.cli.output import emit_json, table
+from loquela.cli.output import emit_json, table, tell_notes
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -61,9 +61,8 @@ def command(
     if tokens or top_k:
         choices = result.topk or [[] for _ in result.tokens]
         rows = [
-            (token, f"{surprise:.3f}", " ".join(repr(choice.token) for choice in likely))
+            (repr(token), f"{surprise:.3f}", " ".join(repr(choice.token) for choice in likely))
             for token, surprise, likely in zip(result.tokens, result.surprisal, choices, strict=True)
         ]
         table(("token", "surprisal", "likeliest"), rows)
-    for note in result.notes:
-        click.echo(note, err=True)
+    tell_notes(result.notes)

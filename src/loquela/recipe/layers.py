@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +20,7 @@ from loquela.recipe.yaml_text import ParsedText, parse_yaml
 
 LARGEST_FILE_BYTES = 1_000_000
 ENVIRONMENT_PREFIX = "LOQUELA__"
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 SUFFIXES = (".yaml", ".yml", ".json", ".toml")
 
 
@@ -157,7 +160,10 @@ def _take_text(layer: Layer, path: str, text: str, kind: OriginKind, where: str)
 
 def _take(layer: Layer, path: str, value: JsonValue, origin: Origin, where: str) -> None:
     key = recipe_keys().get(path)
-    if key:
+    fault = _unusable(value)
+    if fault:
+        layer.problems.append(Problem(where, path, fault, "write plain text and finite numbers"))
+    elif key:
         layer.values[path] = (as_written(value, key), origin)
     elif path in recipe_sections():
         layer.problems.append(
@@ -165,6 +171,18 @@ def _take(layer: Layer, path: str, value: JsonValue, origin: Origin, where: str)
         )
     else:
         layer.problems.append(unknown_key(path, where))
+
+
+def _unusable(value: JsonValue) -> str | None:
+    """What no file format can carry: NaN, infinities, half characters (bytes that are not UTF-8), NUL."""
+    if isinstance(value, dict | list):
+        parts = value.values() if isinstance(value, dict) else value
+        return next((fault for part in parts if (fault := _unusable(part))), None)
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"{value} is not a finite number"
+    if isinstance(value, str) and _NO_TEXT.search(value):
+        return f"{ascii(value)[:60]} has a NUL or a byte that is not UTF-8"
+    return None
 
 
 def as_written(value: JsonValue, key: Key) -> JsonValue:

@@ -22,9 +22,9 @@ def parse_toml(text: str, name: str) -> ParsedText:
     parsed = ParsedText(lines=find_lines(text))
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, and what int() says of thousands of digits
         found = _AT_LINE.search(str(error))
-        line = int(found.group(1)) if found else text.count("\n") + 1
+        line = int(found.group(1)) if found else text.rstrip().count("\n") + 1
         what = _AT_LINE.sub("", str(error)).strip()
         parsed.problems.append(
             Problem(f"{name}:{line}", "", f"not valid TOML: {what}", "check quotes and brackets there")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 import yaml
@@ -17,7 +16,6 @@ MOST_VALUES = 20_000
 
 _TEXT_TAG = "tag:yaml.org,2002:str"
 _KNOWN_TAGS = {_TEXT_TAG, "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -26,15 +24,21 @@ class _PlainLoader(yaml.SafeLoader):
     yaml_implicit_resolvers = {}  # noqa: RUF012  # PyYAML's own class attribute, emptied
 
     depth = 0
+    nodes = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         self.depth += 1
+        self.nodes += 1
         if self.depth > DEEPEST:
-            mark = self.get_mark()
-            raise yaml.composer.ComposerError(None, None, f"nested more than {DEEPEST} levels deep", mark)
+            raise self.too_much(f"nested more than {DEEPEST} levels deep")
+        if self.nodes > MOST_VALUES:
+            raise self.too_much(f"more than {MOST_VALUES} values")
         node = super().compose_node(parent, index)
         self.depth -= 1
         return node
+
+    def too_much(self, what: str) -> yaml.MarkedYAMLError:
+        return yaml.composer.ComposerError(None, None, what, self.get_mark())
 
 
 @dataclass
@@ -118,9 +122,6 @@ class _Reader:
         text = str(node.value)
         if node.tag not in _KNOWN_TAGS and node.tag != "!":
             self.problem(node, path, f"the tag {node.tag} is not used in recipes", "remove the tag")
-            return None
-        if _SURROGATE.search(text):
-            self.problem(node, path, "half of a surrogate pair is not a character", "write the character itself")
             return None
         if not isinstance(node, yaml.ScalarNode) or node.style is not None or node.tag == "!":
             return text
