@@ -55,6 +55,9 @@ def test_quality_of_a_loop():
         ("En un lugar de la Mancha, de cuyo nombre no quiero acordarme", "es"),
         ("había una vez", "es"),
         ("xyzzy 42", "unknown"),
+        ("the", "unknown"),
+        ("the la of el", "unknown"),
+        ("the of " + "gnrbl " * 19, "unknown"),
         ("", "unknown"),
     ],
 )

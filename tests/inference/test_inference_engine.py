@@ -167,6 +167,12 @@ def test_limits_are_named(values, words):
         checked_request(GenerateRequest, values)
 
 
+def test_a_long_wrong_value_is_shown_in_part():
+    with pytest.raises(RecipeError, match="prompt_text is") as caught:
+        checked_request(GenerateRequest, {"prompt_text": ["x" * 10_000]})
+    assert len(caught.value.message) < 300
+
+
 def test_score_wants_exactly_one_text():
     with pytest.raises(RecipeError, match="exactly one"):
         checked_request(ScoreRequest, {})

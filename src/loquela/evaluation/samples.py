@@ -62,10 +62,14 @@ def words_of(text: str) -> list[str]:
 
 
 def guess_language(text: str) -> Literal["en", "es", "unknown"]:
-    """The language whose commonest words occur more often in `text`; "unknown" when none or equally many do."""
+    """The language whose commonest words occur more often in `text`.
+
+    "unknown" when both occur equally often, or too seldom for a language: less than twice or in under a tenth of
+    the words, where running text has them in a third.
+    """
     words = words_of(text)
     english, spanish = sum(word in ENGLISH for word in words), sum(word in SPANISH for word in words)
-    if english == spanish:
+    if english == spanish or max(english, spanish) < max(2, len(words) / 10):
         return "unknown"
     return "en" if english > spanish else "es"
 

@@ -11,6 +11,7 @@ from loquela.core.errors import ErrorCode, RecipeError
 from loquela.core.model import BoundaryModel
 from loquela.core.near_names import unknown_name
 
+LONGEST_SHOWN = 60
 StopSequence = Annotated[str, Field(min_length=1, max_length=256)]
 
 
@@ -125,7 +126,9 @@ def checked_request(kind: type[Request], values: dict[str, JsonValue]) -> Reques
         for fault in error.errors(include_url=False, include_context=False):
             where = ".".join(str(part) for part in fault["loc"])
             reason = fault["msg"].removeprefix("Value error, ")
-            faults.append(f"{where} is {fault['input']!r}: {reason}" if where else reason)
+            given = repr(fault["input"])
+            shown = given if len(given) <= LONGEST_SHOWN else given[:LONGEST_SHOWN] + "…"
+            faults.append(f"{where} is {shown}: {reason}" if where else reason)
         raise RecipeError(
             ErrorCode.CONFIG_INVALID,
             "the request cannot be used: " + "; ".join(faults),
