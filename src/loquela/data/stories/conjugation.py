@@ -13,33 +13,21 @@ ENDINGS: dict[str, dict[str, tuple[str, str]]] = {
 
 IRREGULAR: dict[tuple[str, str], tuple[str, str]] = {
     ("ser", "imp"): ("era", "eran"),
-    ("ser", "pret"): ("fue", "fueron"),
     ("ser", "fut"): ("será", "serán"),
     ("ser", "pres"): ("es", "son"),
-    ("estar", "pret"): ("estuvo", "estuvieron"),
     ("estar", "pres"): ("está", "están"),
     ("haber", "pres"): ("ha", "han"),
-    ("ir", "imp"): ("iba", "iban"),
-    ("ir", "pret"): ("fue", "fueron"),
     ("caer", "pret"): ("cayó", "cayeron"),
-    ("leer", "pret"): ("leyó", "leyeron"),
-    ("poder", "pret"): ("pudo", "pudieron"),
     ("poder", "pres"): ("puede", "pueden"),
-    ("tener", "pres"): ("tiene", "tienen"),
-    ("valer", "pres"): ("vale", "valen"),
     ("encontrar", "pres"): ("encuentra", "encuentran"),
-    ("contar", "pres"): ("cuenta", "cuentan"),
-    ("hacer", "pret"): ("hizo", "hicieron"),
-    ("quedar", "pres"): ("queda", "quedan"),
-    ("servir", "pret"): ("sirvió", "sirvieron"),
 }
 
-IRREGULAR_GERUNDS = {"leer": "leyendo", "construir": "construyendo"}
+IRREGULAR_GERUNDS = {"leer": "leyendo"}
 
 
 @cache
 def conjugate(infinitive: str, tense: str, *, plural: bool) -> str:
-    """The third person of `infinitive` in `pret`, `imp` or `pres`."""
+    """The third person of `infinitive` in `pret`, `imp`, `pres` or, for ser, `fut`."""
     forms = IRREGULAR.get((infinitive, tense))
     if forms is not None:
         return forms[plural]

@@ -74,27 +74,19 @@ HIM = _pronoun("him", "her", "them")
 # Forms that depend on the entity alone.
 FORMS: dict[str, Callable[[Entity], str]] = {
     "he": HE,
-    "he'd": _pronoun("he'd", "she'd", "they'd"),
     "himself": _pronoun("himself", "herself", "themselves"),
     "his": _pronoun("his", "her", "their"),
     "it": _number("it", "they"),
     "them": _number("it", "them"),
-    "its": _number("its", "their"),
     "was": _number("was", "were"),
     "is": _number("is", "are"),
-    "does": _number("does", "do"),
-    "has": _number("has", "have"),
-    "s": _number("s", ""),
     "this": _number("this", "these"),
     "that": _number("that", "those"),
     "a": indefinite,
-    "desc": indefinite,
     "the": lambda entity: f"the {entity.english}",
     "n": lambda entity: entity.english,
-    "N": noun,
     "T": lambda entity: title_case(noun(entity)),
     "at": lambda entity: f"{entity.at[0]} the {entity.english}",
-    "voc": lambda entity: entity.title[0] or entity.name,
     "name": name,
 }
 

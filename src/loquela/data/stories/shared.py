@@ -1,7 +1,5 @@
 """Wording that many plots share: homes, times, openings, feelings, thanks and endings."""
 
-# ruff: noqa: E501 - one sentence of the tables stays on one line
-
 from __future__ import annotations
 
 from loquela.data.stories.cast import GLAD, SAD
@@ -134,10 +132,10 @@ FEELING = {
             "{hero} se sentía tan {adj low hero} que no podía decir ni una palabra.",
         ),
         (
-            "{hero}, more and more {adj low hero}, looked at the clouds in silence.",
+            "{hero*}, more and more {adj low hero}, looked at the clouds in silence.",
             "{hero*}, cada vez más {adj low hero}, miraba las nubes en silencio.",
         ),
-        ("A lump came to {his hero} throat.", "A {name hero} se le hizo un nudo en la garganta."),
+        ("A lump came to {hero's} throat.", "A {name hero} se le hizo un nudo en la garganta."),
         ("For a while {hero} did not know what to do.", "Durante un rato {hero} no supo qué hacer."),
         ("{hero} took a deep breath and tried not to cry.", "{hero} respiró hondo y trató de no llorar."),
     ),
@@ -160,7 +158,7 @@ FEELING = {
         ("{hero} smiled from ear to ear.", "{hero} sonrió de oreja a oreja."),
         ("{hero} clapped with joy.", "{hero} aplaudió de alegría."),
         (
-            "{hero}, who was very {adj glad hero}, could not stop talking.",
+            "{hero*}, who was very {adj glad hero}, could not stop talking.",
             "{hero*}, que estaba muy {adj glad hero}, no paraba de hablar.",
         ),
         ("Never before had {hero*} been so {adj glad hero}.", "Nunca antes había estado {hero*} tan {adj glad hero}."),
@@ -209,7 +207,6 @@ ENDING = {
             "Before falling asleep, {hero} whispered a thank you to the moon.",
             "Antes de dormirse, {hero} le susurró las gracias a la luna.",
         ),
-        ("They still talk about it {=home}.", "{=home} todavía se habla de aquello."),
         ("That night, {hero} slept better than ever.", "Aquella noche, {hero} durmió mejor que nunca."),
         ("{hero} never forgot that day.", "{hero} nunca olvidó aquel día."),
         (

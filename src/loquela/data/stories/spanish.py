@@ -109,15 +109,11 @@ def place(entity: Entity) -> str:
 # Forms that depend on the entity alone.
 FORMS: dict[str, Callable[[Entity], str]] = {
     "o": ENDING,
-    "r": _by_gender_and_number("", "a", "es", "as"),
     "él": _by_gender_and_number("él", "ella", "ellos", "ellas"),
     "lo": _by_gender_and_number("lo", "la", "los", "las"),
-    "le": _by_number("le", "les"),
-    "art": the,
     "es": _by_number("", "es"),
     "este": THIS,
     "ese": THAT,
-    "su": lambda entity: ("sus " if entity.plural else "su ") + entity.spanish,
     "mi": lambda entity: ("mis " if entity.plural else "mi ") + entity.spanish,
     "tu": lambda entity: ("tus " if entity.plural else "tu ") + entity.spanish,
     "un": indefinite,
@@ -125,9 +121,7 @@ FORMS: dict[str, Callable[[Entity], str]] = {
     "el": lambda entity: f"{the(entity)} {entity.spanish}",
     "El": lambda entity: f"{the(entity)} {noun(entity)}",
     "n": lambda entity: entity.spanish,
-    "N": noun,
     "en": place,
-    "voc": lambda entity: entity.title[1] or entity.name,
     "name": name,
 }
 
@@ -176,17 +170,14 @@ class SpanishTeller:
         if form == "adj":
             whose = self.plot.entities[piece.extra]
             return agree(self.plot.adjectives[role], whose.gender, whose.plural)
-        if form in ("inf", "ing", "past"):
+        if form in ("inf", "ing"):
             action = self.plot.actions[role]
-            if form == "inf":
-                return action.spanish + action.tail_spanish
-            if form == "ing":
-                return gerund(action.spanish) + action.tail_spanish
-            return conjugate(action.spanish, "pret", plural=piece.extra == "plural") + action.tail_spanish
+            verb = action.spanish if form == "inf" else gerund(action.spanish)
+            return verb + action.tail_spanish
         entity = self.plot.entities[role]
         if form == "v":
-            verb, tense = piece.extra.split()
-            return conjugate(verb, tense, plural=entity.plural)
+            infinitive, tense = piece.extra.split()
+            return conjugate(infinitive, tense, plural=entity.plural)
         plain = FORMS.get(form)
         return plain(entity) if plain else self._refer(form, entity)
 

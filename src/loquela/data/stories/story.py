@@ -11,6 +11,7 @@ from loquela.data.stories.entities import Plot
 from loquela.data.stories.plots import (
     contest,
     friendship,
+    garden,
     journey,
     kindness,
     lesson,
@@ -34,6 +35,7 @@ SCHEMAS: tuple[Callable[[Draw], Plot], ...] = (
     neighbor.plot,
     contest.plot,
     secret.plot,
+    garden.plot,
 )
 
 

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 from loquela.data.stories.entities import Action, Adjective, Entity, Gender
 
-LOOKS = tuple(
-    Adjective(*row)
-    for row in (
-        ("red", "rojo"),
-        ("blue", "azul"),
-        ("green", "verde"),
-        ("yellow", "amarillo"),
-        ("white", "blanco"),
-        ("black", "negro"),
-        ("gray", "gris"),
-        ("purple", "morado"),
-        ("golden", "dorado"),
-        ("small", "pequeño"),
-        ("old", "antiguo"),
-        ("pretty", "bonito"),
-        ("orange", "anaranjado"),
-        ("big", "grande"),
-        ("light blue", "celeste"),
-        ("pink", "rosado"),
-        ("brown", "marrón"),
-        ("silver", "plateado"),
-        ("shiny", "reluciente"),
-        ("tiny", "diminuto"),
-        ("elegant", "elegante"),
-    )
+LOOKS = (
+    Adjective("striped", "a rayas", invariant=True),
+    Adjective("spotted", "de lunares", invariant=True),
+    *(
+        Adjective(*row)
+        for row in (
+            ("red", "rojo"),
+            ("blue", "azul"),
+            ("green", "verde"),
+            ("yellow", "amarillo"),
+            ("white", "blanco"),
+            ("black", "negro"),
+            ("gray", "gris"),
+            ("purple", "morado"),
+            ("golden", "dorado"),
+            ("small", "pequeño"),
+            ("old", "antiguo"),
+            ("pretty", "bonito"),
+            ("orange", "anaranjado"),
+            ("big", "grande"),
+            ("light blue", "celeste"),
+            ("pink", "rosado"),
+            ("brown", "marrón"),
+            ("silver", "plateado"),
+            ("shiny", "reluciente"),
+            ("tiny", "diminuto"),
+            ("elegant", "elegante"),
+        )
+    ),
 )
 
 

@@ -114,7 +114,7 @@ ERRANDS = (
     Errand(
         Entity("honey", "miel", "f", counter=("a jar of", "un tarro de")),
         Phrase(
-            "{elder*} had lost all voice, and had promised to sing on Sunday.",
+            "{elder*} had lost {his elder} voice, and had promised to sing on Sunday.",
             "{elder*} se había quedado sin voz, y había prometido cantar el domingo.",
         ),
         Phrase("On Sunday {elder} sang like a nightingale.", "El domingo {elder} cantó como un ruiseñor."),

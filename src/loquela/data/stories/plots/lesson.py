@@ -110,7 +110,7 @@ WORDINGS = {
             "{hero} quería aprender a {inf skill} más que nada en el mundo.",
         ),
         (
-            "{elder*} used to {inf skill}, and {hero*} dreamed of doing it too.",
+            "{elder*} knew how to {inf skill}, and {hero*} dreamed of doing it too.",
             "{elder*} sabía {inf skill}, y {hero*} soñaba con hacerlo también.",
         ),
         (

@@ -70,7 +70,7 @@ CHORES = tuple(
                 "{hero} miró detrás de cada seto y solo encontró huellas en el barro.",
             ),
             (
-                '"Bring the calf," said {hero*}. "She will hear its voice before she hears ours."',
+                '"Bring the calf," said {hero*}. "The cow will hear its voice before ours."',
                 "—Hay que traer al ternero —dijo {hero*}—. La vaca oirá su voz antes que la nuestra.",
             ),
             (
