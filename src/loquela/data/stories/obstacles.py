@@ -255,11 +255,11 @@ OBSTACLES = (
         wordings(
             (
                 "{hero} asked nicely, but the creature only made more noise.",
-                "{hero} se lo pidió con buenas palabras, pero el animal solo hizo más ruido.",
+                "{hero*} se lo pidió con buenas palabras, pero el animal solo hizo más ruido.",
             ),
             (
                 "{hero} tried to run past, and had to climb a tree in a hurry.",
-                "{hero} intentó pasar corriendo, y tuvo que subirse a un árbol a toda prisa.",
+                "{hero*} intentó pasar corriendo, y tuvo que subirse a un árbol a toda prisa.",
             ),
         ),
         _remedies(

@@ -146,23 +146,23 @@ FEELING = {
         ("{hero} felt {adj low hero}.", "{hero} se sintió {adj low hero}."),
     ),
     "glad": wordings(
-        ("{hero} felt {adj glad hero}.", "{hero} se sintió {adj glad hero}."),
+        ("{hero} felt {adj glad hero}.", "{hero*} se sintió {adj glad hero}."),
         (
             "{hero} was so {adj glad hero} that {he hero} began to dance.",
-            "{hero} estaba tan {adj glad hero} que se puso a bailar.",
+            "{hero*} estaba tan {adj glad hero} que se puso a bailar.",
         ),
         (
             "{hero} laughed out loud, and the birds flew up in surprise.",
-            "{hero} soltó una carcajada, y los pájaros salieron volando del susto.",
+            "{hero*} soltó una carcajada, y los pájaros salieron volando del susto.",
         ),
-        ("{hero} smiled from ear to ear.", "{hero} sonrió de oreja a oreja."),
-        ("{hero} clapped with joy.", "{hero} aplaudió de alegría."),
+        ("{hero} smiled from ear to ear.", "{hero*} sonrió de oreja a oreja."),
+        ("{hero} clapped with joy.", "{hero*} aplaudió de alegría."),
         (
             "{hero*}, who was very {adj glad hero}, could not stop talking.",
             "{hero*}, que estaba muy {adj glad hero}, no paraba de hablar.",
         ),
         ("Never before had {hero*} been so {adj glad hero}.", "Nunca antes había estado {hero*} tan {adj glad hero}."),
-        ("At last {hero} could breathe easily.", "Por fin {hero} pudo respirar tranquil{o hero}."),
+        ("At last {hero} could breathe easily.", "Por fin {hero*} pudo respirar tranquil{o hero}."),
     ),
 }
 

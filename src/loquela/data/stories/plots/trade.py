@@ -41,10 +41,10 @@ WORDINGS = {
         ),
     ),
     "purse": wordings(
-        ("But {hero} had no money, only {a mine}.", "Pero {hero} no tenía dinero, solo {un mine}."),
+        ("But {hero} had no money, only {a mine}.", "Pero {hero*} no tenía dinero, solo {un mine}."),
         (
             "{hero} looked in {his hero} pockets: not a coin, nothing but {a mine} in the bag.",
-            "{hero} buscó en los bolsillos: ni una moneda, y en la bolsa solo {un mine}.",
+            "{hero*} buscó en los bolsillos: ni una moneda, y en la bolsa solo {un mine}.",
         ),
     ),
     "price": wordings(
@@ -73,8 +73,8 @@ WORDINGS = {
             "Por fin se encontró con {intro owner}, que estaba en un banco junto a {un other}.",
         ),
         (
-            "Near the bridge, {intro owner} was packing {a other} into a box.",
-            "Cerca del puente, {intro owner} guardaba {un other} en una caja.",
+            "On the way home, {he hero} saw {intro owner}, who was packing {a other} into a box.",
+            "De vuelta a casa, vio a {intro owner}, que guardaba {un other} en una caja.",
         ),
     ),
     "second_asks": wordings(
