@@ -235,5 +235,14 @@ def test_colours_on_a_terminal_and_none_with_no_color(tmp_path: Path, no_color: 
     assert (b"\x1b[31m" in said) == coloured
 
 
+@pytest.mark.parametrize("arguments", [(), ("runs",), ("config",)])
+def test_a_group_alone_shows_its_help(loquela: Loquela, arguments: tuple[str, ...]) -> None:
+    done = loquela(*arguments)
+    assert done.code == 2
+    assert done.err.startswith(" ".join(["Usage: loquela", *arguments]))
+    assert "error" not in done.err.partition("\n\n")[0]
+    assert "..." not in done.err.partition("Commands:")[2], "no sentence is cut"
+
+
 def test_answer_returns_the_code_of_help() -> None:
     assert answer(["--help"]) == 0

@@ -74,7 +74,15 @@ def test_validate_tells_what_is_derived(loquela: Loquela) -> None:
     assert done.code == 0
     assert "recipe.yaml is valid." in done.out
     assert "model.num_layers = 6  (model.size small: about 11 M parameters and embeddings)" in done.out
-    assert "tokenizer.vocab_size" not in done.out
+    assert "  tokenizer.vocab_size = " not in done.out
+
+
+def test_validate_gives_the_recommendations_of_the_flat_form(loquela: Loquela) -> None:
+    loquela("init")
+    advice = "tokenizer_vocab_size 4000 is not a power of two; 4096 is the nearest"
+    assert f"note: {advice}" in loquela("validate", "recipe.yaml").err
+    assert loquela("validate", "recipe.yaml", "--json").json["recommendations"] == [advice]
+    assert loquela("validate", "recipe.yaml", "--set", "tokenizer.vocab_size=4096").err == ""
 
 
 def test_validate_reports_every_problem(loquela: Loquela, tmp_path: Path) -> None:
@@ -140,6 +148,12 @@ def test_schemas(name: str, loquela: Loquela) -> None:
     schema = loquela("schema", name).json
     assert schema["$schema"].startswith("https://json-schema.org/")
     assert schema["additionalProperties"] is False
+
+
+def test_the_schema_of_a_recipe_refuses_what_we_refuse(loquela: Loquela) -> None:
+    schema = loquela("schema", "recipe").json
+    assert set(schema["properties"]) >= {"data", "tokenizer", "model", "train", "evaluate", "compute", "seed"}
+    assert schema["$defs"]["TrainSection"]["properties"]["epochs"]["maximum"] == 10000
 
 
 def test_every_known_model_has_a_schema(loquela: Loquela) -> None:

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 from cli_harness import Loquela
+from click.testing import CliRunner
 
+from loquela.cli.execution import ask
 from loquela.cli.run_result import shown
 from loquela.cli.watching import follow
 from loquela.monitoring.events import EventBus, EventFile
@@ -276,3 +278,11 @@ def test_plan(at_home: Loquela) -> None:
 )
 def test_numbers_for_people(value: object, text: str) -> None:
     assert shown(value) == text
+
+
+@pytest.mark.parametrize(("typed", "answer"), [("\n", True), ("y\n", True), ("n\n", False)])
+def test_the_question_whether_to_go_on(typed: str, answer: bool) -> None:
+    runner = CliRunner()
+    with runner.isolation(input=typed) as (_, err, _):
+        assert ask("tiny was not finished and has checkpoints. Go on with it?") is answer
+        assert b"Go on with it? [Y/n]" in err.getvalue()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loquela.core.errors import RecipeError
-from loquela.recipe.explain import INFLUENCES, explain, influence, json_schema
+from loquela.recipe.explain import INFLUENCES, explain, influence
 from loquela.recipe.keys import recipe_keys, recipe_sections
 from loquela.recipe.loading import load_recipe
 
@@ -37,10 +37,3 @@ def test_influences_are_of_real_keys_and_reach_all() -> None:
 def test_an_unknown_key_names_the_nearest() -> None:
     with pytest.raises(RecipeError, match=r"^train.epoch: no such key; did you mean 'train.epochs'\?"):
         explain(load_recipe(None), "train.epoch")
-
-
-def test_json_schema_refuses_what_we_refuse() -> None:
-    schema = json_schema()
-    assert schema["additionalProperties"] is False
-    assert set(schema["properties"]) >= {"data", "tokenizer", "model", "train", "evaluate", "compute", "seed"}
-    assert schema["$defs"]["TrainSection"]["properties"]["epochs"]["maximum"] == 10000

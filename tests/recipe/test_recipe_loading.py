@@ -259,6 +259,11 @@ def test_files_that_are_no_recipe(write: Write, tmp_path: Path) -> None:
         load_recipe(tmp_path / "folder.yaml")
 
 
+def test_a_mistyped_variable_is_told_its_name() -> None:
+    problem = problems_of(None, (), {"LOQUELA__TRAIN__EPOCH": "3"})[0]
+    assert problem["remedy"] == "write LOQUELA__TRAIN__EPOCHS, or remove it"
+
+
 def test_an_option_without_a_value() -> None:
     problem = problems_of(None, ["seed"])[0]
     assert (problem["where"], problem["message"]) == ("--set seed", "has no `=`")

@@ -20,7 +20,7 @@ def command() -> None:
 @set_option
 @json_option
 def show(recipe: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Print the whole recipe with the origin of every value.
+    """Print every value with its origin.
 
     What is printed is a recipe again. Without RECIPE, the defaults are shown.
     """
@@ -42,9 +42,10 @@ def show(recipe: Path | None, overrides: tuple[str, ...], as_json: bool) -> None
 @set_option
 @json_option
 def explain_key(key: str, recipe: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Say what a key means: value, origin, default, range, and what it influences.
+    """Say what a key means and influences.
 
-    KEY is a dotted key (train.epochs) or a section (train); without it, all keys are listed.
+    Value, origin, default, range, description, and what it changes. KEY is a dotted key (train.epochs) or a section
+    (train); without it, all keys are listed.
     """
     from loquela.recipe.dumping import yaml_value
     from loquela.recipe.explain import explain
@@ -68,7 +69,7 @@ def explain_key(key: str, recipe: Path | None, overrides: tuple[str, ...], as_js
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 @json_option
 def migrate_file(file: Path, as_json: bool) -> None:
-    """Bring a recipe of an older schema version to the current one.
+    """Bring an older recipe up to date.
 
     The file is replaced; the old text is kept beside it as FILE.v0 (its comments are not carried over). A recipe that
     is already current stays as it is.

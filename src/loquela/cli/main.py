@@ -86,6 +86,9 @@ def answer(arguments: Sequence[str]) -> int:
     try:
         code = group.main(args=list(arguments), prog_name="loquela", standalone_mode=False)
         return code if isinstance(code, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     except click.Abort:
         click.echo("stopped before it was done; nothing half-written is left", err=True)
         return INTERRUPTED

@@ -57,7 +57,10 @@ def list_runs(output_directory: Path, as_json: bool) -> None:
 @output_directory_option
 @json_option
 def show(run: str, output_directory: Path, as_json: bool) -> None:
-    """Show one run: phase, times, results, budgets, what went wrong."""
+    """Show one run.
+
+    Phase, stages with their times, samples, budgets, numbers, prediction against fact, and what went wrong.
+    """
     from loquela.cli.run_result import show_budgets, show_numbers, show_plan_against_actual, show_samples
     from loquela.runs.manifest import load_run_manifest
     from loquela.runs.status import load_status
@@ -99,7 +102,10 @@ def show(run: str, output_directory: Path, as_json: bool) -> None:
 @output_directory_option
 @json_option
 def diff(first: str, second: str, output_directory: Path, as_json: bool) -> None:
-    """Show what differs between two runs: recipe, stages, versions, hardware, results."""
+    """Show what differs between two runs.
+
+    Recipe, what each stage made (by digest), versions, hardware and results are compared.
+    """
     from loquela.runs.comparison import compare_runs
     from loquela.runs.store import RunStore
 
@@ -128,9 +134,10 @@ def diff(first: str, second: str, output_directory: Path, as_json: bool) -> None
 @quiet_option
 @json_option
 def watch(run: str, output_directory: Path, quiet: bool, as_json: bool) -> None:
-    """Follow a run until it ends, from this or another terminal.
+    """Follow a run until it ends.
 
-    Watching changes nothing: Ctrl+C ends the watching, not the run. With --json, the last status is printed at the end.
+    Works from any terminal and changes nothing: Ctrl+C ends the watching, not the run. With --json, the last status is
+    printed at the end.
     """
     from loquela.cli.execution import display_unless
     from loquela.cli.watching import follow

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from loquela.cli.options import json_option, load, recipe_argument, set_option
-from loquela.cli.output import emit_json
+from loquela.cli.output import emit_json, tell_notes
 
 
 @click.command("validate", epilog="\b\nExample:\n  loquela validate recipes/gutenberg.yaml --set train.epochs=2")
@@ -17,15 +17,20 @@ from loquela.cli.output import emit_json
 def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """Check a recipe and report every problem at once.
 
-    Nothing is downloaded, written or trained. What the size dial derives is listed with its reason.
+    Nothing is downloaded, written or trained. What the size dial derives is listed with its reason; what is allowed
+    but unusual is noted.
     """
     from loquela.recipe.keys import flatten
+    from loquela.recipe.pipeline import from_recipe
 
     resolved = load(recipe, overrides)
     values = flatten(resolved.recipe.model_dump(mode="json"))
+    flat, _ = from_recipe(resolved.recipe)
+    recommendations = [] if flat is None else flat.recommendations()
     if as_json:
-        emit_json({"valid": True, **resolved.model_dump(mode="json")})
+        emit_json({"valid": True, "recommendations": [*recommendations], **resolved.model_dump(mode="json")})
         return
     click.echo(f"{recipe} is valid.")
     for key, origin in resolved.derived().items():
         click.echo(f"  {key} = {values[key]}  ({origin.where})")
+    tell_notes(recommendations)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pydantic import JsonValue
 
 from loquela.core.model import BoundaryModel
-from loquela.recipe.keys import JsonObject, flatten, recipe_keys, recipe_sections
+from loquela.recipe.keys import flatten, recipe_keys, recipe_sections
 from loquela.recipe.layers import unknown_key
 from loquela.recipe.origins import Origin, ResolvedRecipe
 from loquela.recipe.problems import recipe_error
-from loquela.recipe.schema import Recipe
 
 INFLUENCES = {
     "schema_version": "which Loquela can read the file; nothing in the run",
@@ -89,9 +88,3 @@ def influence(path: str) -> str:
     while path not in INFLUENCES:
         path = path.rpartition(".")[0]
     return INFLUENCES[path]
-
-
-def json_schema() -> JsonObject:
-    """JSON Schema of a recipe, for editors."""
-    schema: JsonObject = Recipe.model_json_schema()
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

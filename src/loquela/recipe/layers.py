@@ -213,7 +213,10 @@ def unknown_key(path: str, where: str) -> Problem:
     near = (siblings[beside] if beside else None) or (same_name[0] if same_name else nearest(path, known))
     if near is None:
         return Problem(where, path, "no such key", "`loquela config explain` lists every key; remove this one")
-    return Problem(where, path, f"no such key; did you mean {near!r}?", f"write {near}, or remove it")
+    written = near
+    if where.startswith(ENVIRONMENT_PREFIX):
+        written = ENVIRONMENT_PREFIX + near.replace(".", "__").upper()
+    return Problem(where, path, f"no such key; did you mean {near!r}?", f"write {written}, or remove it")
 
 
 def shown(value: JsonValue | JsonObject) -> str:
