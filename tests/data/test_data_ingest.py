@@ -10,10 +10,11 @@ from local_server import LocalServer
 from test_data_sources import ALICE, QUIJOTE
 
 from loquela.artifacts.corpus import read_documents
+from loquela.core.digests import digest_file
 from loquela.core.errors import DataError, ErrorCode, InternalError
 from loquela.data.fingerprint import fingerprint
-from loquela.data.ingest import CorpusFacts, build_corpus
-from loquela.data.tally import ARROWS, Ledger, Tally
+from loquela.data.ingest import CorpusFacts, CorpusLedger, build_corpus
+from loquela.data.tally import ARROWS, Tally
 from loquela.monitoring.events import EventBus, SilentBus
 from loquela.recipe.schema import DataSection
 
@@ -27,11 +28,11 @@ def _ingest(tmp_path: Path, section: DataSection, seed: int = 1, name: str = "co
     return build_corpus(section, seed=seed, downloads=tmp_path / "downloads", directory=directory, bus=SilentBus())
 
 
-def _ledger(tmp_path: Path, name: str = "corpus") -> Ledger:
-    return Ledger.model_validate_json((tmp_path / name / "ledger.json").read_text())
+def _ledger(tmp_path: Path, name: str = "corpus") -> CorpusLedger:
+    return CorpusLedger.model_validate_json((tmp_path / name / "ledger.json").read_text())
 
 
-def _changes(ledger: Ledger, arrow: str) -> dict[str, tuple[int, int]]:
+def _changes(ledger: CorpusLedger, arrow: str) -> dict[str, tuple[int, int]]:
     (found,) = [entry for entry in ledger.arrows if entry.arrow == arrow]
     return {change.reason: (change.bytes, change.items) for change in found.changes}
 
@@ -48,6 +49,8 @@ def test_documents_in_order_are_the_text(tmp_path: Path) -> None:
     ledger = _ledger(tmp_path)
     ledger.check()
     assert [arrow.arrow for arrow in ledger.arrows] == list(ARROWS)
+    assert ledger.sources == facts.sources
+    assert ledger.sources[str(tmp_path / "a.txt")].sha256 == digest_file(tmp_path / "a.txt")
 
 
 def test_every_loss_has_a_reason(tmp_path: Path) -> None:

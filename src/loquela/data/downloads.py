@@ -19,7 +19,8 @@ from pydantic import ValidationError
 from loquela.core.atomic import fsync_directory, write_error, write_json
 from loquela.core.digests import digest_bytes, digest_file
 from loquela.core.model import BoundaryModel
-from loquela.data.transfer import Answer, TransferPolicy, probe, transfer
+from loquela.data.http_answer import Answer
+from loquela.data.transfer import TransferPolicy, probe, transfer
 from loquela.recipe.schema import DataSection
 
 # data.timeout_seconds is per operation; a whole file may take this many times as long (an hour by default).

@@ -41,6 +41,12 @@ class CorpusFacts(BoundaryModel):
     sources: dict[str, SourceFingerprint]
 
 
+class CorpusLedger(Ledger):
+    """The arrows, and the checksums of what flowed through them."""
+
+    sources: dict[str, SourceFingerprint]
+
+
 def requests(section: DataSection, downloads: Path, seed: int) -> list[SourceRequest]:
     """One request for every entry of `data.sources`."""
     return [SourceRequest(address, section, downloads, seed) for address in section.sources]
@@ -82,7 +88,8 @@ def build_corpus(
     tally.leave("split", sum(writer.bytes.values()), sum(writer.documents.values()))
     ledger = tally.ledger()
     _require_enough(writer, section)
-    write_json(directory / LEDGER_NAME, ledger.model_dump(mode="json"))
+    recorded = CorpusLedger(arrows=ledger.arrows, sources=fingerprints)
+    write_json(directory / LEDGER_NAME, recorded.model_dump(mode="json"))
     _trace_normalized(bus, ledger)
     return CorpusFacts(
         documents=sum(writer.documents.values()),

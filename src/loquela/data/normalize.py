@@ -6,12 +6,9 @@ line feed, so the blocks together are the normalised text.
 
 from __future__ import annotations
 
-import functools
-import re
-import sys
-import unicodedata
 from collections.abc import Iterator
 
+from loquela.artifacts.normalization import normalization_steps
 from loquela.data.tally import Tally, utf8_size
 from loquela.recipe.schema import NormalizationSection
 
@@ -23,32 +20,11 @@ LONGEST_LINE = 1 << 24
 def normalize(text: str, section: NormalizationSection) -> tuple[str, dict[str, int]]:
     """Normalised `text`, and the change in UTF-8 bytes by reason."""
     changes: dict[str, int] = {}
-    if section.unicode == "nfc":
-        text = _changed(text, unicodedata.normalize("NFC", text), "nfc", changes)
-    if section.unicode == "nfkc":
-        text = _changed(text, unicodedata.normalize("NFKC", text), "nfkc", changes)
-    if section.lowercase:
-        text = _changed(text, text.lower(), "lowercase", changes)
-    if section.remove_special_chars:
-        text = _changed(text, _special_characters().sub("", text), "special_characters_removed", changes)
+    for reason, after in normalization_steps(text, section):
+        if after != text:
+            changes[reason] = utf8_size(after) - utf8_size(text)
+        text = after
     return text, changes
-
-
-def _changed(before: str, after: str, reason: str, changes: dict[str, int]) -> str:
-    if after != before:
-        changes[reason] = utf8_size(after) - utf8_size(before)
-    return after
-
-
-@functools.cache
-def _special_characters() -> re.Pattern[str]:
-    """Control and format characters (Unicode categories Cc and Cf) but tab and newline."""
-    special = [
-        chr(code)
-        for code in range(sys.maxunicode + 1)
-        if unicodedata.category(chr(code)) in ("Cc", "Cf") and chr(code) not in "\t\n"
-    ]
-    return re.compile("[" + re.escape("".join(special)) + "]+")
 
 
 def normalized(pieces: Iterator[str], section: NormalizationSection, tally: Tally) -> Iterator[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from loquela.artifacts.context import StageContext, StageResult
 from loquela.artifacts.manifest import read_manifest
+from loquela.artifacts.normalization import write_normalization
 from loquela.artifacts.shards import SplitFacts
 from loquela.core.errors import ErrorCode, Interrupted
 from loquela.data.fingerprint import downloads_directory
@@ -39,6 +40,7 @@ def train_tokenizer(context: StageContext) -> StageResult:
     section = context.recipe.tokenizer
     holdout = Holdout(context.inputs["corpus"], section.holdout_fraction)
     stats = fill_tokenizer(section, holdout.learnt_from, holdout.held_out, context.output, context.bus)
+    write_normalization(context.output, context.recipe.data.normalization)
     return StageResult(
         facts=stats.model_dump(mode="json"),
         summary=f"{stats.method}, {stats.vocab_size:,} tokens, {stats.bytes_per_token or 0:.2f} bytes a token "
