@@ -93,6 +93,15 @@ def test_the_component_says_when_nothing_was_clipped():
     assert [event.name for event in events][-1] == "gradient_computer.gradients_computed.v1"
 
 
+def test_without_a_bus_nothing_is_told_and_with_one_a_norm_that_is_no_number_is_text():
+    bus, events = EventBus(), []
+    bus.subscribe(events.append)
+    clip_gradients(with_gradients([math.nan]), 1.0, bus)
+    assert [(event.name, event.data) for event in events] == [
+        ("gradient_computer.gradients_computed.v1", {"gradient_norm": "nan"})
+    ]
+
+
 @pytest.mark.parametrize("factor", [math.nan, math.inf])
 def test_an_explosion_is_typed(factor):
     weight = nn.Parameter(torch.tensor([1.0]))

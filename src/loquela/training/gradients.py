@@ -33,12 +33,14 @@ class GradientNorm:
     coefficient: Tensor
 
 
-def backward(loss: Tensor) -> None:
-    """Add the gradients of a scalar loss to its parameters.
+def backward(loss: Tensor, bus: Bus | None = None) -> None:
+    """Add the gradients of a scalar loss to its parameters; the trace point goes to `bus` where one is given.
 
     Raises InternalError(BACKWARD_FAILED) for whatever torch refuses; running out of memory passes through, for
     the caller who knows the batch.
     """
+    if bus is not None:
+        trace(bus, "GradientComputer", "backward_start")
     try:
         loss.backward()
     except RuntimeError as error:
@@ -53,19 +55,26 @@ def backward(loss: Tensor) -> None:
 
 
 @torch.no_grad()
-def clip_gradients(parameters: Sequence[Tensor], clip_norm: float | None) -> GradientNorm:
+def clip_gradients(parameters: Sequence[Tensor], clip_norm: float | None, bus: Bus | None = None) -> GradientNorm:
     """Scale all gradients so that their global 2-norm is at most `clip_norm` (None: only measure it).
 
-    A coefficient of 1 leaves every bit as it is. Parameters without a gradient count nothing.
+    A coefficient of 1 leaves every bit as it is. Parameters without a gradient count nothing. Where a `bus` is
+    given the numbers are read for its trace points, which waits for the device.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients, norm_type=2.0).float()
     finite = torch.isfinite(norm)
-    if clip_norm is None:
-        return GradientNorm(norm, finite, torch.ones_like(norm))
-    coefficient = torch.where(finite, (clip_norm / norm).clamp(max=1.0), 1.0)
-    for device in {gradient.device for gradient in gradients}:
-        torch._foreach_mul_([g for g in gradients if g.device == device], coefficient.to(device))
+    coefficient = torch.ones_like(norm)
+    if clip_norm is not None:
+        coefficient = torch.where(finite, (clip_norm / norm).clamp(max=1.0), 1.0)
+        for device in {gradient.device for gradient in gradients}:
+            torch._foreach_mul_([g for g in gradients if g.device == device], coefficient.to(device))
+    if bus is not None:
+        value = float(norm)
+        shown = value if math.isfinite(value) else str(value)
+        trace(bus, "GradientComputer", "gradients_computed", gradient_norm=shown)
+        if float(coefficient) < 1.0:
+            trace(bus, "GradientComputer", "gradients_clipped", gradient_norm=shown, gradient_clip_norm=clip_norm)
     return GradientNorm(norm, finite, coefficient)
 
 
@@ -82,23 +91,18 @@ class GradientComputer:
         Raises InternalError(BACKWARD_FAILED), ProofError(GRADIENT_EXPLOSION) for a norm that is not finite,
         ProofError(GRADIENT_VANISHING) for one below VANISHING_NORM; `gradient_norm` is in the details.
         """
-        trace(self.bus, "GradientComputer", "backward_start")
         parameters = request.model_parameters
-        backward(request.loss_value)
+        backward(request.loss_value, self.bus)
         if request.distributed:
             self.group.sum_gradients(parameters)
-        measured = clip_gradients(parameters, request.gradient_clip_norm)
+        measured = clip_gradients(parameters, request.gradient_clip_norm, self.bus)
         norm = float(measured.norm)
         if not math.isfinite(norm):
             raise explosion(norm)
-        trace(self.bus, "GradientComputer", "gradients_computed", gradient_norm=norm)
         if norm < VANISHING_NORM:
             raise vanishing(norm)
-        clipped = float(measured.coefficient) < 1.0
-        if clipped:
-            limit = request.gradient_clip_norm
-            trace(self.bus, "GradientComputer", "gradients_clipped", gradient_norm=norm, gradient_clip_norm=limit)
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        clipped = float(measured.coefficient) < 1.0
         return GradientComputerResult(gradients=gradients, gradient_norm=norm, clipped=clipped)
 
 

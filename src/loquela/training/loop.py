@@ -150,10 +150,11 @@ class TrainingLoop:
         step = loaded.plan.step
         factor = learning_rate_factor(self.section.schedule, step, parts.steps_total)
         try:
-            outcome = parts.runner.gradients(loaded, self.ladder.norm_limit)
+            bus = parts.bus if self._is_logged(step) else None
+            outcome = parts.runner.gradients(loaded, self.ladder.norm_limit, bus)
             if parts.checkpointer is not None:
                 parts.checkpointer.wait_until_staged()
-            parts.runner.update(outcome, factor, parts.bus if self._is_logged(step) else None)
+            parts.runner.update(outcome, factor, bus)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise

@@ -21,7 +21,7 @@ from pydantic import JsonValue
 from torch import Tensor
 
 from loquela.models.contract import LanguageModel
-from loquela.monitoring.events import Bus, trace
+from loquela.monitoring.events import Bus
 from loquela.recipe.schema import TrainSection
 from loquela.training.batches import Batch, StepBatches
 from loquela.training.distributed import Group
@@ -125,17 +125,16 @@ class StepRunner:
         for index, batch in enumerate(loaded.micro_batches):
             if self.model.config.dropout > 0:
                 torch.manual_seed(dropout_seed(self.seed, plan.step, index, self.group.rank))
-            summed = self.loss_sum(batch, bus)
+            told = bus if index == 0 else None
+            summed = self.loss_sum(batch, told)
             total += summed.detach()
-            backward(summed * (self.scale / divisor))
+            backward(summed * (self.scale / divisor), told)
         with torch.no_grad():
             self.group.sum_gradients(self.parameters)
             self.group.sum(total)
             if self.scale != 1.0:
                 torch._foreach_mul_([p.grad for p in self.parameters if p.grad is not None], 1.0 / self.scale)
-            measured = clip_gradients(self.parameters, self.section.gradient_clip_norm)
-            if bus is not None:
-                trace(bus, "TrainingOrchestrator", "gradient_computed", step=plan.step)
+            measured = clip_gradients(self.parameters, self.section.gradient_clip_norm, bus)
             loss = total / max(1, plan.label_tokens)
             applied = torch.isfinite(loss) & measured.finite & (measured.norm <= min(norm_limit, _LARGEST))
             numbers = torch.stack([loss, measured.norm.to(loss), applied.to(loss)])
