@@ -51,10 +51,11 @@ STAGES = (
     Stage(
         "tokenizer",
         "tokenizer_training",
-        ("seed", "tokenizer"),
+        ("seed", "tokenizer", "data.normalization"),
         ("corpus",),
         "tokenizer",
         "loquela.data.stage:train_tokenizer",
+        format_version=2,
     ),
     Stage(
         "prepare",

@@ -9,6 +9,7 @@ from loquela.core.errors import DataError, RecipeError
 from loquela.inference.contracts import GenerateRequest, ScoreRequest, checked_request
 from loquela.inference.engine import Engine
 from loquela.inference.scoring import scoring_windows
+from loquela.recipe.schema import NormalizationSection
 from toy_language import BigramModel, ByteTokenizer, chain_model, uniform_model
 
 TOKENIZER = ByteTokenizer()
@@ -132,6 +133,31 @@ def test_a_model_of_nan_is_named(chain):
         chain.generate(GenerateRequest())
     with pytest.raises(DataError, match="not finite numbers"):
         chain.score(ScoreRequest(text="a"))
+
+
+def test_prompts_are_normalised_as_the_training_text_was(chain):
+    section = NormalizationSection(unicode="nfc", lowercase=True, remove_special_chars=True)
+    engine = Engine(chain_model("hola €~ñd", window=32), TOKENIZER, section)
+    result = engine.generate(GenerateRequest(prompt_text="HOL\u200b", temperature=0))
+    assert result.outputs == ["a €~ñd"]
+    assert result.notes == ["the text was normalised as the training text was"]
+    decomposed = engine.generate(GenerateRequest(prompt_text="n\u0303", temperature=0))
+    assert decomposed.outputs == ["d"]
+    score = engine.score(ScoreRequest(text="HO", detail_level="per_char"))
+    assert [entry.character for entry in score.characters] == ["h", "o"]
+    assert score.notes == ["the text was normalised as the training text was"]
+    assert engine.generate(GenerateRequest(prompt_text="hol", temperature=0)).notes == []
+
+
+def test_unknown_tokens_are_told(chain):
+    class LettersOnly(ByteTokenizer):
+        def encode(self, text):
+            return [token if chr(token - 4).isalpha() else self.unk_id for token in super().encode(text)]
+
+    engine = Engine(uniform_model(260), LettersOnly())
+    notes = engine.generate(GenerateRequest(prompt_text="a1b2", max_new_tokens=1)).notes
+    assert notes == ["2 of the 4 tokens given are unknown to the tokenizer"]
+    assert engine.score(ScoreRequest(text="a1b2")).notes == notes
 
 
 def test_prompts_from_files(chain, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from loquela.artifacts.manifest import write_manifest
+from loquela.artifacts.normalization import write_normalization
 from loquela.core.errors import DataError
 from loquela.inference.contracts import GenerateRequest, ScoreRequest
 from loquela.inference.decoding import Decoding
@@ -13,6 +14,7 @@ from loquela.inference.engine import Engine
 from loquela.inference.open import open_engine
 from loquela.inference.text_stream import Detokenizer
 from loquela.models.build import build_model
+from loquela.recipe.schema import NormalizationSection
 from toy_run import make_run, make_tokenizer, tiny_config
 
 
@@ -144,6 +146,17 @@ def test_a_checkpoint_finds_the_tokenizer_of_its_run(run, tmp_path):
     write_manifest(place, "checkpoint")
     shutil.rmtree(copy / "final")
     assert open_engine(copy).tokenizer.vocab_size == open_engine(place).tokenizer.vocab_size
+
+
+def test_the_normalisation_of_the_training_text_is_found_beside_the_tokenizer(run, tmp_path):
+    copy = shutil.copytree(run / "tokenizer", tmp_path / "tokenizer")
+    write_normalization(copy, NormalizationSection(lowercase=True))
+    result = open_engine(run, copy).generate(GenerateRequest(prompt_text="The", max_new_tokens=1))
+    assert result.notes == ["the text was normalised as the training text was"]
+    assert open_engine(run).normalization == NormalizationSection(unicode="none")
+    (copy / "normalization.json").write_text("[]")
+    with pytest.raises(DataError, match=r"normalization\.json is no record of a normalisation"):
+        open_engine(run, copy)
 
 
 def test_a_flipped_byte_is_found(run, tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from loquela.artifacts.normalization import normalize_text
 from loquela.core.errors import DataError, ErrorCode, RecipeError
 from loquela.inference.contracts import GenerateRequest, GenerateResult, ScoreRequest, ScoreResult
 from loquela.inference.decoding import Decoding, context_window
@@ -16,6 +17,7 @@ from loquela.inference.sampling import choose
 from loquela.inference.scoring import character_surprisals, score_tokens, start_token
 from loquela.inference.text_stream import Detokenizer, StopScanner
 from loquela.models.contract import LanguageModel
+from loquela.recipe.schema import NormalizationSection
 from loquela.tokenizers.contract import TokenizerHandle
 
 
@@ -34,11 +36,13 @@ class Engine:
 
     The prompt is given to the model as it is, without special tokens; an empty one starts from the end-of-document
     token (the beginning token where a loaded tokenizer has no other), after which every training document but the
-    first began. Raises DataError(CHECKPOINT_INCOMPATIBLE) when
-    the tokenizer knows more tokens than the model.
+    first began. Text is normalised as the training text was. Raises DataError(CHECKPOINT_INCOMPATIBLE) when the
+    tokenizer knows more tokens than the model.
     """
 
-    def __init__(self, model: LanguageModel, tokenizer: TokenizerHandle) -> None:
+    def __init__(
+        self, model: LanguageModel, tokenizer: TokenizerHandle, normalization: NormalizationSection | None = None
+    ) -> None:
         if tokenizer.vocab_size > model.config.vocab_size:
             raise DataError(
                 ErrorCode.CHECKPOINT_INCOMPATIBLE,
@@ -47,6 +51,7 @@ class Engine:
             )
         self.model = model
         self.tokenizer = tokenizer
+        self.normalization = normalization or NormalizationSection(unicode="none")
 
     def generate(self, request: GenerateRequest) -> GenerateResult:
         """All sequences of `request`; sequence i is the one that seed + i alone would give.
@@ -54,7 +59,7 @@ class Engine:
         Raises DataError: DATA_NOT_FOUND, READ_FAILED or ENCODING_ERROR for the prompt, INFERENCE_FAILED when the
         model gives no usable logits.
         """
-        prompt = self._prompt(request)
+        prompt, notes = self._prompt(request)
         outputs, outcomes = [], []
         with _evaluation_mode(self.model):
             for index in range(request.num_return_sequences):
@@ -65,7 +70,7 @@ class Engine:
             outputs=outputs,
             steps=[outcome.steps for outcome in outcomes],
             eos_terminated=[outcome.eos for outcome in outcomes],
-            notes=self._notes(outcomes),
+            notes=notes + self._notes(outcomes),
         )
 
     def stream(self, request: GenerateRequest, notes: list[str] | None = None) -> Iterator[str]:
@@ -79,27 +84,26 @@ class Engine:
                 f"only one sequence can be streamed, not {request.num_return_sequences}",
                 "set num_return_sequences to 1, or use generate",
             )
-        prompt = self._prompt(request)
+        prompt, prompt_notes = self._prompt(request)
         outcome = _Outcome()
         with _evaluation_mode(self.model):
             yield from self._write(request, prompt, request.seed, outcome)
         if notes is not None:
-            notes += self._notes([outcome])
+            notes += prompt_notes + self._notes([outcome])
 
     def score(self, request: ScoreRequest) -> ScoreResult:
         """How well the model expects a text, token by token (see `ScoreResult`).
 
         Raises DataError: INSUFFICIENT_DATA for an empty text, else as `generate`.
         """
-        text = _text_of(request.text, request.path)
-        ids = self.tokenizer.encode(text)
+        text, ids, notes = self._encode(_text_of(request.text, request.path))
         if not ids:
             raise DataError(
                 ErrorCode.INSUFFICIENT_DATA, "there is nothing to score: the text has no tokens", "give some text"
             )
         with _evaluation_mode(self.model):
             scored = score_tokens(self.model, self.tokenizer, ids, request.top_k)
-        characters, notes = None, []
+        characters = None
         if request.detail_level == "per_char":
             characters = character_surprisals(self.tokenizer, ids, scored.surprisal)
             if "".join(entry.character for entry in characters) != text:
@@ -137,9 +141,18 @@ class Engine:
         if rest:
             yield rest
 
-    def _prompt(self, request: GenerateRequest) -> list[int]:
-        text = _text_of(request.prompt_text or "", request.prompt_path)
-        return self.tokenizer.encode(text) or [start_token(self.tokenizer)]
+    def _prompt(self, request: GenerateRequest) -> tuple[list[int], list[str]]:
+        _, ids, notes = self._encode(_text_of(request.prompt_text or "", request.prompt_path))
+        return ids or [start_token(self.tokenizer)], notes
+
+    def _encode(self, given: str) -> tuple[str, list[int], list[str]]:
+        """The text that the model reads, its tokens, and what its reader should know about them."""
+        text = normalize_text(given, self.normalization)
+        ids = self.tokenizer.encode(text)
+        notes = ["the text was normalised as the training text was"] if text != given else []
+        if unknown := ids.count(self.tokenizer.unk_id):
+            notes.append(f"{unknown} of the {len(ids)} tokens given are unknown to the tokenizer")
+        return text, ids, notes
 
     def _notes(self, outcomes: list[_Outcome]) -> list[str]:
         window = context_window(self.model)

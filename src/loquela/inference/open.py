@@ -6,6 +6,7 @@ from pathlib import Path
 
 from loquela.artifacts.checkpoints import list_checkpoints
 from loquela.artifacts.manifest import MANIFEST_NAME, verify
+from loquela.artifacts.normalization import read_normalization
 from loquela.core.errors import DataError, ErrorCode
 from loquela.inference.engine import Engine
 from loquela.models.folder import load_model
@@ -27,7 +28,8 @@ def open_engine(path: Path, tokenizer: Path | None = None) -> Engine:
     folder = model_folder(path)
     if (folder / MANIFEST_NAME).is_file():
         verify(folder)
-    return Engine(load_model(folder), load_tokenizer(tokenizer or tokenizer_folder(folder)))
+    place = tokenizer or tokenizer_folder(folder)
+    return Engine(load_model(folder), load_tokenizer(place), read_normalization(place))
 
 
 def model_folder(path: Path) -> Path:

@@ -81,7 +81,7 @@ def identity(
 def sampler(inputs: Inputs, model: LanguageModel) -> Sample:
     """A function that continues every fixed prompt of the recipe, drawn alike each time."""
     section, seed = inputs.recipe.evaluate, inputs.recipe.seed
-    engine = Engine(model, inputs.tokenizer)
+    engine = Engine(model, inputs.tokenizer, inputs.recipe.data.normalization)
 
     def sample() -> list[tuple[str, str]]:
         written = []
