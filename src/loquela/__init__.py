@@ -5,6 +5,7 @@ run = loquela.run("recipe.yaml", {"train.epochs": 2})
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> object:
     # Loaded on first use, so that `import loquela` and `loquela --help` stay fast.
     if name in ("Run", "open_run", "run"):
-        from loquela import api
-
-        return getattr(api, name)
+        found: object = getattr(importlib.import_module("loquela.api"), name)
+        return found
     raise AttributeError(f"module 'loquela' has no attribute {name!r}")
