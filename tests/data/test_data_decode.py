@@ -69,6 +69,13 @@ def test_windows_quotes_suggest_windows_1252() -> None:
     assert "iconv -f WINDOWS-1252" in caught.value.remedy
 
 
+@pytest.mark.parametrize("size", [3, 100])
+def test_one_bad_byte_among_good_ones_is_no_reason_to_convert_the_file(size: int) -> None:
+    with pytest.raises(DataError, match="byte 0xe9 at offset 10, line 2") as caught:
+        _decode("mañana\n".encode() + b"ca\xe9 y m\xc3\xa1s", size)
+    assert caught.value.remedy == "correct line 2: what is before it is valid (to look at it: sed -n 2p a.txt | xxd)"
+
+
 def test_text_cut_inside_a_character_is_refused() -> None:
     with pytest.raises(DataError, match=r"byte 0xc3 at offset 2, line 1 \(unexpected end of data\)"):
         _decode(b"ab\xc3", 2)

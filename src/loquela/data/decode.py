@@ -74,6 +74,7 @@ class _Decoder:
         self.path = path
         self.offset = 0  # raw bytes fed before the current chunk
         self.lines = 0  # newlines before the current chunk
+        self._beyond_ascii = False
         self._pending = 0
         self._pending_before = 0
         self._decoder: codecs.IncrementalDecoder | None = None
@@ -97,6 +98,7 @@ class _Decoder:
         self._pending = len(decoder.getstate()[0])
         self.offset += len(chunk)
         self.lines += text.count("\n")
+        self._beyond_ascii = self._beyond_ascii or not text.isascii()
         return text, mark
 
     def pending_bytes_change(self) -> int:
@@ -130,15 +132,21 @@ class _Decoder:
         line = self.lines + chunk[: max(0, inside)].count(b"\n") + 1
         # `object` holds what the decoder kept from before, so `start` points at the offending byte there.
         value = error.object[error.start]
-        likely = "WINDOWS-1252" if any(0x80 <= byte <= 0x9F for byte in chunk) else "ISO-8859-1"
-        file = shlex.quote(self.path)
         return DataError(
             ErrorCode.ENCODING_ERROR,
             f"{self.name} is not {self.encoding.upper()}: byte 0x{value:02x} at offset {offset}, line {line} "
             f"({error.reason})",
-            f"convert it: iconv -f {likely} -t UTF-8 {file} > {shlex.quote(self.path + '.utf8')}",
+            self._remedy(chunk, line, valid_before=error.object[: error.start]),
             details={"source": self.name, "byte": offset, "line": line, "encoding": self.encoding},
         )
+
+    def _remedy(self, chunk: bytes, line: int, valid_before: bytes) -> str:
+        file = shlex.quote(self.path)
+        if self._beyond_ascii or not valid_before.isascii():
+            # Converting the whole file would spoil the characters that are right.
+            return f"correct line {line}: what is before it is valid (to look at it: sed -n {line}p {file} | xxd)"
+        likely = "WINDOWS-1252" if any(0x80 <= byte <= 0x9F for byte in chunk) else "ISO-8859-1"
+        return f"convert it: iconv -f {likely} -t UTF-8 {file} > {shlex.quote(self.path + '.utf8')}"
 
 
 class _LineEnds:
