@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import re
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -18,8 +19,10 @@ def test_this_machine_is_ready(loquela: Loquela) -> None:
     assert done.json["ready"] is True
     found = {finding["name"]: finding for finding in done.json["findings"]}
     assert found["torch"]["message"] == metadata.version("torch")
-    assert "GFLOP/s in fp32" in found["matrix product"]["message"]
-    assert {"python", "device", "threads", "memory", "disk", "transformers"} <= set(found)
+    assert re.search(r"torch \d+.* GFLOP/s in one thread of ", found["kernels"]["message"])
+    assert re.match(r"(cpu|cuda|mps): .", found["device"]["message"])
+    assert re.match(r"(fp32|bf16|fp16): .", found["precision"]["message"])
+    assert {"python", "linear kernel", "threads", "memory", "disk", "transformers"} <= set(found)
 
 
 def test_what_is_missing_exits_with_4(loquela: Loquela, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,7 +43,7 @@ def test_old_python() -> None:
 
 
 def test_a_narrow_thread_limit_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    monkeypatch.setattr(examination, "usable_cores", lambda: 4)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     finding = examination.threads()
     assert not finding.passed and not finding.required
@@ -66,7 +69,7 @@ def test_little_memory_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_broken_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "torch", None)
     (finding,) = examination.tensor_library()
     assert finding.required and not finding.passed
     assert "importing torch failed" in finding.message

@@ -6,12 +6,11 @@ import os
 import platform
 import shutil
 import sys
-import time
 from importlib import metadata
 from pathlib import Path
 
-import psutil
-
+from loquela.compute.memory import available_memory_bytes
+from loquela.compute.threads import usable_cores
 from loquela.core.model import BoundaryModel
 from loquela.runs.environment import processor_name
 from loquela.runs.prerequisites import existing_ancestor
@@ -24,7 +23,6 @@ OPTIONAL = {
 }
 LEAST_DISK_MB = 500
 LEAST_MEMORY_MB = 1000
-PROBE_SIZE = 1024
 
 
 class Finding(BoundaryModel):
@@ -76,9 +74,9 @@ def package(name: str, *, required: bool, use: str = "") -> Finding:
 
 
 def tensor_library() -> list[Finding]:
-    """Whether torch works, what devices it sees, and how fast it multiplies here."""
+    """Whether torch works, and what a run would choose here: device, precision, kernel, each with its reason."""
     try:
-        import torch
+        import torch  # noqa: F401  (its own import is what is examined)
     except (ImportError, OSError) as error:
         return [
             Finding(
@@ -89,29 +87,38 @@ def tensor_library() -> list[Finding]:
                 remedy="install torch anew, for this Python and platform",
             )
         ]
-    cuda = torch.cuda.is_available()
-    mps = torch.backends.mps.is_available()
-    device = f"cuda: {torch.cuda.get_device_name(0)}" if cuda else "mps" if mps else f"cpu: {processor_name()}"
-    left, right = torch.rand(PROBE_SIZE, PROBE_SIZE), torch.rand(PROBE_SIZE, PROBE_SIZE)
-    torch.mm(left, right)
-    began = time.perf_counter()
-    torch.mm(left, right)
-    rate = 2 * PROBE_SIZE**3 / (time.perf_counter() - began) / 1e9
-    return [
-        Finding(name="device", passed=True, required=True, message=device),
+    from loquela.compute.devices import choose_device
+    from loquela.compute.probe import probe_cpu
+    from loquela.recipe.schema import ComputeSection
+
+    plan = choose_device(ComputeSection(), family="transformer")
+    chosen = {"device": plan.device, "precision": plan.precision, "linear kernel": plan.linear_kernel}
+    findings = [
         Finding(
-            name="matrix product",
+            name=name,
             passed=True,
             required=True,
-            message=f"{rate:.0f} GFLOP/s in fp32 on the CPU with {torch.get_num_threads()} threads; "
-            f"instructions up to {torch.backends.cpu.get_cpu_capability()}",
+            message=f"{value}: {plan.reasons.get(name.replace(' ', '_'), 'as the recipe says')}",
+        )
+        for name, value in chosen.items()
+    ]
+    probe = probe_cpu(None)
+    speeds = {"torch": probe.torch_fp32, "oneDNN": probe.onednn_fp32, "bf16": probe.bf16}
+    measured = ", ".join(f"{name} {speed / 1e9:.0f}" for name, speed in speeds.items() if speed)
+    return [
+        *findings,
+        Finding(
+            name="kernels",
+            passed=True,
+            required=True,
+            message=f"{measured} GFLOP/s in one thread of {processor_name()}",
         ),
     ]
 
 
 def threads() -> Finding:
     """Cores that may be used, and a thread limit that leaves some idle."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    usable = usable_cores()
     limit = os.environ.get("OMP_NUM_THREADS", "")
     narrow = limit.isdigit() and int(limit) < usable
     return Finding(
@@ -125,7 +132,7 @@ def threads() -> Finding:
 
 def memory() -> Finding:
     """Free memory."""
-    free_mb = psutil.virtual_memory().available / 1e6
+    free_mb = available_memory_bytes() / 1e6
     return Finding(
         name="memory",
         passed=free_mb >= LEAST_MEMORY_MB,
