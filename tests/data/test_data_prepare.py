@@ -11,6 +11,7 @@ import pytest
 from loquela.artifacts.context import StageContext, StopRequest
 from loquela.artifacts.corpus import CorpusWriter, Document, read_documents
 from loquela.artifacts.manifest import read_manifest, write_manifest
+from loquela.artifacts.normalization import read_normalization
 from loquela.artifacts.shards import SplitFacts, TokenShards, require_tokenizer
 from loquela.core.errors import DataError, ErrorCode, InternalError, Interrupted, LoquelaError, RecipeError
 from loquela.data import stage
@@ -86,6 +87,10 @@ def test_shards_hold_every_document_and_eos(flow: Flow) -> None:
         assert shards.documents == len(texts)
         require_tokenizer(shards, flow.inputs["tokenizer"])
     assert TokenShards(flow.inputs["shards"], "test").tokens_total == 0
+
+
+def test_the_rules_of_normalisation_lie_beside_the_tokenizer(flow: Flow) -> None:
+    assert read_normalization(flow.inputs["tokenizer"]) == flow.recipe.data.normalization
 
 
 def test_token_ledger_counts_all(flow: Flow) -> None:
