@@ -10,6 +10,7 @@ from tokenizer_samples import HELD_OUT, METHODS, TRAINING, section, train, train
 from loquela.core.errors import DataError, ErrorCode, LoquelaError, RecipeError
 from loquela.core.registry import Registry
 from loquela.monitoring.events import Event, EventBus, SilentBus
+from loquela.recipe.schema import BUILT_IN_TOKENIZERS, tokenizer_methods
 from loquela.tokenizers.contract import TokenizerBackend, TokenizerTrainRequest
 from loquela.tokenizers.counting import chunks, count, within
 from loquela.tokenizers.load import load_tokenizer
@@ -222,3 +223,14 @@ def test_counting_drops_the_rarest_to_stay_small() -> None:
 def test_pieces_are_cut_at_characters_that_are_not_learnt() -> None:
     counts, _ = count(["a\tb", "ab", "ab", "\t"])
     assert within(counts, {"a", "b"}) == {"a": 1, "b": 1, "ab": 2}
+
+
+def test_the_page_names_every_method_and_file() -> None:
+    page = (Path(__file__).parents[2] / "docs/tokenizers.md").read_text(encoding="utf-8")
+    for name in [*BUILT_IN_TOKENIZERS, "tokenizer.json", "tokenizer.model", "tokenizer_manifest.json"]:
+        assert f"`{name}`" in page
+
+
+def test_the_recipe_and_the_registry_know_the_same_methods() -> None:
+    assert set(BUILT_IN_TOKENIZERS) <= set(TOKENIZERS.names())
+    assert set(TOKENIZERS.names()) == set(tokenizer_methods())
