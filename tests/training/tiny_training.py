@@ -22,10 +22,13 @@ from safetensors.torch import load_file
 from loquela.artifacts.context import StageContext, StageResult, StopRequest
 from loquela.artifacts.manifest import write_manifest
 from loquela.artifacts.shards import ShardsFacts, ShardWriter
+from loquela.core.atomic import append_line
 from loquela.core.errors import LoquelaError
 from loquela.monitoring.events import Event, EventBus
 from loquela.recipe.schema import Recipe, TokenizerSection
 from loquela.tokenizers.train import train_tokenizer
+from loquela.training.batches import StepBatches
+from loquela.training.loader import BatchLoader
 from loquela.training.stage import train
 
 WORDS = "el mar the sea la luz night noche un a ship barco and y cold blue azul far lejos one day".split()
@@ -150,6 +153,7 @@ def train_as_child(folder: str, changes: dict, run: str, environment: dict[str, 
     os.environ.update(environment)
     torch.set_num_threads(1)
     context = make_context(Path(folder), changes, run)
+    record_rows(context.run_directory)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, frame: context.stop.request(signal.Signals(received).name))
     try:
@@ -157,6 +161,20 @@ def train_as_child(folder: str, changes: dict, run: str, environment: dict[str, 
     except LoquelaError as error:
         (context.run_directory / "error.json").write_text(json.dumps({"code": error.code, "message": error.message}))
         raise SystemExit(error.exit_code) from error
+
+
+def record_rows(directory: Path) -> None:
+    """Write the rows of every step that this process reads, in order, to seen.jsonl of the run; rank by rank."""
+    load = BatchLoader.load
+
+    def recording(self: BatchLoader, step: int) -> StepBatches:
+        loaded = load(self, step)
+        own = [row for batch in loaded.micro_batches for row in batch.rows]
+        rank = self.settings.rank
+        append_line(directory / "seen.jsonl", json.dumps({"step": step, "rank": rank, "rows": own}))
+        return loaded
+
+    BatchLoader.load = recording  # type: ignore[method-assign]
 
 
 def start(
@@ -187,7 +205,12 @@ def finish(child: ForkServerProcess, seconds: float = 120.0) -> int:
 
 
 def train_in_ranks(folder: Path, changes: dict, run: str, world_size: int) -> list[int]:
-    """Train in `world_size` processes with the environment that torchrun gives them; their exit codes."""
+    """Train in `world_size` processes; their exit codes."""
+    return [finish(child) for child in start_ranks(folder, changes, run, world_size)]
+
+
+def start_ranks(folder: Path, changes: dict, run: str, world_size: int) -> list[ForkServerProcess]:
+    """Start `world_size` processes with the environment that torchrun gives them."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -198,4 +221,4 @@ def train_in_ranks(folder: Path, changes: dict, run: str, world_size: int) -> li
         environment |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
         environment |= {"WORLD_SIZE": str(world_size), "LOCAL_WORLD_SIZE": str(world_size)}
         children.append(start(folder, changes, run, environment))
-    return [finish(child) for child in children]
+    return children
