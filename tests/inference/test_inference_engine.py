@@ -98,6 +98,12 @@ def test_a_full_window_slides_and_says_so(uniform):
     assert result.notes == ["the context window (16 tokens) was full and slid: the oldest text was no longer seen"]
 
 
+@pytest.mark.parametrize("window", [1, 2, 3])
+def test_the_smallest_windows_slide_too(window):
+    engine = Engine(chain_model("Hola €~ñd", window=window), TOKENIZER)
+    assert engine.generate(GenerateRequest(prompt_text="Ho", temperature=0)).outputs == ["la €~ñd"]
+
+
 def test_a_stream_leaves_the_same_notes(uniform):
     request = GenerateRequest(prompt_text="x" * 30, max_new_tokens=40, temperature=1, stop_on_eos=False)
     notes = []

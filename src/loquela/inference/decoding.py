@@ -49,7 +49,7 @@ class Decoding:
     def advance(self, token: int) -> Tensor:
         """Append `token`; logits [V] of the token after it."""
         if len(self._tokens) == self._window:
-            self._tokens = [*self._tokens[-(self._window // 2) :], token]
+            self._tokens = [*self._tokens[self._window - self._window // 2 :], token]
             self._capacity = self._window
             self.slides += 1
             return self.start()
