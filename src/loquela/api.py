@@ -20,7 +20,7 @@ from loquela.artifacts.training_records import TrainingMetrics
 from loquela.core.errors import DataError, ErrorCode
 from loquela.monitoring.display import ProgressDisplay
 from loquela.monitoring.events import Listener
-from loquela.recipe.loading import load_recipe
+from loquela.recipe.loading import complete_recipe, load_recipe
 from loquela.recipe.schema import Recipe
 from loquela.runs.execution import execute
 from loquela.runs.manifest import TrainingRunManifest, load_run_manifest
@@ -130,8 +130,7 @@ def run(
     LoquelaError that stopped it; the run's folder then says why.
     """
     if isinstance(recipe, Recipe):
-        given: dict[str, JsonValue] = {**recipe.model_dump(mode="json"), **nested(overrides or {})}
-        resolved = load_recipe(None, given, os.environ)
+        resolved = complete_recipe(recipe, overrides or {}, os.environ)
     else:
         resolved = load_recipe(Path(recipe), overrides or {}, os.environ)
     if quiet:
@@ -145,8 +144,3 @@ def run(
 def open_run(reference: str | Path, output_directory: str | Path = "./data/") -> Run:
     """Open a run by path, id, unambiguous prefix of an id, or "latest"."""
     return Run(RunStore(Path(output_directory)).open(reference))
-
-
-def nested(overrides: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """Overrides as they are: dotted keys are understood by the loader."""
-    return dict(overrides)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.recipe.keys import flatten, nest, recipe_keys, recipe_sections
 from loquela.recipe.layers import LARGEST_FILE_BYTES
-from loquela.recipe.loading import load_recipe
+from loquela.recipe.loading import complete_recipe, load_recipe
 from loquela.recipe.problems import Problem, recipe_error
-from loquela.recipe.schema import Recipe
+from loquela.recipe.schema import ModelSection, ModelSize, Recipe, TrainSection
 
 Write = Callable[..., Path]
 
@@ -68,6 +68,17 @@ def test_the_last_of_two_options_wins() -> None:
 def test_a_mapping_overrides_by_dotted_or_nested_keys() -> None:
     recipe = load_recipe(None, {"train.epochs": 2, "model": {"dropout": 0.5}}).recipe
     assert (recipe.train.epochs, recipe.model.dropout) == (2, 0.5)
+
+
+def test_a_recipe_made_in_python_gets_what_its_size_derives() -> None:
+    made = Recipe(model=ModelSection(size=ModelSize.SMALL, num_layers=3), train=TrainSection(epochs=4))
+    resolved = complete_recipe(made, {"train.epochs": 5}, {"LOQUELA__SEED": "2"})
+    recipe = resolved.recipe
+    assert (recipe.model.num_layers, recipe.model.d_model, recipe.tokenizer.vocab_size) == (3, 384, 16000)
+    assert (recipe.train.epochs, recipe.seed) == (5, 2)
+    assert str(resolved.origins["model.num_layers"]) == "set: Recipe made in Python"
+    assert resolved.origins["model.d_model"].kind == "derived"
+    assert complete_recipe(recipe).recipe == recipe
 
 
 @pytest.mark.parametrize(

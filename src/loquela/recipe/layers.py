@@ -15,6 +15,7 @@ from loquela.core.near_names import nearest
 from loquela.recipe.keys import JsonObject, Key, recipe_keys, recipe_sections
 from loquela.recipe.origins import Origin, OriginKind
 from loquela.recipe.problems import Problem
+from loquela.recipe.schema import Recipe
 from loquela.recipe.toml_text import parse_toml
 from loquela.recipe.yaml_text import ParsedText, parse_yaml
 
@@ -98,6 +99,14 @@ def file_layer(parsed: ParsedText, name: str) -> Layer:
         where = f"{name}:{parsed.lines.get(path, 1)}"
         if path not in broken:
             _take(layer, path, value, Origin(kind="file", where=where), where)
+    return layer
+
+
+def object_layer(recipe: Recipe) -> Layer:
+    """What was set when `recipe` was made; its defaults are left to the layers above and to the size dial."""
+    layer = Layer()
+    for path, value in _leaves(recipe.model_dump(mode="json", exclude_unset=True)):
+        _take(layer, path, value, Origin(kind="set", where="Recipe made in Python"), "Recipe made in Python")
     return layer
 
 

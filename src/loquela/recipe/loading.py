@@ -12,13 +12,21 @@ from pydantic_core import ErrorDetails
 from loquela.core.near_names import nearest
 from loquela.recipe.derivation import derive
 from loquela.recipe.keys import Key, flatten, nest, recipe_keys
-from loquela.recipe.layers import environment_layer, file_layer, parse_file, set_layer, shown
+from loquela.recipe.layers import (
+    Layer,
+    environment_layer,
+    file_layer,
+    object_layer,
+    parse_file,
+    set_layer,
+    shown,
+)
 from loquela.recipe.origins import Origin, ResolvedRecipe
 from loquela.recipe.problems import Problem, recipe_error
 from loquela.recipe.schema import Recipe
 from loquela.recipe.versions import refuse_other_version
 
-__all__ = ["ResolvedRecipe", "load_recipe", "resolve"]
+__all__ = ["ResolvedRecipe", "complete_recipe", "load_recipe", "resolve"]
 
 
 def load_recipe(
@@ -32,17 +40,31 @@ def load_recipe(
     (place, dotted key, what came, what is allowed, remedy), CONFIG_VERSION for a file of another schema version,
     UNSUPPORTED_FORMAT for a file that is neither YAML nor TOML by its name.
     """
-    layers = []
-    if path is not None:
-        parsed = parse_file(path)
-        refuse_other_version(parsed, path)
-        layers.append(file_layer(parsed, str(path)))
-    layers.append(environment_layer(environment or {}))
-    layers.append(set_layer(overrides))
+    if path is None:
+        return _resolve_layers([], overrides, environment)
+    parsed = parse_file(path)
+    refuse_other_version(parsed, path)
+    return _resolve_layers([file_layer(parsed, str(path))], overrides, environment)
 
+
+def complete_recipe(
+    recipe: Recipe,
+    overrides: Mapping[str, JsonValue] | Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> ResolvedRecipe:
+    """The same for a `Recipe` made in Python, in the place of a file: what it left unset is derived.
+
+    `Recipe(model=ModelSection(size="gpt2"))` alone has gpt2's name on the defaults' shape; this gives it its own.
+    """
+    return _resolve_layers([object_layer(recipe)], overrides, environment)
+
+
+def _resolve_layers(
+    base: list[Layer], overrides: Mapping[str, JsonValue] | Sequence[str], environment: Mapping[str, str] | None
+) -> ResolvedRecipe:
     given: dict[str, tuple[JsonValue, Origin]] = {}
     problems: list[Problem] = []
-    for layer in layers:
+    for layer in [*base, environment_layer(environment or {}), set_layer(overrides)]:
         given.update(layer.values)
         problems.extend(layer.problems)
     return resolve(given, problems)
