@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from loquela.models.kernels import matmul_transposed, onednn_applies, onednn_product
@@ -22,6 +23,8 @@ from loquela.models.kernels import matmul_transposed, onednn_applies, onednn_pro
 CHUNK_ELEMENTS_CPU = 4 * 1024 * 1024
 CHUNK_ELEMENTS_DEVICE = 32 * 1024 * 1024
 MINIMUM_CHUNK_ROWS = 32
+# Below this the float32 softmax runs out of digits (its smallest normal number is 1.2e-38).
+SMALLEST_PROBABILITY = 1e-30
 
 
 class _LossContext(Protocol):
@@ -59,7 +62,7 @@ def token_losses(hidden: Tensor, weight: Tensor, targets: Tensor, *, ignore_inde
     for start in range(0, hidden.shape[0], step):
         rows = slice(start, start + step)
         logits = matmul_transposed(hidden[rows], weight).to(losses.dtype)
-        losses[rows] = _losses_and_probabilities(logits, safe_targets[rows])
+        losses[rows] = _losses_and_probabilities(logits, safe_targets[rows], hidden[rows], weight)
     return losses.masked_fill_(~valid, 0.0)
 
 
@@ -78,13 +81,25 @@ def _sum_type(hidden: Tensor) -> torch.dtype:
     return torch.float64 if hidden.dtype == torch.float64 else torch.float32
 
 
-def _losses_and_probabilities(logits: Tensor, targets: Tensor) -> Tensor:
-    """Losses [R] of `logits` [R, V], which become their softmax in place.
+def _losses_and_probabilities(logits: Tensor, targets: Tensor, hidden: Tensor, weight: Tensor) -> Tensor:
+    """Losses [R] of `logits` [R, V] = hidden · weightᵀ, which become their softmax in place.
 
-    The largest probability of a row is 1 / Σ exp(logit - top), so the log-sum-exp costs no second exponential.
+    On a CPU -log p is read off the softmax, and the few rows whose p is too small for that are computed again; on a
+    GPU looking for them would cost a synchronisation, and two passes for the maxima cost next to nothing (the
+    largest probability of a row is 1 / Σ exp(logit - top)).
     """
+    column = targets[:, None]
+    if logits.device.type == "cpu":
+        torch.softmax(logits, 1, out=logits)
+        probabilities = logits.gather(1, column).squeeze(1)
+        losses = -probabilities.log()
+        rare = (probabilities < SMALLEST_PROBABILITY).nonzero().squeeze(1)
+        if rare.numel():
+            again = (hidden[rare] @ weight.t()).to(losses.dtype)
+            losses[rare] = F.cross_entropy(again, targets[rare], reduction="none")
+        return losses
     top = logits.amax(1)
-    picked = logits.gather(1, targets[:, None]).squeeze(1)
+    picked = logits.gather(1, column).squeeze(1)
     torch.softmax(logits, 1, out=logits)
     return (top - picked) - logits.amax(1).log()
 
@@ -139,12 +154,12 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
         step = chunk_rows(states.shape[0], matrix.shape[0], states.device.type)
         gradients = _Gradients(states, matrix, (ctx.needs_input_grad[0], ctx.needs_input_grad[1]), step)
         losses = states.new_empty(states.shape[0], dtype=_sum_type(states))
-        minus_one = losses.new_full((1, 1), -1.0)
+        row_numbers = torch.arange(step, device=states.device)
         for start in range(0, states.shape[0], step):
             rows = slice(start, start + step)
             logits = matmul_transposed(states[rows], matrix).to(losses.dtype)
-            losses[rows] = _losses_and_probabilities(logits, safe_targets[rows])
-            logits.scatter_add_(1, safe_targets[rows, None], minus_one.expand(logits.shape[0], 1))
+            losses[rows] = _losses_and_probabilities(logits, safe_targets[rows], states[rows], matrix)
+            logits[row_numbers[: logits.shape[0]], safe_targets[rows]] -= 1.0
             if masked:
                 logits.masked_fill_(~valid[rows, None], 0.0)
             gradients.add(rows, logits, states[rows])
