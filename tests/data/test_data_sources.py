@@ -247,8 +247,8 @@ def test_credits_are_taken_off_only_where_they_stand() -> None:
         )
         return extract_book(marked, "x").text
 
-    assert body("E-text prepared by A\n\nHTML version by B\n\nTitle\n\nProduced by C, said he.") == (
-        "Title\n\nProduced by C, said he.\n"
+    assert body("E-text prepared by A\n\nHTML version by B\n\n\n  Title\n\nProduced by C, said he.") == (
+        "  Title\n\nProduced by C, said he.\n"
     )
     long = "Produced by " + "very " * 200 + "hard work."
     assert body(long) == long + "\n"

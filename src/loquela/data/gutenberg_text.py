@@ -26,6 +26,7 @@ CREDIT = re.compile(
     r"|HTML version by|Text file produced by|Scanned (?:and proofed )?by|Prepared by)\b",
     re.IGNORECASE,
 )
+GAP = re.compile(r"\n(?:[ \t]*\n)+")
 # Credits stand right behind the header; looking further would reach into the book.
 CREDIT_PARAGRAPHS = 4
 LONGEST_CREDIT = 800
@@ -106,7 +107,7 @@ def _credits_end(body: str, first: int) -> int:
     """Where the producers' credits at the head of `body` end; `first` when there are none."""
     end, position = first, first
     for _ in range(CREDIT_PARAGRAPHS):
-        gap = re.compile(r"\n[ \t]*\n\s*").search(body, position)
+        gap = GAP.search(body, position)
         paragraph_end = gap.start() if gap else len(body)
         paragraph = body[position:paragraph_end].strip()
         if not CREDIT.match(paragraph) or len(paragraph) > LONGEST_CREDIT:
