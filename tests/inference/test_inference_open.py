@@ -180,3 +180,13 @@ def test_folders_that_hold_nothing_are_named(run, tmp_path):
         shutil.copy(run / "final" / name, bare)
     with pytest.raises(DataError, match="has no tokenizer"):
         open_engine(bare)
+
+
+def test_a_model_in_training_writes_samples_and_trains_on(engine):
+    engine.model.train()
+    engine.generate(GenerateRequest(prompt_text="The old", max_new_tokens=80, stop_on_eos=False))
+    engine.score(ScoreRequest(text="The old man"))
+    assert engine.model.training
+    engine.model(torch.tensor([[5, 6, 7]])).logsumexp(-1).sum().backward()
+    assert all(parameter.grad is not None for parameter in engine.model.parameters())
+    engine.model.eval()
