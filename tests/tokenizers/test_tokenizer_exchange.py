@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 from pathlib import Path
@@ -146,6 +147,19 @@ def test_a_model_file_that_is_no_tokenizer(name: str, content: bytes, tmp_path: 
     with pytest.raises(DataError, match=f"{name} is not a whole tokenizer file") as caught:
         adopt(tmp_path / name, tmp_path / "ours")
     assert caught.value.code == ErrorCode.CORRUPTION
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.model"])
+def test_a_model_file_that_cannot_be_read(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / name).write_bytes(b"{}")
+
+    def refuse(self: Path) -> bytes:  # the tests may run as root, whom no permission stops
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(DataError, match=f"at .*{name} cannot be read: Permission denied") as caught:
+        adopt(tmp_path / name, tmp_path / "ours")
+    assert caught.value.code == ErrorCode.READ_FAILED
 
 
 @pytest.mark.parametrize("name", ["tokenizer_config.json", "tokenizer_manifest.json"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tokenizer_samples import HELD_OUT, METHODS, TRAINING, section, train, trained
 
-from loquela.core.errors import DataError, ErrorCode, LoquelaError, RecipeError
+from loquela.core.errors import DataError, ErrorCode, InternalError, LoquelaError, RecipeError
 from loquela.core.registry import Registry
 from loquela.monitoring.events import Event, EventBus, SilentBus
 from loquela.recipe.schema import BUILT_IN_TOKENIZERS, tokenizer_methods
@@ -204,6 +204,16 @@ def test_a_strangers_package_adds_a_method(tmp_path: Path, monkeypatch: pytest.M
     expected = load_tokenizer(trained("char")).encode("the")
     monkeypatch.setattr("loquela.tokenizers.load.TOKENIZERS", registry)
     assert load_tokenizer(tmp_path / "made").encode("the") == expected
+
+
+def test_a_backend_that_does_not_train_its_own_name_is_an_internal_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry: Registry[TokenizerBackend] = Registry("tokenizer", "loquela.tokenizers")
+    registry.register("bpe", "loquela.tokenizers.backends.char:CharBackend")
+    monkeypatch.setattr("loquela.tokenizers.train.TOKENIZERS", registry)
+    with pytest.raises(InternalError, match=r"registered as 'bpe' says that it trains \['char'\]"):
+        train("bpe", tmp_path)
 
 
 def test_chunks_joined_are_the_text() -> None:

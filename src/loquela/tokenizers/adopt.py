@@ -9,7 +9,7 @@ from loquela.core.atomic import write_bytes, write_text
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.tokenizers import huggingface
 from loquela.tokenizers.contract import JSON_NAME, MODEL_NAME, TokenizerArtifact
-from loquela.tokenizers.failures import missing_file
+from loquela.tokenizers.failures import missing_file, read_file
 from loquela.tokenizers.load import method_of
 from loquela.tokenizers.sentence_piece import load_model
 
@@ -45,7 +45,7 @@ def _adopt_json(model_file: Path, directory: Path) -> TokenizerArtifact:
     if notes:
         write_text(directory / JSON_NAME, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
     else:
-        write_bytes(directory / JSON_NAME, model_file.read_bytes())
+        write_bytes(directory / JSON_NAME, read_file(model_file, "tokenizer file"))
     huggingface.write_config(directory, roles)
     notes.append(f"{model_file.name} was loaded, not trained")
     files = [JSON_NAME, huggingface.CONFIG_NAME]
@@ -54,6 +54,6 @@ def _adopt_json(model_file: Path, directory: Path) -> TokenizerArtifact:
 
 def _adopt_model(model_file: Path, directory: Path) -> TokenizerArtifact:
     load_model(model_file)
-    write_bytes(directory / MODEL_NAME, model_file.read_bytes())
+    write_bytes(directory / MODEL_NAME, read_file(model_file, "tokenizer file"))
     notes = [f"{model_file.name} was loaded, not trained"]
     return TokenizerArtifact(method="sentencepiece", files=[MODEL_NAME], loses=LOSES_UNKNOWN, notes=notes)

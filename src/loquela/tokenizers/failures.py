@@ -65,6 +65,21 @@ def missing_file(path: Path, what: str) -> DataError:
     )
 
 
+def read_file(path: Path, what: str) -> bytes:
+    """The bytes at `path`; DataError(DATA_NOT_FOUND, READ_FAILED) names `what` was looked for there."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise missing_file(path, what) from error
+    except OSError as error:
+        raise DataError(
+            ErrorCode.READ_FAILED,
+            f"the {what} at {path} cannot be read: {error.strerror or error}",
+            "give yourself permission to read it, or check the disk that holds it",
+            details={"path": str(path)},
+        ) from error
+
+
 def check_unicode(text: str) -> None:
     """Refuse text with a lone surrogate: it has no UTF-8 form, and no tokenizer takes it."""
     try:

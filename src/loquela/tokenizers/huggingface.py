@@ -23,7 +23,7 @@ from loquela.tokenizers.contract import (
     TokenizerArtifact,
     TokenizerTrainRequest,
 )
-from loquela.tokenizers.failures import check_ids, check_unicode, corrupt_file, missing_file
+from loquela.tokenizers.failures import check_ids, check_unicode, corrupt_file, read_file
 
 CONFIG_NAME = "tokenizer_config.json"
 ROLES = ("pad_token", "unk_token", "bos_token", "eos_token")
@@ -130,9 +130,7 @@ def load(directory: Path, method: str) -> HuggingFaceHandle:
 def read_document(path: Path) -> dict[str, JsonValue]:
     """The JSON of a tokenizer file."""
     try:
-        return _DOCUMENT.validate_json(path.read_bytes())
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise missing_file(path, "tokenizer file") from error
+        return _DOCUMENT.validate_json(read_file(path, "tokenizer file"))
     except ValidationError as error:
         raise corrupt_file(path, "it is not a JSON object") from error
 
@@ -165,7 +163,7 @@ def read_roles(path: Path, document: dict[str, JsonValue]) -> dict[str, str]:
     config: dict[str, JsonValue] = {}
     if config_path.is_file():
         try:
-            config = _DOCUMENT.validate_json(config_path.read_bytes())
+            config = _DOCUMENT.validate_json(read_file(config_path, "tokenizer configuration"))
         except ValidationError as error:
             raise corrupt_file(config_path, "it is not a JSON object") from error
     roles = {role: name for role in ROLES if (name := _token_name(config.get(role))) is not None}

@@ -12,7 +12,7 @@ from loquela.core.atomic import write_text
 from loquela.core.digests import digest_file
 from loquela.core.model import BoundaryModel
 from loquela.tokenizers.contract import TokenizerConfig, TokenizerStats
-from loquela.tokenizers.failures import corrupt_file
+from loquela.tokenizers.failures import corrupt_file, read_file
 
 TOKENIZER_MANIFEST_NAME = "tokenizer_manifest.json"
 
@@ -43,7 +43,7 @@ def read_tokenizer_manifest(directory: Path) -> TokenizerManifest | None:
     if not path.is_file():
         return None
     try:
-        return TokenizerManifest.model_validate_json(path.read_bytes())
+        return TokenizerManifest.model_validate_json(read_file(path, "tokenizer manifest"))
     except ValidationError as error:
         raise corrupt_file(path, "it is not a tokenizer manifest") from error
 

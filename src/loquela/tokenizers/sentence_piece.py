@@ -24,9 +24,9 @@ from loquela.tokenizers.failures import (
     check_ids,
     check_unicode,
     corrupt_file,
-    missing_file,
     no_text,
     nothing_frequent,
+    read_file,
     training_failed,
     vocabulary_too_small,
 )
@@ -159,11 +159,7 @@ def open_model(data: bytes, path: Path) -> Processor:
 
 def load_model(path: Path) -> Processor:
     """The model in the file at `path`."""
-    try:
-        data = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise missing_file(path, "SentencePiece model") from error
-    return open_model(data, path)
+    return open_model(read_file(path, "SentencePiece model"), path)
 
 
 class SentencePieceHandle:
