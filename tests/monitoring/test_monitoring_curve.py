@@ -1,8 +1,11 @@
 """The loss curve in a terminal and as PNG."""
 
+import json
 from pathlib import Path
 
 from loquela.monitoring.curve import Point, save_curve_png, terminal_curve
+from loquela.monitoring.curve_file import CurveFile, read_points
+from loquela.monitoring.events import Event
 
 
 def test_a_falling_line_starts_top_left_and_ends_bottom_right() -> None:
@@ -29,3 +32,14 @@ def test_the_png_is_one(tmp_path: Path) -> None:
     save_curve_png([Point(0, 2.0), Point(10, 1.0)], [Point(10, 1.2)], path, "title")
     assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
     assert path.stat().st_size > 10_000
+
+
+def test_a_run_keeps_its_curve_when_training_ends(tmp_path: Path) -> None:
+    lines = [{"step": 1, "loss": 3.0}, {"step": 2, "loss": 2.0}, {"step": 2, "validation_loss": 2.5}]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(json.dumps(line) for line in lines) + '\n{"step": 3, "lo')
+    assert read_points(tmp_path) == ([Point(1, 3.0), Point(2, 2.0)], [Point(2, 2.5)])
+    keeper = CurveFile(tmp_path)
+    keeper(Event(name="pipeline.stage_completed.v1", data={"stage": "ingest"}))
+    assert not (tmp_path / "loss.png").exists()
+    keeper(Event(name="pipeline.stage_completed.v1", data={"stage": "train"}))
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")

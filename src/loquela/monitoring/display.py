@@ -7,6 +7,7 @@ Colours follow NO_COLOR and the terminal, as rich decides.
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from types import TracebackType
 
 from pydantic import JsonValue
@@ -18,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loquela.monitoring.curve import Point, terminal_curve
+from loquela.monitoring.curve_file import read_points
 from loquela.monitoring.events import Event
 
 STAGE_TITLES = {
@@ -35,7 +37,7 @@ class ProgressDisplay:
     """Bus listener and context manager: `with ProgressDisplay() as display: execute(…, listeners=[display])`."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or Console(stderr=True, soft_wrap=True)
         self.train: list[Point] = []
         self.validation: list[Point] = []
         self.progress: dict[str, JsonValue] = {}
@@ -66,6 +68,7 @@ class ProgressDisplay:
 
     def _started(self, data: dict[str, JsonValue]) -> None:
         verb = "going on with" if data.get("resumed") else "run"
+        self.train, self.validation = read_points(Path(str(data.get("directory"))))
         self.console.print(f"[bold]{verb} {escape(str(data.get('run_id')))}[/bold]", highlight=False)
         self.console.print(f"  in {escape(str(data.get('directory')))}", highlight=False, style="dim")
         derived = data.get("derived")
@@ -91,6 +94,8 @@ class ProgressDisplay:
         title = STAGE_TITLES.get(stage, stage)
         self.console.print(f"{mark} {title:<10} {spent}  {escape(str(data.get('summary') or ''))}", highlight=False)
         self.stage = None
+        if stage == "train" and self.train:
+            self.console.print(Text(self._curve()))
 
     def _progressed(self, data: dict[str, JsonValue]) -> None:
         self.progress = {**self.progress, **data}
@@ -98,7 +103,8 @@ class ProgressDisplay:
         if isinstance(step, int) and isinstance(loss, float):
             self.train.append(Point(step, loss))
         if isinstance(step, int) and isinstance(validation, float):
-            self.validation.append(Point(step, validation))
+            if not self.validation or self.validation[-1].value != validation:
+                self.validation.append(Point(step, validation))
         if not self.console.is_terminal and time.monotonic() - self._plain_at >= PLAIN_EVERY_SECONDS:
             self._plain_at = time.monotonic()
             self.console.print("  " + self._training_line(), highlight=False)
@@ -132,8 +138,11 @@ class ProgressDisplay:
             return Group(head)
         bar = Table.grid(padding=(0, 1))
         bar.add_row(ProgressBar(total=total, completed=step, width=40), f"{step / total:4.0%}", self._training_line())
+        return Group(head, bar, Text(self._curve()))
+
+    def _curve(self) -> str:
         width = max(20, min(72, self.console.width - 12))
-        return Group(head, bar, Text(terminal_curve(self.train, self.validation, width=width, height=CURVE_HEIGHT)))
+        return terminal_curve(self.train, self.validation, width=width, height=CURVE_HEIGHT)
 
     _HANDLERS = {  # noqa: RUF012  (a table of methods, never changed)
         "pipeline.started.v1": _started,
