@@ -8,6 +8,7 @@ import torch
 
 from loquela.compute.allocator import keep_freed_memory
 from loquela.compute.devices import DevicePlan
+from loquela.compute.lean import leave_compiler_out
 from loquela.core.errors import ErrorCode, ResourceError
 from loquela.models.kernels import use_linear_kernel
 
@@ -16,13 +17,17 @@ CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 
 
 def apply_plan(plan: DevicePlan) -> None:
-    """Set threads, allocator, matrix kernel and determinism for this process; call it before any tensor is made.
+    """Set threads, allocator, matrix kernel and determinism of this process; call it before any tensor is made.
+
+    Without `plan.compile` the compiler is kept out of the process.
 
     Raises ResourceError(INSUFFICIENT_RESOURCES) when the plan's kernel is not in this PyTorch: another one would
     give other bits than the run that the plan belongs to.
     """
     torch.set_num_threads(plan.threads)
     keep_freed_memory()
+    if not plan.compile:
+        leave_compiler_out()
     if use_linear_kernel(plan.linear_kernel) != plan.linear_kernel:
         raise ResourceError(
             ErrorCode.INSUFFICIENT_RESOURCES,
