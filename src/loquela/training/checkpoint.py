@@ -44,6 +44,7 @@ from loquela.training.staging import Staging, first_not_finite, write_safetensor
 
 BEST_DIRECTORY = "best"
 FINAL_DIRECTORY = "final"
+OPTIMIZER_PREFIX = "optimizer "
 
 Tensors = dict[str, Tensor]
 Export = Callable[[Path, Tensors], None]
@@ -97,6 +98,10 @@ class Checkpointer:
         self._writing = self._executor.submit(self._save, model, optimizer, state, is_best)
         self.pauses_seconds.append(time.perf_counter() - began)
 
+    def reserve(self, model: Tensors, optimizer: Tensors) -> None:
+        """Make the staging buffers in the background, so that the first save with moments finds them touched."""
+        self._executor.submit(self._staging.reserve, staged_together(model, optimizer))
+
     def wait_until_staged(self) -> None:
         """Return when the tensors may change again."""
         if self._staged.is_set():
@@ -143,12 +148,11 @@ class Checkpointer:
     def _save(self, model: Tensors, optimizer: Tensors, state: TrainingCheckpoint, is_best: bool) -> Saved:
         began = time.perf_counter()
         try:
-            model_names = list(model)
-            copies = self._staging.copy({**model, **{f"optimizer {name}": value for name, value in optimizer.items()}})
+            copies = self._staging.copy(staged_together(model, optimizer))
         finally:
             self._staged.set()
-        weights = {name: copies[name] for name in model_names}
-        moments = {name: copies[f"optimizer {name}"] for name in optimizer}
+        weights = {name: copies[name] for name in model}
+        moments = {name: copies[OPTIMIZER_PREFIX + name] for name in optimizer}
         saved = Saved(state, is_best, refused=first_not_finite(copies))
         if saved.refused is None:
             if is_best:
@@ -219,6 +223,11 @@ class Checkpointer:
             retryable=True,
             details={**error.details, "last_good_checkpoint": str(self.last_good) if self.last_good else None},
         )
+
+
+def staged_together(model: Tensors, optimizer: Tensors) -> Tensors:
+    """Weights and optimizer state under names of their own."""
+    return {**model, **{OPTIMIZER_PREFIX + name: value for name, value in optimizer.items()}}
 
 
 def restore_model(found: Found) -> Tensors:

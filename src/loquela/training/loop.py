@@ -67,6 +67,7 @@ class TrainingLoop:
         self.reporter = Reporter(parts, progress.step)
         self._unread: list[tuple[StepBatches, Tensor]] = []
         self._saved_step: int | None = None
+        self._reserved = False
         self._clock = time.perf_counter()
 
     # ── the whole ─────────────────────────────────────────────────────────────────────────────────────
@@ -140,6 +141,7 @@ class TrainingLoop:
             self._record_skipped(loaded, "inside a range that was rolled back")
         else:
             self._unread.append((loaded, self._compute(loaded)))
+            self._reserve_staging()
         self.progress.step = step + 1
         if parts.runner.reads_every_step or self._must_read():
             self._read()
@@ -160,6 +162,13 @@ class TrainingLoop:
                 raise
             raise self._out_of_memory(error, step) from error
         return outcome.numbers
+
+    def _reserve_staging(self) -> None:
+        """After the first step the optimizer's state exists: make room for its copies before they are needed."""
+        checkpointer = self.parts.checkpointer
+        if checkpointer is not None and not self._reserved:
+            self._reserved = True
+            checkpointer.reserve(self.parts.model_tensors(), self.parts.optimizer.state_tensors())
 
     def _must_read(self) -> bool:
         """Where the host needs the numbers of the steps behind it: logs, evaluations, checkpoints, the end."""

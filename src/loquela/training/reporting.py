@@ -54,7 +54,7 @@ class Reporter:
             "tokens_per_second": round(self._tokens_per_second, 1),
         }
         custom = {name: record[name] for name in ("epoch", "tokens_seen", "tokens_per_second")}
-        self._write(
+        aggregated = self._write(
             step,
             StepMetrics(
                 loss=reading.loss,
@@ -69,6 +69,7 @@ class Reporter:
             "trainer.metrics.progress.v1",
             {
                 **record,
+                **aggregated,
                 "steps_total": parts.steps_total,
                 "epochs": parts.recipe.train.epochs,
                 "validation_loss": self._validation_loss,
@@ -132,15 +133,16 @@ class Reporter:
             self._step_seconds = elapsed / self._steps
         self._window_began, self._tokens, self._steps = now, 0, 0
 
-    def _write(self, step: int, metrics: StepMetrics) -> None:
-        """Hand the numbers to the metrics collector, which is opened when there is something to write."""
+    def _write(self, step: int, metrics: StepMetrics) -> dict[str, JsonValue]:
+        """Hand the numbers to the metrics collector, opened when there is something to write; mean and trend."""
         directory = self.parts.run_directory
         if not self.parts.group.leads:
-            return
+            return {}
         if self._collector is None:
             self._collector = MetricsCollector(directory / METRICS_NAME, self.parts.bus)
         training_id = uuid.uuid5(uuid.NAMESPACE_URL, directory.name)
-        self._collector.collect(MetricsCollectorRequest(training_id=training_id, step=step, metrics=metrics))
+        request = MetricsCollectorRequest(training_id=training_id, step=step, metrics=metrics)
+        return self._collector.collect(request).aggregated_metrics.model_dump(mode="json")
 
 
 def pipeline_id(parts: Parts) -> str:

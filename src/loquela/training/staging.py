@@ -36,21 +36,31 @@ class Staging:
     def __init__(self) -> None:
         self._buffers: dict[str, Tensor] = {}
 
+    def reserve(self, tensors: Mapping[str, Tensor]) -> None:
+        """Make and touch the buffers that `copy` of these tensors will need."""
+        for name, tensor in tensors.items():
+            if not self._fits(name, tensor):
+                self._buffers[name] = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda).zero_()
+
     def copy(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Copies of `tensors`, complete when this returns and valid until the next call."""
         kept: dict[str, Tensor] = {}
         on_cuda = False
         for name, tensor in tensors.items():
-            buffer = self._buffers.get(name)
-            if buffer is None or buffer.shape != tensor.shape or buffer.dtype != tensor.dtype:
-                buffer = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
+            if not self._fits(name, tensor):
+                self._buffers[name] = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=tensor.is_cuda)
+            buffer = self._buffers[name]
             buffer.copy_(tensor, non_blocking=tensor.is_cuda)
             on_cuda = on_cuda or tensor.is_cuda
             kept[name] = buffer
         if on_cuda:
             torch.cuda.synchronize()
-        self._buffers = kept
+        self._buffers = dict(kept)
         return kept
+
+    def _fits(self, name: str, tensor: Tensor) -> bool:
+        buffer = self._buffers.get(name)
+        return buffer is not None and buffer.shape == tensor.shape and buffer.dtype == tensor.dtype
 
 
 def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
