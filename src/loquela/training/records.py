@@ -25,8 +25,8 @@ TRAINING_METRICS_NAME = "training_metrics.json"
 
 
 def append_record(run_directory: Path, name: str, record: dict[str, JsonValue]) -> None:
-    """Append one JSON object, numbers that are not finite as null."""
-    append_line(run_directory / name, json.dumps(_finite(record), ensure_ascii=False, allow_nan=False))
+    """Append one JSON object."""
+    append_line(run_directory / name, json.dumps(record, ensure_ascii=False, allow_nan=False))
 
 
 def read_records(run_directory: Path, name: str) -> list[dict[str, JsonValue]]:
@@ -35,7 +35,8 @@ def read_records(run_directory: Path, name: str) -> list[dict[str, JsonValue]]:
     if not path.is_file():
         return []
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    # Not splitlines: texts may hold U+2028 and other signs that it takes for the end of a line.
+    for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
         try:
             found.append(json.loads(line))
         except json.JSONDecodeError:
@@ -51,20 +52,10 @@ def forget_after(run_directory: Path, step: int) -> None:
             continue
         kept = [record for record in read_records(run_directory, name) if _step(record) <= step]
         text = "".join(json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n" for record in kept)
-        if text != path.read_text(encoding="utf-8"):
+        if text.encode("utf-8") != path.read_bytes():
             write_text(path, text)
 
 
 def _step(record: dict[str, JsonValue]) -> int:
     step = record.get("step")
     return step if isinstance(step, int) else 0
-
-
-def _finite(value: JsonValue) -> JsonValue:
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_finite(item) for item in value]
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return None
-    return value
