@@ -196,8 +196,8 @@ def recipe_of(**compute):
 
 def test_the_preflight_holds_the_memory_plan_against_what_is_free(monkeypatch):
     monkeypatch.setattr(preflight, "available_memory_bytes", lambda: 10**9)
-    device, memory = preflight.check_machine(recipe_of())
-    assert device.passed and memory.passed
+    device, memory, threads = preflight.check_machine(recipe_of())
+    assert device.passed and memory.passed and threads.passed
     assert memory.numbers["free_bytes"] == 10**9
     monkeypatch.setattr(preflight, "available_memory_bytes", lambda: 10**8)
     memory = preflight.check_machine(recipe_of())[1]
@@ -210,6 +210,17 @@ def test_the_preflight_holds_the_memory_plan_against_what_is_free(monkeypatch):
 def test_the_preflight_respects_the_recipes_own_limit(monkeypatch):
     monkeypatch.setattr(preflight, "available_memory_bytes", lambda: 10**9)
     assert not preflight.check_machine(recipe_of(memory_limit_mb=64))[1].passed
+
+
+def test_the_preflight_refuses_more_threads_than_processors(monkeypatch):
+    monkeypatch.setattr(preflight, "usable_processors", lambda: 4)
+    monkeypatch.setattr(preflight, "usable_cores", lambda: 2)
+    assert preflight.check_machine(recipe_of(threads=4))[2].passed
+    refused = preflight.check_machine(recipe_of(threads=5))[2]
+    assert not refused.passed
+    assert refused.code == ErrorCode.INSUFFICIENT_RESOURCES
+    assert refused.message == "5 thread(s) in each of 1 process(es), on 4 usable processor(s)"
+    assert refused.remedy == "set compute.threads to 2, or leave it out"
 
 
 def test_the_preflight_names_a_missing_device(monkeypatch):

@@ -33,11 +33,18 @@ SCHEMAS = {
     "document": "loquela.artifacts.corpus:Document",
     "event": "loquela.monitoring.events:Event",
     "error": "loquela.core.error_report:ErrorReport",
+    "transformer-config": "loquela.models.config:TransformerConfig",
+    "recurrent-config": "loquela.models.config:RecurrentConfig",
+    "memory-plan": "loquela.models.size:MemoryPlan",
+    "device-plan": "loquela.compute.devices:DevicePlan",
+    "epoch-metrics": "loquela.artifacts.training_records:EpochMetrics",
+    "final-metrics": "loquela.artifacts.training_records:FinalMetrics",
+    "ledger": "loquela.data.tally:Ledger",
 }
 
 CONTRACTS = (
     "loquela.data.contracts",
-    "loquela.tokenizers.contracts",
+    "loquela.tokenizers.contract",
     "loquela.models.contracts",
     "loquela.compute.contracts",
     "loquela.training.contracts",

@@ -10,7 +10,7 @@ from loquela.artifacts.proof import Proof
 from loquela.compute.devices import find_device
 from loquela.compute.memory import available_memory_bytes
 from loquela.compute.probe import probe_cpu
-from loquela.compute.threads import threads_per_process
+from loquela.compute.threads import threads_per_process, usable_cores, usable_processors
 from loquela.core.errors import ErrorCode, ResourceError
 from loquela.models.config import model_config
 from loquela.models.size import memory_plan
@@ -18,13 +18,13 @@ from loquela.recipe.schema import Recipe
 
 
 def check_machine(recipe: Recipe) -> list[Proof]:
-    """One proof that the device is there, and one that the step's memory plan fits into what is free."""
+    """Proofs: the device is there, the step's memory plan fits into what is free, the threads have processors."""
     try:
         device, reason = find_device(recipe.compute.device)
     except ResourceError as error:
         return [Proof(name="device", passed=False, message=error.message, remedy=error.remedy, code=error.code)]
     found = Proof(name="device", passed=True, message=f"device {device}: {reason}", numbers={"device": device})
-    return [found, _memory(recipe, device)]
+    return [found, _memory(recipe, device), _threads(recipe)]
 
 
 def matrix_flops_per_second(recipe: Recipe) -> float:
@@ -57,6 +57,20 @@ def _memory(recipe: Recipe, device: str) -> Proof:
         "by the same factor, or set compute.gradient_checkpointing: true, or choose a smaller model.size",
         code=ErrorCode.OOM,
         numbers={"needed_bytes": needed, "free_bytes": free, "plan": plan.model_dump()},
+    )
+
+
+def _threads(recipe: Recipe) -> Proof:
+    """Threads that wait for each other's processor make every step slower, so a recipe may not ask for such."""
+    asked, processes = recipe.compute.threads, recipe.compute.processes
+    threads, processors = asked or threads_per_process(processes), usable_processors()
+    return Proof(
+        name="threads",
+        passed=asked is None or asked <= processors,
+        message=f"{threads} thread(s) in each of {processes} process(es), on {processors} usable processor(s)",
+        remedy=f"set compute.threads to {max(1, usable_cores() // processes)}, or leave it out",
+        code=ErrorCode.INSUFFICIENT_RESOURCES,
+        numbers={"threads": threads, "processes": processes, "processors": processors, "cores": usable_cores()},
     )
 
 

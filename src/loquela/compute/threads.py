@@ -13,12 +13,18 @@ from loquela.compute.memory import CGROUP_ROOT, PROCESS_CGROUP, cgroup_directori
 
 def usable_cores(cgroup_root: Path = CGROUP_ROOT, process_cgroup: Path = PROCESS_CGROUP) -> int:
     """Physical cores within the process's affinity and its control group's CPU quota, at least 1."""
-    logical = psutil.cpu_count(logical=True) or 1
-    physical = psutil.cpu_count(logical=False) or logical
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else logical
+    allowed = usable_processors()
+    physical = psutil.cpu_count(logical=False) or allowed
     cores = min(physical, allowed)
     quota = cpu_quota(cgroup_root, process_cgroup)
     return max(1, cores if quota is None else min(cores, math.ceil(quota)))
+
+
+def usable_processors() -> int:
+    """Logical processors that this process may run on, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return psutil.cpu_count(logical=True) or 1
 
 
 def cpu_quota(cgroup_root: Path = CGROUP_ROOT, process_cgroup: Path = PROCESS_CGROUP) -> float | None:

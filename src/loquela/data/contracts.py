@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Literal
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from pydantic import Field
 
@@ -37,7 +37,7 @@ class PreprocessingMetadata(BoundaryModel):
 class DataPreprocessorResult(BoundaryModel):
     """The token ids of one text, without special tokens."""
 
-    processed_id: str = Field(default_factory=lambda: str(uuid4()))
+    processed_id: UUID = Field(default_factory=uuid4)
     tokens: list[int]
     token_count: int
     metadata: PreprocessingMetadata
@@ -92,9 +92,9 @@ class DatasetStatistics(BoundaryModel):
 
 
 class DatasetBuilderResult(BoundaryModel):
-    """A shards artifact; `dataset_id` is the digest in its manifest."""
+    """A shards artifact; `dataset_id` is the first half of the digest in its manifest."""
 
-    dataset_id: str
+    dataset_id: UUID
     splits: BuiltSplits
     statistics: DatasetStatistics
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from pathlib import Path
+from uuid import UUID
 
 from loquela.artifacts.corpus import SPLITS, Split
 from loquela.artifacts.manifest import write_manifest
@@ -107,7 +108,7 @@ def _result(
 ) -> DatasetBuilderResult:
     built = {split: BuiltSplit(size=counts[split], path=str(directory / split)) for split in SPLITS}
     return DatasetBuilderResult(
-        dataset_id=digest,
+        dataset_id=UUID(digest[:32]),
         splits=BuiltSplits(train=built["train"], validation=built["validation"], test=built["test"]),
         statistics=DatasetStatistics(
             total_samples=len(sequences),

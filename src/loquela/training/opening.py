@@ -8,15 +8,13 @@ from pydantic import JsonValue
 
 from loquela.artifacts.context import StageContext
 from loquela.artifacts.manifest import MANIFEST_NAME, read_manifest
-from loquela.artifacts.shards import TokenShards
-from loquela.models.build import build_model
+from loquela.artifacts.shards import TokenShards, require_tokenizer
 from loquela.models.config import RecurrentConfig, TransformerConfig, model_config
 from loquela.models.contract import LanguageModel
-from loquela.models.folder import load_model
+from loquela.models.initialize import initialize_model
 from loquela.recipe.schema import Recipe
 from loquela.tokenizers.contract import TokenizerHandle
 from loquela.tokenizers.load import load_tokenizer
-from loquela.training.compatibility import check_network
 from loquela.training.rows import Rows
 
 
@@ -53,10 +51,13 @@ class Inputs:
 def open_inputs(context: StageContext) -> Inputs:
     """Open shards and tokenizer and derive the network's configuration from both.
 
-    Raises DataError: DATASET_NOT_FOUND, CORRUPTION, INSUFFICIENT_DATA; RecipeError(ARCHITECTURE_INVALID).
+    Raises DataError: DATASET_NOT_FOUND, CORRUPTION, INSUFFICIENT_DATA, DATA_CHANGED for shards that were made with
+    another tokenizer; RecipeError(ARCHITECTURE_INVALID).
     """
     shards, tokenizer = context.inputs["shards"], context.inputs["tokenizer"]
     train_shards = TokenShards(shards, "train")
+    if train_shards.tokenizer_digest:
+        require_tokenizer(train_shards, tokenizer)
     config = model_config(context.recipe.model, train_shards.vocab_size)
     has_manifest = (tokenizer / MANIFEST_NAME).is_file()
     return Inputs(
@@ -73,13 +74,8 @@ def open_inputs(context: StageContext) -> Inputs:
 def initial_model(inputs: Inputs) -> LanguageModel:
     """Random weights from the seed, or pretrained ones of the same network (dropout may differ).
 
-    Raises DataError: PRETRAINED_LOAD_FAILED, or CHECKPOINT_INCOMPATIBLE naming what differs.
+    Raises DataError(PRETRAINED_LOAD_FAILED) naming what differs, ResourceError(OOM).
     """
     section = inputs.recipe.model
-    model = build_model(inputs.config, inputs.recipe.seed)
-    if section.initialization == "pretrained" and section.pretrained_path is not None:
-        pretrained = load_model(section.pretrained_path)
-        there = pretrained.config.model_dump(mode="json") | {"dropout": inputs.config.dropout}
-        check_network(str(section.pretrained_path), there, inputs.config_json)
-        model.load_state_dict(pretrained.state_dict(), strict=True)
-    return model
+    pretrained = section.pretrained_path if section.initialization == "pretrained" else None
+    return initialize_model(inputs.config, inputs.recipe.seed, inputs.context.bus, pretrained).model

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 
+import torch
+
 from loquela.artifacts.training_records import TrainingCheckpoint
+from loquela.compute.contracts import ComputeResourceManagerRequest, ResourceRequirements
 from loquela.compute.devices import DevicePlan, choose_device
+from loquela.compute.resources import allocate, check_health, devices_present
 from loquela.models.kernels import onednn_available
 from loquela.monitoring.events import Bus, trace
 from loquela.recipe.schema import Recipe
@@ -36,6 +40,23 @@ def agreed_plan(plan: DevicePlan, group: Group) -> DevicePlan:
     """`plan` with the matrix kernel that rank 0's probe chose: probes are measurements, and may differ."""
     is_onednn = bool(group.from_leader(int(plan.linear_kernel == "onednn")))
     return plan.model_copy(update={"linear_kernel": "onednn" if is_onednn else "torch"})
+
+
+def allocate_device(plan: DevicePlan, group: Group, bus: Bus) -> None:
+    """Prove that this process's device computes rightly, through the ComputeResourceManager.
+
+    Raises ResourceError: INSUFFICIENT_RESOURCES, DEVICE_FAILURE.
+    """
+    if plan.device == "mps":
+        check_health(plan.device, bus)
+        return
+    own = f"cuda:{torch.cuda.current_device()}" if plan.device == "cuda" else plan.device
+    needs = ResourceRequirements(gpu_count=int(plan.device == "cuda"), distributed=group.world_size > 1)
+    allocate(
+        ComputeResourceManagerRequest(resource_requirements=needs),
+        bus,
+        inventory=lambda count: [device for device in devices_present(count) if device.device_id == own],
+    )
 
 
 def resumed_plan(recipe: Recipe, plan: DevicePlan, state: TrainingCheckpoint, world_size: int, bus: Bus) -> DevicePlan:

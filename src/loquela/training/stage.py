@@ -25,7 +25,7 @@ from loquela.training.launch import train_in_processes
 from loquela.training.loop import resume_loop
 from loquela.training.opening import Inputs, open_inputs
 from loquela.training.parts import Parts
-from loquela.training.planning import agreed_plan, plan_for, resumed_plan
+from loquela.training.planning import agreed_plan, allocate_device, plan_for, resumed_plan
 from loquela.training.records import forget_after
 from loquela.training.reporting import Reporter
 from loquela.training.resuming import Changes, check_resumable, find_checkpoint, tell_resumed
@@ -63,6 +63,7 @@ def _train(inputs: Inputs, group: Group, plan: DevicePlan) -> StageResult:
     if found is not None:
         changes = check_resumable(inputs, found)
         plan = resumed_plan(context.recipe, plan, found.state, group.world_size, context.bus)
+    allocate_device(plan, group, context.bus)
     apply_plan(plan)
     parts = assemble(inputs, group, plan, found, changes)
     try:
