@@ -26,7 +26,8 @@ class FileRecord(BoundaryModel):
 class Manifest(BoundaryModel):
     """What an artifact is: kind, files, settings it was made with, parents it was made from, facts about it.
 
-    `digest` identifies the content: SHA-256 over kind, files and facts, not over times or places.
+    `digest` identifies the content: SHA-256 over kind, files and facts, not over times or places. `record_digest`
+    proves this record itself: SHA-256 over every other field.
     """
 
     format_version: int = 1
@@ -37,6 +38,16 @@ class Manifest(BoundaryModel):
     parents: dict[str, str] = Field(default_factory=dict, description="role → digest of the artifact it was made from")
     facts: dict[str, JsonValue] = Field(default_factory=dict, description="counts and statistics")
     digest: str = ""
+    record_digest: str = ""
+
+    def content_digest(self) -> str:
+        """What `digest` must be."""
+        files: JsonValue = [record.model_dump(mode="json") for record in self.files]
+        return digest_json({"kind": self.kind, "files": files, "facts": self.facts})
+
+    def own_digest(self) -> str:
+        """What `record_digest` must be."""
+        return digest_json(self.model_dump(mode="json", exclude={"record_digest"}))
 
 
 def write_manifest(
@@ -56,13 +67,8 @@ def write_manifest(
         if path.is_file() and path.name != MANIFEST_NAME
     ]
     manifest = Manifest(kind=kind, files=files, settings=settings or {}, parents=parents or {}, facts=facts or {})
-    manifest.digest = digest_json(
-        {
-            "kind": kind,
-            "files": [record.model_dump(mode="json") for record in files],
-            "facts": manifest.facts,
-        }
-    )
+    manifest.digest = manifest.content_digest()
+    manifest.record_digest = manifest.own_digest()
     write_json(directory / MANIFEST_NAME, manifest.model_dump(mode="json"))
     return manifest
 
@@ -92,8 +98,13 @@ def read_manifest(directory: Path, kind: str | None = None) -> Manifest:
 
 
 def verify(directory: Path, kind: str | None = None) -> Manifest:
-    """Read the manifest and prove every file by size and SHA-256; DataError(CORRUPTION) names the first that fails."""
+    """Prove the manifest by its own digests and every file by size and SHA-256.
+
+    DataError(CORRUPTION) names the first that fails.
+    """
     manifest = read_manifest(directory, kind)
+    if manifest.digest != manifest.content_digest() or manifest.record_digest != manifest.own_digest():
+        raise corrupt(directory, f"{MANIFEST_NAME} is not as it was written, its own digest says")
     for record in manifest.files:
         path = directory / record.path
         if not path.is_file():

@@ -105,7 +105,11 @@ def append_line(path: Path, line: str) -> None:
     except OSError as error:
         raise write_error(error, path) from error
     try:
-        os.write(descriptor, (line + "\n").encode("utf-8"))
+        data = (line + "\n").encode("utf-8")
+        written = os.write(descriptor, data)
+        if written < len(data):
+            # A file system that is nearly full takes a part; writing the rest says why.
+            os.write(descriptor, data[written:])
     except OSError as error:
         raise write_error(error, path) from error
     finally:

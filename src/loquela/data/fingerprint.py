@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -30,6 +31,17 @@ def fingerprint(section: DataSection, output_directory: Path) -> dict[str, JsonV
         request.address: source_for(request.address).fingerprint(request).model_dump(mode="json")
         for request in requests(section, downloads, seed=0)
     }
+
+
+def changes_between(recorded: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> list[str]:
+    """`source_changes` of two results of `fingerprint`; what is recorded may be empty (nothing is known)."""
+    if not recorded:
+        return []
+    sides = [
+        {address: SourceFingerprint.model_validate(value) for address, value in side.items()}
+        for side in (recorded, now)
+    ]
+    return source_changes(sides[0], sides[1])
 
 
 def source_changes(recorded: dict[str, SourceFingerprint], now: dict[str, SourceFingerprint]) -> list[str]:

@@ -85,5 +85,5 @@ def _stop_if_asked(context: StageContext) -> None:
         raise Interrupted(
             ErrorCode.INTERRUPTED,
             f"stopped while preparing data ({context.stop.reason}); downloads and finished stages are kept",
-            "run the same command again to go on",
+            "go on with the same command and --resume auto",
         )

@@ -125,6 +125,7 @@ class ConvergenceReport(BoundaryModel):
     epochs: int
     final_train_loss: float | None = None
     first_validation_loss: float | None = None
+    final_validation_loss: float | None = None
     best_epoch: int | None = None
     best_validation_loss: float | None = None
     convergence_achieved: bool | None = None

@@ -33,6 +33,7 @@ def convergence_report(run_directory: Path) -> ConvergenceReport:
         epochs=len(history),
         final_train_loss=history[-1].train_loss,
         first_validation_loss=history[0].validation_loss,
+        final_validation_loss=history[-1].validation_loss,
         best_epoch=final.best_epoch,
         best_validation_loss=min(epoch.validation_loss for epoch in history),
         convergence_achieved=final.convergence_achieved,

@@ -73,7 +73,8 @@ def evaluate(context: StageContext) -> StageResult:
     results = validation_results(report, samples, budgets)
     _write(context.output, report, samples, budgets, results)
     _check_gate(validation, section, context.output)
-    return StageResult(facts=_facts(report, budgets), summary=_summary(report, budgets))
+    facts = {"model": context.inputs["checkpoint"].name, **_facts(report, budgets)}
+    return StageResult(facts=facts, summary=_summary(report, budgets))
 
 
 def warnings_for(validation: LossReport, training: ConvergenceReport, samples: SamplesReport) -> list[str]:
@@ -113,12 +114,13 @@ def budget_warnings(budgets: BudgetReport) -> list[str]:
 
 
 def validation_results(report: EvaluationReport, samples: list[Sample], budgets: BudgetReport) -> ValidationResults:
-    """The part that goes into the run's status."""
+    """The part that goes into the run's status; `final_val_loss` is the last one that training measured."""
     measured = budgets.measurement
+    last = report.training.final_validation_loss
     return ValidationResults(
         sample_generations=[sample.prompt + sample.output for sample in samples],
         final_train_loss=report.training.final_train_loss,
-        final_val_loss=report.validation.loss,
+        final_val_loss=report.validation.loss if last is None else last,
         inference_metrics=InferenceMetrics(
             latency_p95_ms=math.ceil(measured.latency_p95_ms),
             tokens_per_sec=measured.tokens_per_second,

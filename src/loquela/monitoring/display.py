@@ -150,6 +150,9 @@ class ProgressDisplay:
         "pipeline.stage_completed.v1": _stage_completed,
         "trainer.metrics.progress.v1": _progressed,
         "artifact.damaged.v1": _noted,
+        "pipeline.data_changed.v1": _noted,
+        "model_checkpointer.checkpoint_quarantined.v1": _noted,
+        "training_orchestrator.resumed.v1": _noted,
         "notice.v1": _noted,
     }
 

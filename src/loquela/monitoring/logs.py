@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from loquela.core.atomic import append_line
+from loquela.core.atomic import append_line, write_error
 from loquela.monitoring.events import Event
 
 LINES_KEPT = 50
@@ -21,7 +21,10 @@ class RunLogs:
     """Writes both logs; as a bus listener it files every event but the per-step ones under `system`."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            directory.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise write_error(error, directory) from error
         self.system_path = directory / "system.log"
         self.interaction_path = directory / "llm_interaction.log"
         self._last: deque[str] = deque(maxlen=LINES_KEPT)

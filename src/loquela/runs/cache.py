@@ -2,20 +2,27 @@
 
     <output_directory>/artifacts/<kind>/<key>/
 
-A folder appears by one rename, manifest included; what does not verify is set aside and made anew.
+A folder appears by one rename, manifest included; what does not verify is set aside and made anew. Several
+processes may work below one output directory: each fills a temporary folder that it holds locked (flock), so that
+what a dead process left is told from what a living one is writing; of two that made the same, one is kept.
 """
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from loquela.artifacts.context import StageResult
+from loquela.artifacts.folders import fsync_files, put_in_place
 from loquela.artifacts.manifest import Manifest, verify, write_manifest
-from loquela.core.atomic import TEMPORARY_PREFIX, fsync_directory, write_error
+from loquela.core.atomic import TEMPORARY_PREFIX, write_error
 from loquela.core.digests import digest_file, digest_json
 from loquela.core.errors import DataError, ErrorCode
 from loquela.monitoring.events import Bus
@@ -41,11 +48,19 @@ class ArtifactCache:
             if error.code is ErrorCode.DATASET_NOT_FOUND and not directory.exists():
                 return None
             aside = directory.with_name(f"damaged-{directory.name}")
-            shutil.rmtree(aside, ignore_errors=True)
-            directory.rename(aside)
+            try:
+                shutil.rmtree(aside, ignore_errors=True)
+                directory.rename(aside)
+            except OSError as problem:
+                raise write_error(problem, directory) from problem
             self.bus.publish(
                 "artifact.damaged.v1",
-                {"kind": kind, "problem": error.message, "moved_to": str(aside), "action": "it is made anew"},
+                {
+                    "message": f"{error.message}; it was set aside as {aside.name}, the {kind} is made anew",
+                    "kind": kind,
+                    "problem": error.message,
+                    "moved_to": str(aside),
+                },
             )
             return None
 
@@ -60,24 +75,65 @@ class ArtifactCache:
     ) -> tuple[Manifest, StageResult]:
         """Let `make` fill a temporary folder, write its manifest, move it into place."""
         directory = self.directory(kind, key)
-        temporary = directory.with_name(TEMPORARY_PREFIX + directory.name)
-        shutil.rmtree(temporary, ignore_errors=True)
-        try:
-            temporary.mkdir(parents=True)
+        with _workplace(directory) as temporary:
             result = make(temporary)
-            manifest = write_manifest(temporary, kind, settings=settings, parents=parents, facts=result.facts)
-            shutil.rmtree(directory, ignore_errors=True)
-            temporary.rename(directory)
-            fsync_directory(directory.parent)
-        except OSError as error:
-            raise write_error(error, temporary) from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+            try:
+                manifest = write_manifest(temporary, kind, settings=settings, parents=parents, facts=result.facts)
+                fsync_files(temporary)
+                if directory.exists() and self.find(kind, key) is not None:
+                    return manifest, result
+                put_in_place(temporary, directory)
+            except OSError as error:
+                raise write_error(error, directory) from error
         return manifest, result
 
     def directory(self, kind: str, key: str) -> Path:
         """Where the artifact lies or would lie."""
         return self.root / kind / key
+
+
+@contextmanager
+def _workplace(directory: Path) -> Iterator[Path]:
+    """A new folder beside `directory`, locked and removed at the end; those of processes that died go first."""
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(directory.parent):
+            for left in directory.parent.glob(TEMPORARY_PREFIX + "*"):
+                _remove_if_abandoned(left)
+            temporary = Path(tempfile.mkdtemp(prefix=f"{TEMPORARY_PREFIX}{directory.name}-", dir=directory.parent))
+            temporary.chmod(0o755)
+            held = os.open(temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(held, fcntl.LOCK_EX)
+    except OSError as error:
+        raise write_error(error, directory) from error
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        os.close(held)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Wait for, then hold, the advisory lock of a folder; for the moments in which temporary folders come and go."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(descriptor)
 
 
 def stage_settings(recipe: Recipe, stage: Stage) -> dict[str, JsonValue]:

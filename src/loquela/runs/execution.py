@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -10,34 +11,41 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from loquela.artifacts.context import StageContext, StageResult, StopRequest
-from loquela.artifacts.manifest import Manifest, read_manifest, write_manifest
+from loquela.artifacts.folders import heal_folder, remove_leftovers
+from loquela.artifacts.manifest import Manifest, read_manifest, verify, write_manifest
 from loquela.artifacts.proof import Proof
 from loquela.artifacts.validation_results import ValidationResults
 from loquela.core.atomic import write_bytes, write_json, write_text
 from loquela.core.entry import resolve
-from loquela.core.errors import DataError, ErrorCode, Interrupted, LoquelaError, ProofError, RecipeError
+from loquela.core.errors import DataError, ErrorCode, Interrupted, LoquelaError, ProofError, RecipeError, ResourceError
 from loquela.core.model import BoundaryModel
+from loquela.monitoring.curve_file import CurveFile
 from loquela.monitoring.events import EventBus, EventFile, Listener
 from loquela.monitoring.logs import RunLogs
 from loquela.recipe.dumping import dump_recipe
+from loquela.recipe.keys import flatten
 from loquela.recipe.loading import ResolvedRecipe
-from loquela.recipe.schema import DataSection
+from loquela.recipe.schema import Recipe
 from loquela.runs.cache import ArtifactCache, stage_key, stage_settings
+from loquela.runs.data_changes import Fingerprint, changes_since, settings_changes, source_changes
 from loquela.runs.environment import git_revision, hardware, versions
 from loquela.runs.folder import copy_artifact, write_ledger
 from loquela.runs.lock import RunLock
 from loquela.runs.manifest import StageRecord, TrainingRunManifest, load_run_manifest
+from loquela.runs.outcome import error_details, summary_of
 from loquela.runs.plan import Plan, actual_against_plan, plan_run
 from loquela.runs.prerequisites import check_prerequisites
 from loquela.runs.progress import ProgressRecorder
-from loquela.runs.resume import Ask, choose_run
+from loquela.runs.resume import Ask, choose_run, same_settings
+from loquela.runs.seal import break_seal, write_seal
 from loquela.runs.signals import stop_on_signals
-from loquela.runs.status import ErrorDetails, Phase, PipelineStatus, load_status
+from loquela.runs.status import Phase, PipelineStatus, load_status
 from loquela.runs.store import RunStore
 from loquela.stages import STAGES, Stage, stage_named
 
 StageFunction = Callable[[StageContext], StageResult]
-Fingerprint = Callable[[DataSection, Path], dict[str, JsonValue]]
+# Where the model is that the evaluation measures: the one that `generate` and the service load.
+SERVED = ("best", "final")
 
 
 class RunRecord(BoundaryModel):
@@ -68,10 +76,30 @@ def execute(
     chosen = choose_run(store, recipe, resume, ask)
     proofs = check_prerequisites(recipe, skip_sources="corpus_download" in recipe.skip_phases)
     plan = plan_run(recipe)
-    directory = chosen or store.create(recipe.name)
+    rebuilt = _rebuilt(chosen, recipe)
+    if chosen is None or rebuilt is not None:
+        directory = store.create(recipe.name)
+    else:
+        directory = chosen
     with RunLock(directory), stop_on_signals() as stop:
-        execution = Execution(resolved, directory, stop, listeners, resumed=chosen is not None)
+        resumed = directory == chosen
+        execution = Execution(resolved, directory, stop, listeners, resumed=resumed, rebuilt=rebuilt)
         return execution.run(until, proofs, plan)
+
+
+class Rebuilt(BoundaryModel):
+    """A run that is not gone on with because its text is another now."""
+
+    run_directory: Path
+    changes: list[str]
+
+
+def _rebuilt(chosen: Path | None, recipe: Recipe) -> Rebuilt | None:
+    """Under `data.on_change: rebuild`, why the chosen run must be left for a new one; None when it need not."""
+    if chosen is None or recipe.data.on_change != "rebuild" or "corpus_download" in recipe.skip_phases:
+        return None
+    changes = changes_since(chosen, recipe)
+    return Rebuilt(run_directory=chosen, changes=changes) if changes else None
 
 
 class Execution:
@@ -85,12 +113,19 @@ class Execution:
         listeners: Sequence[Listener],
         *,
         resumed: bool,
+        rebuilt: Rebuilt | None = None,
     ) -> None:
         self.recipe = resolved.recipe
         self.resolved = resolved
         self.directory = directory
         self.stop = stop
         self.resumed = resumed
+        self.rebuilt = rebuilt
+        self.recipe_before: Recipe | None = None
+        self.was_complete = False
+        break_seal(directory)
+        remove_leftovers(directory)
+        heal_folder(directory / "tokenizer")
         self.status, self.manifest = self._open_records()
         self.bus = EventBus(run_id=directory.name)
         self.bus.subscribe(EventFile(directory / "events.jsonl"))
@@ -98,6 +133,7 @@ class Execution:
         self.bus.subscribe(self.logs)
         self.progress = ProgressRecorder(self.status, directory)
         self.bus.subscribe(self.progress)
+        self.bus.subscribe(CurveFile(directory))
         for listener in listeners:
             self.bus.subscribe(listener)
         self.cache = ArtifactCache(self.recipe.output_directory, self.bus)
@@ -108,10 +144,14 @@ class Execution:
         """Walk the table; record the outcome whatever it is."""
         started = time.perf_counter()
         self._write_records(proofs, plan)
-        self._announce(plan)
+        if self.was_complete:
+            # Every stage is reused then; stopping halfway would only take its end from a complete run.
+            until = STAGES[-1].name
         try:
+            self._announce(plan)
             self._advance(Phase.CORPUS_DOWNLOAD, time.perf_counter() - started)
             self._walk(until)
+            self._finish(until, plan)
         except Interrupted as error:
             self._interrupted(error)
             raise
@@ -121,7 +161,7 @@ class Execution:
         except Exception as error:
             self._failed(error)
             raise
-        self._finish(until, plan)
+        write_seal(self.directory)
         return RunRecord(
             run_id=self.directory.name, directory=self.directory, status=self.status, manifest=self.manifest
         )
@@ -164,8 +204,16 @@ class Execution:
         inputs = {kind: self.digests[kind] for kind in stage.takes}
         if stage.makes in ("checkpoint", "report"):
             return self._stage_in_run(stage, settings, inputs)
-        key = self._skipped_key(stage) or stage_key(stage, settings, inputs, self._fingerprint(stage))
+        skipped = self._skipped_key(stage)
+        if skipped is None:
+            outside = self._fingerprint(stage)
+            self._check_sources_unchanged(stage, outside)
+            key = stage_key(stage, settings, inputs, outside)
+        else:
+            key = skipped
         manifest = self.cache.find(stage.makes, key)
+        if manifest is None and skipped is not None:
+            raise self._nothing_to_skip_to(stage)
         reused = manifest is not None
         summary = "unchanged since it was made, not run again" if reused else ""
         if manifest is None:
@@ -192,16 +240,18 @@ class Execution:
         """Training and evaluation write into the run's own folder."""
         output = self.directory / ("final" if stage.makes == "checkpoint" else "eval")
         key = stage_key(stage, settings, inputs, {})
-        before = self.manifest.stages.get(stage.name)
-        if before is not None and before.key == key and (output / "manifest.json").is_file():
-            manifest = read_manifest(output)
-            self.places[stage.makes], self.digests[stage.makes] = output, manifest.digest
+        before = self._kept_in_run(stage, key, output)
+        if before is not None:
+            self._take_model(stage)
             return before.model_copy(update={"reused": True, "summary": "unchanged since it was made, not run again"})
+        if stage.makes == "report":
+            # What a killed evaluation left there must not be taken for a part of this one.
+            shutil.rmtree(output, ignore_errors=True)
         result = self._call(stage, output)
         if stage.makes == "report":
             write_manifest(output, stage.makes, settings=settings, parents=inputs, facts=result.facts)
         manifest = read_manifest(output)
-        self.places[stage.makes], self.digests[stage.makes] = output, manifest.digest
+        self._take_model(stage)
         return StageRecord(
             stage=stage.name,
             key=key,
@@ -212,6 +262,29 @@ class Execution:
             facts=result.facts,
             summary=result.summary,
         )
+
+    def _kept_in_run(self, stage: Stage, key: str, output: Path) -> StageRecord | None:
+        """The record of what this run has made already, proven; None when it must be made (again)."""
+        before = self.manifest.stages.get(stage.name)
+        if before is None or before.key != key:
+            return None
+        if before.facts.get("constitutional_compliance") is False:
+            # A budget that was missed is measured again: the machine may have been busy.
+            return None
+        try:
+            found = verify(output)
+        except DataError as error:
+            message = f"{error.message}; it is made again"
+            self.bus.publish("artifact.damaged.v1", {"message": message, "kind": stage.makes, "problem": error.message})
+            return None
+        return before if found.digest == before.digest else None
+
+    def _take_model(self, stage: Stage) -> None:
+        """After training, the evaluation is given the model that is served: the best one, else the last."""
+        if stage.makes != "checkpoint":
+            return
+        place = next(self.directory / name for name in SERVED if (self.directory / name / "manifest.json").is_file())
+        self.places[stage.makes], self.digests[stage.makes] = place, read_manifest(place).digest
 
     def _call(self, stage: Stage, output: Path) -> StageResult:
         function: StageFunction = resolve(stage.entry)
@@ -233,40 +306,64 @@ class Execution:
         return function(self.recipe.data, self.recipe.output_directory)
 
     def _skipped_key(self, stage: Stage) -> str | None:
-        """The key of the artifact that a skipped phase left behind; RecipeError when it left none."""
+        """The key of the newest artifact that a skipped phase left behind; RecipeError when it left none."""
         if stage.phase not in self.recipe.skip_phases or stage.name == "prepare":
             return None
         settings = stage_settings(self.recipe, stage)
         folder = self.cache.directory(stage.makes, "x").parent
         made = sorted(folder.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime, reverse=True)
         for path in made:
-            manifest = read_manifest(path.parent)
+            if path.parent.name.startswith((".", "damaged-")):
+                continue
+            try:
+                manifest = read_manifest(path.parent)
+            except DataError:
+                continue  # a manifest that cannot be read is no artifact; if it was the only one, that is said below
             parents = {kind: self.digests[kind] for kind in stage.takes}
             if manifest.settings == settings and manifest.parents == parents:
                 return path.parent.name
-        raise RecipeError(
+        raise self._nothing_to_skip_to(stage)
+
+    def _nothing_to_skip_to(self, stage: Stage) -> RecipeError:
+        folder = self.cache.directory(stage.makes, "x").parent
+        return RecipeError(
             ErrorCode.DATASET_NOT_FOUND,
-            f"skip_phases names {stage.phase}, but no {stage.makes} made with these settings is in {folder}",
+            f"skip_phases names {stage.phase}, but no whole {stage.makes} made with these settings is in {folder}",
             f"remove {stage.phase} from skip_phases and run once",
         )
+
+    def _check_sources_unchanged(self, stage: Stage, now: dict[str, JsonValue]) -> None:
+        """Before a corpus is made: are the sources those that this run's corpus was made from?"""
+        before = self.manifest.stages.get(stage.name)
+        if stage.name == "ingest" and before is not None:
+            changes = source_changes(before, now)
+            if changes:
+                raise self._data_changed(before, "; ".join(changes))
 
     def _check_unchanged(self, stage: Stage, manifest: Manifest) -> None:
         before = self.manifest.stages.get(stage.name)
         if stage.name != "ingest" or before is None or before.digest == manifest.digest:
             return
-        raise DataError(
+        changes = settings_changes(self.recipe_before, self.recipe) if self.recipe_before is not None else []
+        counts = (
+            f"it had {before.facts.get('bytes')} bytes in {before.facts.get('documents')} documents, now "
+            f"{manifest.facts.get('bytes')} in {manifest.facts.get('documents')}"
+        )
+        raise self._data_changed(before, "; ".join([*changes, counts]))
+
+    def _data_changed(self, before: StageRecord, what: str) -> DataError:
+        return DataError(
             ErrorCode.DATA_CHANGED,
-            f"the corpus is not the one run {self.directory.name} was made from: it had {before.facts.get('bytes')} "
-            f"bytes in {before.facts.get('documents')} documents, now {manifest.facts.get('bytes')} in "
-            f"{manifest.facts.get('documents')}",
-            "restore the text, or start a new run with --resume never",
-            details={"before": before.digest, "now": manifest.digest},
+            f"the text is not what run {self.directory.name} was made from: {what}",
+            "restore the text and its settings, or start a new run with --resume never "
+            "(data.on_change: rebuild does that by itself when a source changes)",
+            details={"before": before.digest},
         )
 
     def _keep_in_run(self, stage: Stage, place: Path, manifest: Manifest) -> None:
         if stage.makes == "tokenizer":
             copy_artifact(place, self.directory / "tokenizer", manifest.digest)
-        write_ledger(self.directory / "ledger.json", stage.name, place, manifest)
+        write_ledger(self.directory, stage.name, place, manifest)
 
     # ── records ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -274,6 +371,8 @@ class Execution:
         if self.resumed:
             status = load_status(self.directory)
             manifest = load_run_manifest(self.directory)
+            self.recipe_before = manifest.recipe
+            self.was_complete = status.current_phase is Phase.COMPLETE and same_settings(manifest.recipe, self.recipe)
             manifest.resumed = [*manifest.resumed, datetime.now(UTC)]
             status.reopen(Phase.PREREQUISITE_CHECK)
         else:
@@ -305,6 +404,7 @@ class Execution:
         self.status.save(self.directory)
 
     def _announce(self, plan: Plan) -> None:
+        values = flatten(self.recipe.model_dump(mode="json"))
         self.bus.publish(
             "pipeline.started.v1",
             {
@@ -312,13 +412,30 @@ class Execution:
                 "directory": str(self.directory),
                 "resumed": self.resumed,
                 "derived": [
-                    {"key": key, "reason": origin.where}
-                    for key, origin in self.resolved.origins.items()
-                    if origin.kind == "derived"
+                    {"key": key, "value": values[key], "reason": origin.where}
+                    for key, origin in self.resolved.derived().items()
                 ],
                 "plan": plan.model_dump(mode="json"),
             },
         )
+
+        if self.rebuilt is not None:
+            old, changes = self.rebuilt.run_directory, "; ".join(self.rebuilt.changes)
+            message = (
+                f"the text is not what run {old.name} was made from ({changes}): a new run, as data.on_change says"
+            )
+            self.bus.publish("pipeline.data_changed.v1", {"message": message, "run": old.name, "changes": changes})
+            self._leave(old)
+
+    def _leave(self, old: Path) -> None:
+        """Note in a run that this one took its place, so that `--resume auto` does not go back to it."""
+        with RunLock(old):
+            break_seal(old)
+            status = load_status(old)
+            status.replaced_by = self.directory.name
+            status.message = f"left for {self.directory.name}: its text is another now"
+            status.save(old)
+            write_seal(old)
 
     def _advance(self, phase: Phase, seconds: float) -> None:
         before = self.status.current_phase
@@ -343,34 +460,40 @@ class Execution:
 
     def _interrupted(self, error: Interrupted) -> None:
         self.status.message = error.message
-        self.status.save(self.directory)
         self.manifest.last_error = error.code
-        self.manifest.save(self.directory)
-        self.bus.publish("pipeline.interrupted.v1", {"message": error.message, "remedy": error.remedy})
+
+        def write() -> None:
+            self.status.save(self.directory)
+            self.manifest.save(self.directory)
+            self.bus.publish("pipeline.interrupted.v1", {"message": error.message, "remedy": error.remedy})
+
+        self._record_end(error, write)
 
     def _failed(self, error: Exception) -> None:
-        code = error.code if isinstance(error, LoquelaError) else ErrorCode.INTERNAL
-        remedy = error.remedy if isinstance(error, LoquelaError) else "report this as a bug, with logs/system.log"
-        self.logs.log_system("error", f"{type(error).__name__}: {error}", {"error_code": code})
+        details = error_details(error, self.status.current_phase, self.logs.last_lines())
         self.manifest.failure_class = error.failure_class if isinstance(error, LoquelaError) else "FATAL"
         self.manifest.last_error = str(error)
         self.manifest.ended = datetime.now(UTC)
-        self.manifest.save(self.directory)
-        self.status.fail(
-            ErrorDetails(
-                failed_phase=self.status.current_phase,
-                error_type=error_type(code),
-                error_message=error.message if isinstance(error, LoquelaError) else str(error),
-                stderr_output=self.logs.last_lines(),
-                code=code,
-                remedy=remedy,
-            )
-        )
-        self.status.save(self.directory)
-        self.bus.publish(
-            "trainer.job.failed.v1",
-            {"phase": str(self.status.error_details.failed_phase) if self.status.error_details else "", "code": code},
-        )
+        if self.status.current_phase is not Phase.COMPLETE:
+            self.status.fail(details)
+
+        def write() -> None:
+            self.status.save(self.directory)
+            self.manifest.save(self.directory)
+            self.logs.log_system("error", f"{type(error).__name__}: {error}", {"error_code": details.code})
+            failed = {"phase": str(details.failed_phase), "code": details.code, "message": details.error_message}
+            self.bus.publish("pipeline.failed.v1", {**failed, "remedy": details.remedy})
+
+        self._record_end(error, write)
+
+    def _record_end(self, error: Exception, write: Callable[[], None]) -> None:
+        """Write the last records and seal them, as far as the disk lets us."""
+        try:
+            write()
+            write_seal(self.directory)
+        except ResourceError as second:
+            # The error that ended the run goes on to the caller; on a full disk it cannot be recorded as well.
+            error.add_note(f"not recorded in the run: {second.message}")
 
     def _finish(self, until: str, plan: Plan) -> None:
         results_path = self.directory / "eval" / "validation_results.json"
@@ -407,28 +530,4 @@ class Execution:
             f"{results.inference_metrics.model_dump_json()}",
             "choose a smaller model, or raise evaluate.budgets in the recipe; the model itself is kept in final/",
         )
-        self._failed(error)
         raise error
-
-
-def error_type(code: ErrorCode) -> str:
-    """The category that the pipeline status reports for a code."""
-    if code in (ErrorCode.DISK_FULL,):
-        return "disk_space"
-    if code in (ErrorCode.NETWORK_ERROR, ErrorCode.TIMEOUT, ErrorCode.AUTH_FAILED):
-        return "network"
-    if code is ErrorCode.OOM:
-        return "oom"
-    if code in (ErrorCode.VALIDATION_FAILED, ErrorCode.PERFORMANCE_BELOW_THRESHOLD, ErrorCode.EVALUATION_FAILED):
-        return "validation_failure"
-    return "other"
-
-
-def summary_of(manifest: TrainingRunManifest) -> dict[str, JsonValue]:
-    """The numbers that `runs list` and `runs diff` compare."""
-    summary: dict[str, JsonValue] = {}
-    for name in ("train", "evaluate"):
-        record = manifest.stages.get(name)
-        if record is not None:
-            summary.update({key: value for key, value in record.facts.items() if isinstance(value, int | float | str)})
-    return summary

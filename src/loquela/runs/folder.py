@@ -6,37 +6,46 @@ import json
 import shutil
 from pathlib import Path
 
-from loquela.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest
-from loquela.core.atomic import TEMPORARY_PREFIX, fsync_directory, write_error, write_json
+from pydantic import JsonValue
+
+from loquela.artifacts.folders import whole_folder
+from loquela.artifacts.manifest import Manifest, verify
+from loquela.core.atomic import write_json
 from loquela.core.errors import LoquelaError
+
+LEDGER_NAME = "ledger.json"
 
 
 def copy_artifact(source: Path, target: Path, digest: str) -> None:
-    """Copy an artifact's folder, manifest included, unless `target` already is that artifact."""
-    if (target / MANIFEST_NAME).is_file() and _digest_of(target) == digest:
+    """Copy an artifact's folder, manifest included, unless `target` already is that artifact, whole.
+
+    Raises ResourceError when it cannot be written.
+    """
+    if _proved_digest(target) == digest:
         return
-    temporary = target.with_name(TEMPORARY_PREFIX + target.name)
-    try:
-        shutil.rmtree(temporary, ignore_errors=True)
-        shutil.copytree(source, temporary)
-        shutil.rmtree(target, ignore_errors=True)
-        temporary.rename(target)
-        fsync_directory(target.parent)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise write_error(error, target) from error
+    with whole_folder(target) as temporary:
+        shutil.copytree(source, temporary, dirs_exist_ok=True)
 
 
-def _digest_of(directory: Path) -> str:
+def _proved_digest(directory: Path) -> str:
+    """Digest of the artifact there, empty when there is none or it is damaged."""
     try:
-        return read_manifest(directory).digest
+        return verify(directory).digest
     except LoquelaError:
         return ""
 
 
-def write_ledger(path: Path, stage: str, place: Path, manifest: Manifest) -> None:
+def read_ledger(run_directory: Path) -> dict[str, JsonValue]:
+    """The run's ledger by stage; empty when there is none or it cannot be read (each stage writes its part again)."""
+    try:
+        found: JsonValue = json.loads((run_directory / LEDGER_NAME).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def write_ledger(run_directory: Path, stage: str, place: Path, manifest: Manifest) -> None:
     """Add one stage's counts to the run's ledger: the artifact's own ledger where it has one, else its facts."""
-    ledger = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    own = place / "ledger.json"
-    ledger[stage] = json.loads(own.read_text(encoding="utf-8")) if own.is_file() else manifest.facts
-    write_json(path, ledger)
+    own = place / LEDGER_NAME
+    counts: JsonValue = json.loads(own.read_text(encoding="utf-8")) if own.is_file() else manifest.facts
+    write_json(run_directory / LEDGER_NAME, {**read_ledger(run_directory), stage: counts})

@@ -40,10 +40,14 @@ class RunLock:
                 retryable=True,
                 details={"path": str(self.path), "holder": holder},
             ) from error
-        self._descriptor = descriptor
         note = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now(UTC).isoformat()}
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(note).encode("utf-8"), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(note).encode("utf-8"), 0)
+        except OSError as error:
+            os.close(descriptor)
+            raise write_error(error, self.path) from error
+        self._descriptor = descriptor
         return self
 
     def __exit__(

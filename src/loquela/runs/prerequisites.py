@@ -43,9 +43,16 @@ def check_output(recipe: Recipe) -> list[Proof]:
 def existing_ancestor(path: Path) -> Path:
     """The nearest folder above (or at) `path` that exists: its file system is the one that will be written."""
     path = path.expanduser().absolute()
-    while not path.exists():
+    while not _reachable(path):
         path = path.parent
     return path
+
+
+def _reachable(path: Path) -> bool:
+    try:
+        return path.exists()
+    except PermissionError:
+        return False
 
 
 def _writable(directory: Path) -> Proof:

@@ -7,8 +7,11 @@ from pathlib import Path
 
 from loquela.core.errors import LoquelaError
 from loquela.recipe.schema import Recipe
+from loquela.runs.cache import stage_settings
+from loquela.runs.manifest import load_run_manifest
 from loquela.runs.status import Phase, load_status
 from loquela.runs.store import RunStore
+from loquela.stages import STAGES
 
 Ask = Callable[[str], bool]
 
@@ -24,11 +27,9 @@ def choose_run(store: RunStore, recipe: Recipe, resume: str, ask: Ask | None) ->
         return None
     if resume not in ("auto", "ask"):
         return store.open(resume)
-    unfinished = [run for run in candidates(store, recipe) if load_status(run).current_phase is not Phase.COMPLETE]
     if resume == "auto" or recipe.resume_from_checkpoint:
-        finished = [run for run in candidates(store, recipe) if run not in unfinished]
-        return next(iter([*unfinished, *finished]), None)
-    with_checkpoints = [run for run in unfinished if has_checkpoints(run)]
+        return next((run for run in candidates(store, recipe) if not _finished(run) or _same(run, recipe)), None)
+    with_checkpoints = [run for run in candidates(store, recipe) if not _finished(run) and has_checkpoints(run)]
     if not with_checkpoints or ask is None:
         return None
     newest = with_checkpoints[0]
@@ -36,14 +37,31 @@ def choose_run(store: RunStore, recipe: Recipe, resume: str, ask: Ask | None) ->
 
 
 def candidates(store: RunStore, recipe: Recipe) -> list[Path]:
-    """Readable runs of the recipe's name, newest first."""
-    return [run for run in store.directories() if run.name.rsplit("-", 3)[0] == recipe.name and _readable(run)]
+    """Readable runs of the recipe's name, newest first, without those that another run has replaced."""
+    named = [run for run in store.directories() if run.name.rsplit("-", 3)[0] == recipe.name]
+    return [run for run in named if _readable(run) and load_status(run).replaced_by is None]
+
+
+def same_settings(one: Recipe, two: Recipe) -> bool:
+    """Whether two recipes make the same: every value that some stage depends on is equal."""
+    return all(stage_settings(one, stage) == stage_settings(two, stage) for stage in STAGES)
 
 
 def has_checkpoints(run_directory: Path) -> bool:
     """Whether the run has at least one checkpoint folder."""
     folder = run_directory / "checkpoints"
     return folder.is_dir() and any(entry.name.isdigit() for entry in folder.iterdir())
+
+
+def _finished(run_directory: Path) -> bool:
+    return load_status(run_directory).current_phase is Phase.COMPLETE
+
+
+def _same(run_directory: Path, recipe: Recipe) -> bool:
+    try:
+        return same_settings(load_run_manifest(run_directory).recipe, recipe)
+    except LoquelaError:
+        return False
 
 
 def _readable(run_directory: Path) -> bool:

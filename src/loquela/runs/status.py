@@ -73,6 +73,7 @@ class PipelineStatus(BoundaryModel):
     validation_results: ValidationResults | None = None
     progress: dict[str, JsonValue] = Field(default_factory=dict)
     message: str = ""
+    replaced_by: str | None = Field(None, description="the run that was started instead of going on with this one")
 
     def advance(self, phase: Phase) -> None:
         """Finish the current phase and enter `phase`, which must be the next; InternalError otherwise."""

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
+from pydantic import JsonValue
 from safetensors.numpy import load_file
 
 from loquela.artifacts.manifest import MANIFEST_NAME, verify
 from loquela.artifacts.proof import Proof
 from loquela.core.errors import ErrorCode, LoquelaError
 from loquela.core.model import BoundaryModel
+from loquela.runs.folder import LEDGER_NAME, read_ledger
+from loquela.runs.lock import is_locked
 from loquela.runs.manifest import load_run_manifest
-from loquela.runs.status import load_status
+from loquela.runs.seal import REMEDY as SEAL_REMEDY
+from loquela.runs.seal import SEAL_NAME, prove_seal
+from loquela.runs.status import Phase, load_status
 
 FOLDERS = ("tokenizer", "best", "final", "eval")
 
@@ -40,7 +44,26 @@ def verify_run(run_directory: Path) -> VerifyReport:
         if (folder / "model.safetensors").is_file()
     )
     proofs.extend(_artifacts(run_directory))
+    if (run_directory / LEDGER_NAME).is_file():
+        proofs.append(_ledger(run_directory))
+    proofs.extend(_sealed(run_directory))
     return VerifyReport(run_id=run_directory.name, passed=all(proof.passed for proof in proofs), proofs=proofs)
+
+
+def _sealed(run_directory: Path) -> list[Proof]:
+    """The records beside the weights, as they were when the run ended; a complete run must have its seal."""
+    proofs = prove_seal(run_directory)
+    if not proofs and not is_locked(run_directory) and _complete(run_directory):
+        said = f"{SEAL_NAME} is missing, though the run is complete"
+        proofs = [Proof(name="seal", passed=False, message=said, remedy=SEAL_REMEDY, code=ErrorCode.CORRUPTION)]
+    return proofs
+
+
+def _complete(run_directory: Path) -> bool:
+    try:
+        return load_status(run_directory).current_phase is Phase.COMPLETE
+    except LoquelaError:
+        return False
 
 
 def _readable(run_directory: Path, what: str) -> Proof:
@@ -116,8 +139,38 @@ def _artifacts(run_directory: Path) -> list[Proof]:
                 remedy="" if found == record.digest else "run the recipe again to make it anew",
             )
         )
-    ledger = run_directory / "ledger.json"
-    if ledger.is_file():
-        stages = sorted(json.loads(ledger.read_text(encoding="utf-8")))
-        proofs.append(Proof(name="ledger", passed=bool(stages), message="ledger of " + ", ".join(stages)))
     return proofs
+
+
+def _ledger(run_directory: Path) -> Proof:
+    """Does every arrow of the ledger add up again?"""
+    ledger = read_ledger(run_directory)
+    broken = [
+        f"{stage} {arrow.get('arrow')}: {unit}"
+        for stage, counts in ledger.items()
+        for arrow in _arrows(counts)
+        for unit in ("bytes", "items")
+        if not _adds_up(arrow, unit)
+    ]
+    said = "ledger of " + ", ".join(sorted(ledger)) if ledger else "ledger.json cannot be read"
+    return Proof(
+        name="ledger",
+        passed=bool(ledger) and not broken,
+        message=f"does not add up: {', '.join(broken)}" if broken else said,
+        remedy="" if ledger and not broken else "run the recipe again with --resume auto: it is written anew",
+        code=ErrorCode.CORRUPTION,
+    )
+
+
+def _arrows(counts: JsonValue) -> list[dict[str, JsonValue]]:
+    arrows = counts.get("arrows") if isinstance(counts, dict) else None
+    return [arrow for arrow in arrows if isinstance(arrow, dict)] if isinstance(arrows, list) else []
+
+
+def _adds_up(arrow: dict[str, JsonValue], unit: str) -> bool:
+    before, after, changes = arrow.get(f"{unit}_in", 0), arrow.get(f"{unit}_out", 0), arrow.get("changes")
+    deltas = (
+        [change.get(unit, 0) for change in changes if isinstance(change, dict)] if isinstance(changes, list) else []
+    )
+    numbers = [number for number in (before, *deltas) if isinstance(number, int)]
+    return len(numbers) == 1 + len(deltas) and sum(numbers) == after
