@@ -56,9 +56,9 @@ class EventBus:
         self._listeners[key] = listener
         return key
 
-    def unsubscribe(self, subscription_id: str) -> None:
-        """Stop calling that listener."""
-        self._listeners.pop(subscription_id, None)
+    def unsubscribe(self, subscription_id: str) -> bool:
+        """Stop calling that listener; whether there was one."""
+        return self._listeners.pop(subscription_id, None) is not None
 
     def publish(self, name: str, data: dict[str, JsonValue], *, component: str | None = None) -> None:
         """Make an `Event` and hand it to every listener."""
