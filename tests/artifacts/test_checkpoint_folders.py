@@ -77,29 +77,35 @@ def test_a_state_that_is_no_state_is_named(tmp_path):
     assert caught.value.code is ErrorCode.CORRUPTION
 
 
-def test_retention_keeps_the_newest_and_the_newest_good(tmp_path):
-    make(tmp_path, 1)
-    make(tmp_path, 2, good=False)
-    make(tmp_path, 3, good=False)
-    make(tmp_path, 4, good=False)
-    checkpoints.retire(tmp_path, keep=2)
-    assert names(tmp_path) == ["00000004", "00000003", "00000001"]
-    found = checkpoints.newest_good(tmp_path)
+def test_retention_keeps_the_newest_and_one_to_roll_back_to(tmp_path):
+    for step in (0, 40, 80, 120, 160, 200):
+        make(tmp_path, step)
+    checkpoints.retire(tmp_path, keep=2, rollback_steps=100)
+    assert names(tmp_path) == ["00000200", "00000160", "00000080"]
+    found = checkpoints.newest_up_to(tmp_path, 159)
     assert found is not None
-    assert found.state.step == 1
+    assert found.state.step == 80
+    assert checkpoints.newest_up_to(tmp_path, 79) is None
+
+
+def test_the_first_checkpoint_stays_while_none_is_old_enough(tmp_path):
+    for step in (0, 10, 20, 30):
+        make(tmp_path, step)
+    checkpoints.retire(tmp_path, keep=1, rollback_steps=100)
+    assert names(tmp_path) == ["00000030", "00000000"]
 
 
 def test_a_checkpoint_of_an_interruption_changes_neither_retention_nor_roll_back(tmp_path):
     make(tmp_path, 1)
     make(tmp_path, 2)
     make(tmp_path, 3, reason="stop")
-    checkpoints.retire(tmp_path, keep=2)
+    checkpoints.retire(tmp_path, keep=2, rollback_steps=1)
     assert names(tmp_path) == ["00000003", "00000002", "00000001"]
-    found = checkpoints.newest_good(tmp_path)
+    found = checkpoints.newest_up_to(tmp_path, 3)
     assert found is not None
     assert found.state.step == 2
     make(tmp_path, 4)
-    checkpoints.retire(tmp_path, keep=2)
+    checkpoints.retire(tmp_path, keep=2, rollback_steps=1)
     assert names(tmp_path) == ["00000004", "00000002"]
 
 
@@ -135,18 +141,13 @@ def test_differing_names_the_dotted_keys():
 
 
 @settings(max_examples=30, deadline=None)
-@given(
-    st.lists(st.tuples(st.booleans(), st.sampled_from(["periodic", "stop"])), min_size=1, max_size=8),
-    st.integers(1, 4),
-)
-def test_retention_never_loses_the_newest_nor_the_roll_back_target(tmp_path_factory, history, keep):
+@given(st.lists(st.sampled_from(["periodic", "stop"]), min_size=1, max_size=8), st.integers(1, 4), st.integers(0, 6))
+def test_retention_never_loses_the_newest_nor_the_way_back(tmp_path_factory, reasons, keep, rollback_steps):
+    """Whatever was interrupted: the newest stays, and so does one from before any incident inside the window."""
     run = tmp_path_factory.mktemp("run")
-    for step, (good, reason) in enumerate(history):
-        make(run, step, good=good, reason=reason)
-    before = checkpoints.newest_good(run)
-    newest = names(run)[0]
-    checkpoints.retire(run, keep)
-    after = checkpoints.newest_good(run)
-    assert names(run)[0] == newest
-    assert (before and before.state.step) == (after and after.state.step)
-    assert len(names(run)) <= keep + 2
+    for step, reason in enumerate(["periodic", *reasons]):
+        make(run, step, reason=reason)
+        checkpoints.retire(run, keep, rollback_steps)
+        assert int(names(run)[0]) == step
+        assert len(names(run)) <= keep + 2
+        assert checkpoints.newest_up_to(run, max(0, step - rollback_steps)) is not None

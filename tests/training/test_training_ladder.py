@@ -36,9 +36,9 @@ def test_no_skips_allowed_rolls_back_at_once():
 def test_skips_outside_the_window_are_forgotten():
     ladder = Ladder(max_skipped_steps=1, max_rollbacks=1, spike_factor=None)
     assert ladder.read(bad(0)) is Verdict.SKIPPED
-    assert not ladder.calm_at(WINDOW_STEPS - 1)
-    assert ladder.calm_at(WINDOW_STEPS)
+    assert ladder.incident_began == 0
     assert ladder.read(bad(WINDOW_STEPS)) is Verdict.SKIPPED
+    assert ladder.incident_began == WINDOW_STEPS
     assert ladder.state.skipped_total == 2
 
 

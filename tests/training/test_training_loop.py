@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 import subprocess
 
@@ -12,8 +13,10 @@ from safetensors.torch import load_file
 
 from loquela.artifacts import checkpoints
 from loquela.artifacts.manifest import write_manifest
+from loquela.artifacts.shards import TokenShards
 from loquela.artifacts.training_records import TrainingMetrics
 from loquela.core.errors import DataError, ErrorCode, Interrupted, ProofError, ResourceError
+from loquela.models.folder import load_model
 from loquela.training import assembly, checkpoint, loop
 from loquela.training.stage import train
 
@@ -69,7 +72,7 @@ def test_a_run_learns_and_writes_everything(folder):
     state = checkpoints.verified(checkpoints.list_checkpoints(run)[0]).state
     assert (state.epoch, state.reason, state.version) == (2, "final", "1.0.0")
     assert state.loss_history.val_losses == [epoch.validation_loss for epoch in metrics.epoch_history]
-    assert len(steps_of(folder)) == 2
+    assert steps_of(folder) == [26, 24, 0]
     for name in (
         "trainer.job.started.v1",
         "trainer.job.progress.v1",
@@ -97,6 +100,22 @@ def test_two_runs_are_the_same_bits_and_the_second_has_a_patch_version(folder):
     result, _ = tiny.run_training(folder, run="two")
     assert tiny.same_bits(tiny.final_weights(folder, "one"), tiny.final_weights(folder, "two"))
     assert result.facts["version"] == "1.0.1"
+
+
+def test_the_validation_loss_is_the_mean_over_all_label_tokens(folder):
+    """Worked out again with the plain loss over whole rows; the last row is ragged."""
+    result, _ = tiny.run_training(folder, {"train": {"epochs": 1}})
+    shards = TokenShards(folder / "shards", "validation")
+    tokens = torch.from_numpy(shards.read(0, shards.tokens_total))
+    model = load_model(folder / "runs" / "run" / "final")
+    total = 0.0
+    for start in range(0, len(tokens) - 1, 16):
+        window = tokens[start : start + 17]
+        with torch.no_grad():
+            logits = model(window[None, :-1])[0]
+        total += float(torch.nn.functional.cross_entropy(logits, window[1:], reduction="sum"))
+    assert (len(tokens) - 1) % 16 != 0
+    assert result.facts["validation_loss"] == pytest.approx(total / (len(tokens) - 1), rel=1e-5)
 
 
 GOLDEN = [3.301646, 3.232902, 3.136719, 3.112676, 3.024716, 3.069861, 2.99724, 3.027407, 2.93297, 3.027387]
@@ -470,6 +489,19 @@ def test_disk_full_in_the_middle_of_a_checkpoint_on_a_real_small_disk(folder, tm
         assert tiny.same_bits(tiny.final_weights(folder, "straight"), tiny.final_weights(folder))
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_run_folder_without_permission_is_named(folder):
+    tiny.run_training(folder, {"train": {"max_steps": 3}})
+    place = folder / "runs" / "run" / "checkpoints"
+    place.chmod(0o500)
+    try:
+        with pytest.raises(ResourceError, match="no permission to write") as caught:
+            tiny.run_training(folder, {"train": {"max_steps": 6}})
+    finally:
+        place.chmod(0o700)
+    assert caught.value.code is ErrorCode.WRITE_PERMISSION
 
 
 def test_a_run_folder_that_cannot_be_written_is_named(folder):

@@ -93,6 +93,19 @@ def test_a_rank_that_loses_its_peer_says_so(folder):
     assert "another process of this training is gone" in (folder / "runs" / "lost" / "error.json").read_text()
 
 
+def test_one_rank_with_a_broken_loss_makes_all_of_them_climb_the_same_ladder(folder):
+    changes = tiny.merged(EXACT, {"train": {"max_steps": 12, "max_skipped_steps": 1}})
+    poisoned = {"TINY_POISONED_RANK": "1", "TINY_POISONED_STEPS": "2,9,10"}
+    children = tiny.start_ranks(folder, changes, "broken", 2, poisoned)
+    assert [tiny.finish(child) for child in children] == [0, 0]
+    skipped = [(line["step"], line["reason"]) for line in tiny.lines(folder, "skipped_batches.jsonl", "broken")]
+    passed_over = "inside a range that was rolled back"
+    # Step 3 is skipped; 10 is the second within the window, and the checkpoint before step 3 is the first one: so
+    # the run goes back there and passes over 1 to 10. Then 11 is skipped for what it is.
+    assert skipped == [*((step, passed_over) for step in range(1, 11)), (11, "NAN_LOSS")]
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in tiny.final_weights(folder, "broken").values())
+
+
 # ── torchrun ──────────────────────────────────────────────────────────────────────────────────────────
 
 

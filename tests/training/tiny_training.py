@@ -24,12 +24,13 @@ from loquela.artifacts.manifest import write_manifest
 from loquela.artifacts.shards import ShardsFacts, ShardWriter
 from loquela.core.atomic import append_line
 from loquela.core.errors import LoquelaError
-from loquela.monitoring.events import Event, EventBus
+from loquela.monitoring.events import Bus, Event, EventBus
 from loquela.recipe.schema import Recipe, TokenizerSection
 from loquela.tokenizers.train import train_tokenizer
-from loquela.training.batches import StepBatches
+from loquela.training.batches import Batch, StepBatches
 from loquela.training.loader import BatchLoader
 from loquela.training.stage import train
+from loquela.training.step import StepRunner
 
 WORDS = "el mar the sea la luz night noche un a ship barco and y cold blue azul far lejos one day".split()
 
@@ -154,6 +155,8 @@ def train_as_child(folder: str, changes: dict, run: str, environment: dict[str, 
     torch.set_num_threads(1)
     context = make_context(Path(folder), changes, run)
     record_rows(context.run_directory)
+    if os.environ.get("RANK") == os.environ.get("TINY_POISONED_RANK", "nobody"):
+        poison({int(step) for step in os.environ["TINY_POISONED_STEPS"].split(",")})
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, frame: context.stop.request(signal.Signals(received).name))
     try:
@@ -175,6 +178,23 @@ def record_rows(directory: Path) -> None:
         return loaded
 
     BatchLoader.load = recording  # type: ignore[method-assign]
+
+
+def poison(steps: set[int]) -> None:
+    """Make this process's loss of some steps NaN, as one broken machine among good ones would."""
+    load, loss_sum = BatchLoader.load, StepRunner.loss_sum
+    now = []
+
+    def watched(self: BatchLoader, step: int) -> StepBatches:
+        now[:] = [step]
+        return load(self, step)
+
+    def poisoned(self: StepRunner, batch: Batch, bus: Bus | None = None) -> torch.Tensor:
+        loss = loss_sum(self, batch, bus)
+        return loss * float("nan") if self.model.training and now[0] in steps else loss
+
+    BatchLoader.load = watched  # type: ignore[method-assign]
+    StepRunner.loss_sum = poisoned  # type: ignore[method-assign]
 
 
 def start(
@@ -209,15 +229,17 @@ def train_in_ranks(folder: Path, changes: dict, run: str, world_size: int) -> li
     return [finish(child) for child in start_ranks(folder, changes, run, world_size)]
 
 
-def start_ranks(folder: Path, changes: dict, run: str, world_size: int) -> list[ForkServerProcess]:
-    """Start `world_size` processes with the environment that torchrun gives them."""
+def start_ranks(
+    folder: Path, changes: dict, run: str, world_size: int, more: dict[str, str] | None = None
+) -> list[ForkServerProcess]:
+    """Start `world_size` processes with the environment that torchrun gives them, and `more` of it."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     (folder / "runs" / run).mkdir(parents=True, exist_ok=True)
     children = []
     for rank in range(world_size):
-        environment = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+        environment = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), **(more or {})}
         environment |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
         environment |= {"WORLD_SIZE": str(world_size), "LOCAL_WORLD_SIZE": str(world_size)}
         children.append(start(folder, changes, run, environment))

@@ -77,10 +77,10 @@ def newest_valid(run_directory: Path, tell: Tell) -> Found | None:
     return None
 
 
-def newest_good(run_directory: Path) -> Found | None:
-    """The newest checkpoint to roll back to: made on schedule, with no skipped step shortly before it."""
-    for directory in list_checkpoints(run_directory):
-        if _is_good(directory):
+def newest_up_to(run_directory: Path, step: int) -> Found | None:
+    """The newest checkpoint made on schedule after at most `step` steps: where a roll-back goes."""
+    for directory in _scheduled(list_checkpoints(run_directory)):
+        if int(directory.name) <= step:
             return verified(directory)
     return None
 
@@ -100,18 +100,19 @@ def quarantine(directory: Path) -> Path:
     return place
 
 
-def retire(run_directory: Path, keep: int) -> list[Path]:
-    """Remove old checkpoints: the newest `keep`, and the newest that a roll-back may use, stay.
+def retire(run_directory: Path, keep: int, rollback_steps: int) -> list[Path]:
+    """Remove old checkpoints: the newest `keep` stay, and the newest one that is `rollback_steps` older than them all.
 
     A checkpoint made by a stop request does not count, and goes as soon as a newer one exists: how often a run
     was interrupted must not change where it may roll back to.
     """
     crash_point("before_retention")
     folders = list_checkpoints(run_directory)
-    reasons = {folder: read_state(folder).reason for folder in folders}
-    scheduled = [folder for folder in folders if reasons[folder] != "stop"]
+    scheduled = _scheduled(folders)
     kept = set(folders[:1]) | set(scheduled[:keep])
-    kept.update(next(([folder] for folder in scheduled if _is_good(folder)), []))
+    if scheduled:
+        far_enough = int(scheduled[0].name) - rollback_steps
+        kept.add(next((folder for folder in scheduled if int(folder.name) <= far_enough), scheduled[-1]))
     gone = [folder for folder in folders if folder not in kept]
     for folder in gone:
         remove_folder(folder)
@@ -152,6 +153,5 @@ def differing(old: dict[str, JsonValue], new: dict[str, JsonValue], prefix: str 
     return found
 
 
-def _is_good(directory: Path) -> bool:
-    state = read_state(directory)
-    return state.good and state.reason != "stop"
+def _scheduled(folders: list[Path]) -> list[Path]:
+    return [folder for folder in folders if read_state(folder).reason != "stop"]

@@ -119,7 +119,6 @@ class TrainingCheckpoint(BoundaryModel):
     step: int = Field(ge=0)
     epoch: int = Field(ge=0, description="finished epochs")
     reason: Literal["start", "periodic", "stop", "final"]
-    good: bool = Field(True, description="no skipped step shortly before: a place to roll back to")
     seed: int
     data_digest: str
     tokenizer_digest: str | None = None
@@ -139,4 +138,5 @@ class TrainingCheckpoint(BoundaryModel):
     loss_scale: dict[str, JsonValue] | None = Field(None, description="state of the fp16 gradient scaler")
     tokens_seen: int = 0
     training_seconds: float = 0.0
+    evaluation_seconds: float = Field(0.0, description="part of training_seconds spent on validation and samples")
     checkpoint_path: str = Field("", description="where it was saved, relative to the run")

@@ -39,6 +39,7 @@ from loquela.core.atomic import write_json, write_text
 from loquela.core.errors import ErrorCode, LoquelaError, ProofError, ResourceError
 from loquela.monitoring.events import Bus, trace
 from loquela.training.contracts import CheckpointMetadata, ModelCheckpointerResult
+from loquela.training.nonfinite import WINDOW_STEPS
 from loquela.training.optimizers import OptimizerSet
 from loquela.training.staging import Staging, first_not_finite, write_safetensors
 
@@ -159,7 +160,7 @@ class Checkpointer:
                 facts: dict[str, JsonValue] = {"step": state.step, "validation_loss": _best_loss(state)}
                 self._export(BEST_DIRECTORY, weights, facts, {})
             saved.manifest = self._write(weights, moments, state)
-            saved.retired = retire(self.run_directory, self.keep)
+            saved.retired = retire(self.run_directory, self.keep, WINDOW_STEPS)
         saved.seconds = time.perf_counter() - began
         return saved
 

@@ -1,7 +1,7 @@
 """The training loop: steps in order, what happens between them, and how the run ends.
 
     batch of step ─ pass over? ─ compute ─ apply unless not finite ─ read ─ log ─ evaluate ─ checkpoint ─ stop asked?
-                                                                     └ roll back ─► newest good checkpoint
+                                                                     └ roll back ─► a checkpoint before the incident
 
 The loop's whole memory is `Progress` and the ladder; a checkpoint is that, the weights and the optimizer's state.
 Everything it decides follows from them and from reduced values, so all ranks decide alike, and a run that was
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 from torch import Tensor
 
-from loquela.artifacts.checkpoints import newest_good, remove_newer
+from loquela.artifacts.checkpoints import newest_up_to, remove_newer
 from loquela.artifacts.training_records import (
     BestSoFar,
     EpochMetrics,
@@ -49,6 +49,7 @@ class Progress:
     best: BestSoFar | None = None
     tokens_seen: int = 0
     seconds: float = 0.0
+    evaluation_seconds: float = 0.0
 
 
 class RolledBack(Exception):
@@ -104,7 +105,6 @@ class TrainingLoop:
                 "step": progress.step,
                 "epoch": progress.step // self.parts.loader.steps_per_epoch,
                 "reason": reason,
-                "good": self.ladder.calm_at(progress.step),
                 "loss_history": LossHistory(
                     train_losses=[epoch.train_loss for epoch in progress.history],
                     val_losses=[epoch.validation_loss for epoch in progress.history],
@@ -117,6 +117,7 @@ class TrainingLoop:
                 "loss_scale": self.parts.runner.scale_state(),
                 "tokens_seen": progress.tokens_seen,
                 "training_seconds": progress.seconds,
+                "evaluation_seconds": progress.evaluation_seconds,
             }
         )
 
@@ -220,7 +221,11 @@ class TrainingLoop:
         step = self.progress.step
         save, is_best = step % self.section.checkpoint_every_steps == 0, False
         if self._evaluation_due():
+            began = time.perf_counter()
             is_best = self._evaluate()
+            spent = time.perf_counter() - began
+            self.progress.evaluation_seconds += spent
+            self.reporter.paused(spent)
             save = save or is_best or self._epoch_ends()
         if step % self.section.log_every_steps == 0:
             gc.collect(1)
@@ -248,7 +253,7 @@ class TrainingLoop:
 
     def _evaluate(self) -> bool:
         """Validate; close the epoch where it ends; whether this is the best model so far."""
-        began = self._take_time()
+        self._take_time()
         loss = self.parts.validation.loss()
         is_best = loss == loss and (self.progress.best is None or loss < self.progress.best.validation_loss)
         step = self.progress.step
@@ -256,7 +261,7 @@ class TrainingLoop:
         if is_best:
             self.progress.best = BestSoFar(step=step, epoch=epoch, validation_loss=loss)
         self.stopping.update(loss)
-        self.reporter.validated(step, epoch, loss, time.perf_counter() - began)
+        self.reporter.validated(step, epoch, loss)
         if self._epoch_ends():
             self._close_epoch(epoch, loss)
         return is_best
@@ -312,13 +317,12 @@ class TrainingLoop:
                 is_best=is_best,
             )
 
-    def _take_time(self) -> float:
-        """Book the seconds since the last call on the epoch and on the run; returns now."""
+    def _take_time(self) -> None:
+        """Book the seconds since the last call on the epoch and on the run."""
         now = time.perf_counter()
         self.progress.epoch.seconds += now - self._clock
         self.progress.seconds += now - self._clock
         self._clock = now
-        return now
 
     # ── what can go wrong ─────────────────────────────────────────────────────────────────────────────
 
@@ -331,18 +335,18 @@ class TrainingLoop:
             append_record(self.parts.run_directory, SKIPPED_NAME, {**record, "rows": rows})
 
     def _roll_back(self, last_bad_step: int) -> None:
-        """Take back everything since the newest good checkpoint; raises RolledBack."""
+        """Take back everything since the newest checkpoint before the incident; raises RolledBack."""
         parts = self.parts
         target = -1
         if parts.checkpointer is not None:
             parts.checkpointer.finish()
-            found = newest_good(parts.run_directory)
+            found = newest_up_to(parts.run_directory, self.ladder.incident_began)
             target = found.state.step if found is not None else -1
         target = parts.group.from_leader(target)
         if target < 0:
             raise ProofError(
                 ErrorCode.NAN_LOSS,
-                f"step {last_bad_step} was not finite and there is no good checkpoint to go back to",
+                f"step {last_bad_step} was not finite and there is no checkpoint before it to go back to",
                 "lower train.learning_rate and start a new run with --resume never",
             )
         state = parts.load_checkpoint(target)
@@ -425,6 +429,7 @@ def progress_of(state: TrainingCheckpoint) -> Progress:
         best=state.best,
         tokens_seen=state.tokens_seen,
         seconds=state.training_seconds,
+        evaluation_seconds=state.evaluation_seconds,
     )
 
 

@@ -1,8 +1,8 @@
 """The ladder for steps that are not finite, or explode: skip → roll back → stop.
 
     skip       the update is not applied, the batch's rows are recorded; at most `max_skipped_steps` in WINDOW steps
-    roll back  to the newest checkpoint with no skip shortly before it; every step from there to the last bad one
-               is skipped on the second way, because the harm may be older than its first sign
+    roll back  to the newest checkpoint before the first of these skips; every step from there to the last bad one
+               is passed over on the second way, because the harm may be older than its first sign
     stop       after `max_rollbacks` roll-backs: NAN_LOSS or GRADIENT_EXPLOSION
 
 The device decides whether an update is applied (all ranks alike, from reduced values); the ladder only reads the
@@ -76,9 +76,10 @@ class Ladder:
         """Whether `step` lies in a range that a roll-back skips."""
         return any(skipped.start <= step < skipped.stop for skipped in self.state.skipped_ranges)
 
-    def calm_at(self, step: int) -> bool:
-        """Whether no step within the window before `step` was skipped for what it was."""
-        return not self._recent(step)
+    @property
+    def incident_began(self) -> int:
+        """The first step skipped inside the window: what was saved before it is not touched by the incident."""
+        return self.state.recent_skips[0]
 
     def read(self, reading: Reading) -> Verdict:
         """Take one step's reading, in order of steps, and say what follows."""

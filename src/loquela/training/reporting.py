@@ -77,10 +77,13 @@ class Reporter:
             },
         )
 
-    def validated(self, step: int, epoch: int, loss: float, seconds: float) -> None:
-        """An evaluation; its time is not training speed."""
-        self._validation_loss = loss
+    def paused(self, seconds: float) -> None:
+        """Time that was no training: evaluations and samples do not count as speed."""
         self._window_began += seconds
+
+    def validated(self, step: int, epoch: int, loss: float) -> None:
+        """An evaluation."""
+        self._validation_loss = loss
         self._write(step, StepMetrics(custom_metrics={"epoch": epoch, "validation_loss": loss}))
         trace(self.parts.bus, "TrainingOrchestrator", "validated", step=step, epoch=epoch, validation_loss=loss)
 

@@ -100,7 +100,7 @@ def facts_of(
     parts: Parts, inputs: Inputs, state: TrainingCheckpoint, final: FinalMetrics | None
 ) -> dict[str, JsonValue]:
     """What the manifest of `final/` says about the training."""
-    seconds = state.training_seconds
+    seconds = state.training_seconds - state.evaluation_seconds
     pauses = parts.checkpointer.pauses_seconds if parts.checkpointer is not None else []
     return {
         "version": state.version,
@@ -115,7 +115,8 @@ def facts_of(
         "convergence_achieved": final.convergence_achieved if final else None,
         "tokens": state.tokens_seen,
         "tokens_per_second": round(state.tokens_seen / seconds, 1) if seconds > 0 else None,
-        "seconds": round(seconds, 3),
+        "seconds": round(state.training_seconds, 3),
+        "evaluation_seconds": round(state.evaluation_seconds, 3),
         "parameters": parameter_count(inputs.config),
         "skipped_steps": state.ladder.skipped_total,
         "rollbacks": state.ladder.rollbacks,
