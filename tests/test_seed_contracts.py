@@ -9,9 +9,8 @@ import re
 from pathlib import Path
 
 import pytest
-import seed_text
-from seed_text import Component
 
+import seed_text
 from loquela.artifacts.training_records import TrainingCheckpoint, TrainingMetrics
 from loquela.cli.json_schemas import json_schema_of
 from loquela.cli.schema import find_model, kebab
@@ -21,6 +20,7 @@ from loquela.monitoring.events import EventBus
 from loquela.monitoring.logs import RunLogs
 from loquela.recipe.pipeline import PipelineConfiguration
 from loquela.runs.status import Phase, PipelineStatus
+from seed_text import Component
 
 COMPONENTS = seed_text.seed("000")
 DATA_MODEL = seed_text.seed("001")
