@@ -137,8 +137,9 @@ class ProgressDisplay:
         if self.stage != "train" or not isinstance(step, int) or not isinstance(total, int) or total < 1:
             return Group(head)
         bar = Table.grid(padding=(0, 1))
-        bar.add_row(ProgressBar(total=total, completed=step, width=40), f"{step / total:4.0%}", self._training_line())
-        return Group(head, bar, Text(self._curve()))
+        width = max(20, min(72, self.console.width - 12))
+        bar.add_row(f"{step / total:7.0%}", ProgressBar(total=total, completed=step, width=width))
+        return Group(head, bar, Text(f"{'':9}{self._training_line()}"), Text(self._curve()))
 
     def _curve(self) -> str:
         width = max(20, min(72, self.console.width - 12))
