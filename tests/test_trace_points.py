@@ -8,7 +8,10 @@ import pytest
 
 import loquela
 import seed_text
+from loquela.api import Run
+from loquela.core.errors import ErrorCode, ProofError
 from loquela.recipe.schema import Recipe
+from loquela.runs.status import Phase
 from test_seed_contracts import TRAINING_PATH
 
 TINY = {
@@ -34,13 +37,17 @@ TINY = {
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> list[dict]:
+def traced(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("traced")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("XDG_STATE_HOME", str(folder / "state"))
-        run = loquela.run(Recipe.model_validate({**TINY, "output_directory": str(folder / "out")}), quiet=True)
-    lines = (run.directory / "events.jsonl").read_text(encoding="utf-8").splitlines()
+        return loquela.run(Recipe.model_validate({**TINY, "output_directory": str(folder / "out")}), quiet=True)
+
+
+@pytest.fixture(scope="module")
+def told(traced: Run) -> list[dict]:
+    lines = (traced.directory / "events.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
 
 
@@ -79,3 +86,18 @@ def test_every_event_names_its_run_and_time(told: list[dict]) -> None:
     assert len({event["run_id"] for event in told}) == 1
     assert all(event["time"].endswith("Z") for event in told)
     assert len({event["id"] for event in told}) == len(told)
+
+
+def test_missed_budgets_fail_the_run_and_keep_the_model(told: list[dict], traced: Run) -> None:
+    settings = {**TINY, "output_directory": str(traced.directory.parents[1])}
+    settings["evaluate"] = {**TINY["evaluate"], "budgets": {"rss_mb": 1.0}}
+    with pytest.raises(ProofError, match="the trained model misses its inference budgets, see") as caught:
+        loquela.run(Recipe.model_validate(settings), resume=str(traced.directory), quiet=True)
+    assert caught.value.code == ErrorCode.PERFORMANCE_BELOW_THRESHOLD
+    assert traced.status.current_phase == Phase.FAILED
+    details = traced.status.error_details
+    assert details is not None
+    assert (details.failed_phase, details.error_type) == (Phase.VALIDATION, "validation_failure")
+    assert traced.manifest.failure_class == "FATAL"
+    assert "misses its inference budgets" in str(traced.manifest.last_error)
+    assert (traced.directory / "final" / "model.safetensors").is_file()

@@ -193,7 +193,7 @@ def test_gutenberg_without_the_book(server: LocalServer, tmp_path: Path) -> None
     server.plans["/cache/epub/99/pg99.txt"] = [status(403)]
     with pytest.raises(Exception, match="refuses access: 403"):
         list(source_for(request.address).read(request, Tally()))
-    with pytest.raises(RecipeError, match="'gutenberg:alice' names no book"):
+    with pytest.raises(RecipeError, match="'gutenberg:alice' names no book: after 'gutenberg:' comes its number"):
         source_for("gutenberg:alice").check(_request("gutenberg:alice", tmp_path))
 
 

@@ -73,7 +73,7 @@ def test_every_difference_is_named(tmp_path):
     ) as caught:
         initialize_model(other, 5, SilentBus(), tmp_path)
     assert error_of(caught.value).error_code == "PRETRAINED_LOAD_FAILED"
-    with pytest.raises(DataError, match="family is transformer there and gru here"):
+    with pytest.raises(DataError, match="holds another network: .*family is transformer there and gru here"):
         initialize_model(model_config(section(family="gru"), 30), 5, SilentBus(), tmp_path)
 
 
@@ -92,7 +92,9 @@ def test_a_request_makes_a_network(tmp_path):
 
 def test_an_impossible_architecture_is_refused():
     shape = Architecture(model_type="transformer", num_layers=1, hidden_size=16, num_attention_heads=3, vocab_size=30)
-    with pytest.raises(RecipeError, match=r"num_heads \(3\) does not divide d_model \(16\)") as caught:
+    with pytest.raises(
+        RecipeError, match=r"the architecture describes no network: .*num_heads \(3\) does not divide d_model \(16\)"
+    ) as caught:
         initialize(ModelInitializerRequest(architecture=shape), SilentBus())
     assert caught.value.code == ErrorCode.ARCHITECTURE_INVALID
     assert error_of(caught.value).error_code == "ARCHITECTURE_INVALID"
