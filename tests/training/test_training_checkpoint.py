@@ -27,7 +27,7 @@ from loquela.training.memory import is_out_of_memory, out_of_memory
 from loquela.training.optimizers import build_optimizer
 from loquela.training.records import append_record, forget_after, read_records
 from loquela.training.staging import Staging, first_not_finite, write_safetensors
-from loquela.training.step import StepRunner, dropout_seed
+from loquela.training.step import StepRunner, dropout_seed, seed_generators
 
 CONFIG = TransformerConfig(
     vocab_size=16,
@@ -309,6 +309,15 @@ def test_dropout_seeds_differ_by_every_argument():
     }
     assert len(seeds) == 5
     assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_seeding_is_torchs_own_on_the_cpu_and_leaves_nothing_behind():
+    queued = len(torch.cuda._queued_calls)
+    seed_generators(torch.device("cpu"), 2**62 + 5)
+    ours = torch.rand(4)
+    assert len(torch.cuda._queued_calls) == queued
+    torch.manual_seed(2**62 + 5)
+    assert torch.equal(ours, torch.rand(4))
 
 
 def runner(precision="fp32", **section):
