@@ -12,9 +12,6 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 from torch import Tensor
@@ -30,26 +27,15 @@ from loquela.artifacts.training_records import (
 from loquela.core.errors import ErrorCode, Interrupted, ProofError, ResourceError
 from loquela.monitoring.events import trace
 from loquela.training.batches import StepBatches
+from loquela.training.collection import collected_between_steps
 from loquela.training.early_stopping import EarlyStopping
 from loquela.training.memory import is_out_of_memory, out_of_memory
 from loquela.training.nonfinite import Ladder, Reading, Verdict
 from loquela.training.parts import Parts
+from loquela.training.progress import Progress, progress_of
 from loquela.training.records import SAMPLES_NAME, SKIPPED_NAME, append_record, forget_after
 from loquela.training.reporting import Reporter
 from loquela.training.schedules import learning_rate_factor
-
-
-@dataclass
-class Progress:
-    """What the loop knows besides weights and optimizer state; `step` steps are done."""
-
-    step: int = 0
-    epoch: EpochProgress = field(default_factory=EpochProgress)
-    history: list[EpochMetrics] = field(default_factory=list)
-    best: BestSoFar | None = None
-    tokens_seen: int = 0
-    seconds: float = 0.0
-    evaluation_seconds: float = 0.0
 
 
 class RolledBack(Exception):
@@ -420,19 +406,6 @@ class TrainingLoop:
         )
 
 
-def progress_of(state: TrainingCheckpoint) -> Progress:
-    """The loop's memory as a checkpoint kept it."""
-    return Progress(
-        step=state.step,
-        epoch=state.epoch_progress.model_copy(),
-        history=list(state.epoch_history),
-        best=state.best,
-        tokens_seen=state.tokens_seen,
-        seconds=state.training_seconds,
-        evaluation_seconds=state.evaluation_seconds,
-    )
-
-
 def resume_loop(parts: Parts, state: TrainingCheckpoint | None) -> TrainingLoop:
     """A loop that starts, or goes on from a checkpoint whose tensors are loaded already."""
     section = parts.recipe.train
@@ -443,18 +416,3 @@ def resume_loop(parts: Parts, state: TrainingCheckpoint | None) -> TrainingLoop:
         section.early_stopping_patience, section.early_stopping_min_delta, state.early_stopping if state else None
     )
     return TrainingLoop(parts, ladder, stopping, progress_of(state) if state else Progress())
-
-
-@contextmanager
-def collected_between_steps() -> Iterator[None]:
-    """Python's collector runs at the loop's own times: a full collection in a step stalls every rank for its length."""
-    was_enabled = gc.isenabled()
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        if was_enabled:
-            gc.enable()
