@@ -90,6 +90,9 @@ PREFLIGHT = (
     "loquela.compute.preflight:check_machine",
 )
 
+# What the device wants where the recipe leaves it open: "module:function" of a `(ResolvedRecipe) -> ResolvedRecipe`.
+DEVICE_DEFAULTS = "loquela.compute.defaults:with_device_defaults"
+
 
 def stage_named(name: str) -> Stage:
     """The row called `name`; KeyError when there is none."""

@@ -11,13 +11,14 @@ from loquela.compute import devices, preflight
 from loquela.compute.allocator import keep_freed_memory
 from loquela.compute.apply import apply_plan
 from loquela.compute.compiling import choose_compile
-from loquela.compute.defaults import default_batch_size, loader_workers
+from loquela.compute.defaults import default_batch_size, loader_workers, with_device_defaults
 from loquela.compute.devices import DevicePlan, choose_device
 from loquela.compute.flops import peak_flops_per_second, utilization
 from loquela.compute.probe import CpuProbe, probe_cpu
 from loquela.core.errors import ErrorCode, RecipeError, ResourceError
 from loquela.models import kernels
 from loquela.models.config import model_config
+from loquela.recipe.origins import Origin, ResolvedRecipe
 from loquela.recipe.schema import ComputeSection, ModelSection, Recipe
 
 
@@ -234,3 +235,36 @@ def test_the_matrix_speed_counts_the_threads(monkeypatch):
     probe = CpuProbe(torch_fp32=1e9, onednn_fp32=2e9, bf16=0.0)
     monkeypatch.setattr(preflight, "probe_cpu", lambda config: probe)
     assert preflight.matrix_flops_per_second(recipe_of(threads=3)) == 6e9
+
+
+def resolved_of(**origins: str) -> ResolvedRecipe:
+    kinds = {f"train.{key}": Origin.model_validate({"kind": kind}) for key, kind in origins.items()}
+    return ResolvedRecipe(
+        recipe=Recipe.model_validate({"train": {"batch_size": 8, "gradient_accumulation_steps": 64}}), origins=kinds
+    )
+
+
+def test_on_cuda_a_small_batch_nobody_wrote_is_raised_and_the_step_kept(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    fitted = with_device_defaults(resolved_of(batch_size="derived", gradient_accumulation_steps="derived"))
+    train = fitted.recipe.train
+    assert (train.batch_size, train.gradient_accumulation_steps) == (32, 16)
+    assert fitted.origins["train.batch_size"].kind == "derived"
+    assert "it was 512 rows a step" in fitted.origins["train.batch_size"].where
+    half = with_device_defaults(resolved_of(batch_size="default", gradient_accumulation_steps="file")).recipe.train
+    assert (half.batch_size, half.gradient_accumulation_steps) == (32, 64)
+
+
+def test_a_batch_somebody_wrote_and_other_devices_are_left_alone(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    for kind in ("file", "set", "environment"):
+        written = resolved_of(batch_size=kind)
+        assert with_device_defaults(written) is written
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    derived = resolved_of(batch_size="derived")
+    assert with_device_defaults(derived) is derived
+
+
+def test_the_preflight_refuses_a_precision_before_anything_is_made():
+    with pytest.raises(RecipeError, match="fp16 needs a loss scaler and CUDA"):
+        preflight.check_machine(recipe_of(precision="fp16"))

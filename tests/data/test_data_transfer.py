@@ -133,7 +133,8 @@ def test_total_time_and_size_are_limited(server: LocalServer, tmp_path: Path) ->
         transfer(server.url + "/a.txt", tmp_path / "x.part", slow)
     assert caught.value.code == ErrorCode.TIMEOUT
     small = TransferPolicy(allow_private=True, max_bytes=1000)
-    with pytest.raises(ResourceError, match=r"has 260,000 bytes; with data.corpus_size_mb as it is, at most 1,000") as caught:
+    said = r"has 260,000 bytes; with data.corpus_size_mb as it is, at most 1,000"
+    with pytest.raises(ResourceError, match=said) as caught:
         transfer(server.url + "/a.txt", tmp_path / "y.part", small)
     assert "corpus_size_mb" in caught.value.remedy
 

@@ -82,6 +82,15 @@ def test_plain_output_has_no_escape_codes() -> None:
     assert "✔ training" in text
 
 
+def test_what_the_machine_decided_is_shown_with_its_reason() -> None:
+    out = io.StringIO()
+    with ProgressDisplay(Console(file=out, width=100)) as display:
+        plan = {"precision": "fp32", "threads": 2, "reasons": {"precision": "exact", "threads": "2 usable cores"}}
+        display(Event(name="trainer.job.started.v1", data={"plan": plan}))
+        display(Event(name="trainer.job.started.v1", data={}))
+    assert out.getvalue() == "  compute.precision = fp32  exact\n  compute.threads = 2  2 usable cores\n"
+
+
 def test_a_terminal_sees_bar_and_curve() -> None:
     out = io.StringIO()
     console = Console(file=out, width=100, force_terminal=True, color_system=None)

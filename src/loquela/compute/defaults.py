@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from loquela.recipe.schema import ModelFamily
+import torch
+
+from loquela.recipe.origins import Origin, ResolvedRecipe
+from loquela.recipe.schema import ModelFamily, Recipe
 
 MAXIMUM_LOADER_WORKERS = 4
 # Smaller batches leave a GPU idle between kernels.
@@ -25,3 +28,28 @@ def default_batch_size(device: str, family: ModelFamily, batch_size: int) -> int
     if device != "cuda":
         return batch_size
     return max(batch_size, CUDA_BATCH_SIZES.get(family, CUDA_BATCH_SIZE_OTHER))
+
+
+def with_device_defaults(resolved: ResolvedRecipe) -> ResolvedRecipe:
+    """`resolved` with the batch size that its device wants, where nobody wrote one, and the reason as its origin.
+
+    The accumulation, where nobody wrote it either, keeps the rows of an optimizer step as near as it can.
+    """
+    recipe = resolved.recipe
+    on_cuda = recipe.compute.device in ("auto", "cuda") and torch.cuda.is_available()
+    size = default_batch_size("cuda" if on_cuda else "cpu", recipe.model.family, recipe.train.batch_size)
+    if size == recipe.train.batch_size or not _left_open(resolved, "train.batch_size"):
+        return resolved
+    rows = recipe.train.batch_size * recipe.train.gradient_accumulation_steps
+    chosen = {"batch_size": size}
+    if _left_open(resolved, "train.gradient_accumulation_steps"):
+        chosen["gradient_accumulation_steps"] = max(1, round(rows / size))
+    values = recipe.model_dump()
+    values["train"].update(chosen)
+    reason = f"on CUDA fewer than {size} rows of a {recipe.model.family} leave it waiting; it was {rows} rows a step"
+    origins = {f"train.{key}": Origin(kind="derived", where=reason) for key in chosen}
+    return ResolvedRecipe(recipe=Recipe.model_validate(values), origins={**resolved.origins, **origins})
+
+
+def _left_open(resolved: ResolvedRecipe, key: str) -> bool:
+    return resolved.origins.get(key, Origin(kind="default")).kind in ("default", "derived")

@@ -114,6 +114,12 @@ def find_device(wish: Literal["auto", "cpu", "cuda", "mps"]) -> tuple[Device, st
     return wish, "the recipe's"
 
 
+def check_precision(section: ComputeSection, device: Device, config: TransformerConfig | RecurrentConfig) -> None:
+    """RecipeError(CONFIG_INVALID) for a precision that the recipe asks for and the device cannot use well."""
+    if section.precision != "auto":
+        _precision(section, device, probe_cpu(config) if device == "cpu" else None)
+
+
 def _precision(
     section: ComputeSection, device: Device, probe: CpuProbe | None
 ) -> tuple[Literal["fp32", "bf16", "fp16"], str]:

@@ -7,7 +7,7 @@ import math
 import torch
 
 from loquela.artifacts.proof import Proof
-from loquela.compute.devices import find_device
+from loquela.compute.devices import check_precision, find_device
 from loquela.compute.memory import available_memory_bytes
 from loquela.compute.probe import probe_cpu
 from loquela.compute.threads import threads_per_process, usable_cores, usable_processors
@@ -18,11 +18,15 @@ from loquela.recipe.schema import Recipe
 
 
 def check_machine(recipe: Recipe) -> list[Proof]:
-    """Proofs: the device is there, the step's memory plan fits into what is free, the threads have processors."""
+    """Proofs: the device is there, the step's memory plan fits into what is free, the threads have processors.
+
+    Raises RecipeError(CONFIG_INVALID) for a precision that the device cannot use.
+    """
     try:
         device, reason = find_device(recipe.compute.device)
     except ResourceError as error:
         return [Proof(name="device", passed=False, message=error.message, remedy=error.remedy, code=error.code)]
+    check_precision(recipe.compute, device, model_config(recipe.model, recipe.tokenizer.vocab_size))
     found = Proof(name="device", passed=True, message=f"device {device}: {reason}", numbers={"device": device})
     return [found, _memory(recipe, device), _threads(recipe)]
 

@@ -80,6 +80,15 @@ class ProgressDisplay:
                     highlight=False,
                 )
 
+    def _trains(self, data: dict[str, JsonValue]) -> None:
+        plan = data.get("plan")
+        reasons = plan.get("reasons") if isinstance(plan, dict) else None
+        if not isinstance(plan, dict) or not isinstance(reasons, dict):
+            return
+        for key, reason in reasons.items():
+            line = f"  compute.{escape(key)} = {escape(str(plan.get(key)))}  [dim]{escape(str(reason))}[/dim]"
+            self.console.print(line, highlight=False)
+
     def _stage_started(self, data: dict[str, JsonValue]) -> None:
         self.stage = str(data.get("stage"))
         self._stage_began = time.monotonic()
@@ -149,6 +158,7 @@ class ProgressDisplay:
         "pipeline.started.v1": _started,
         "pipeline.stage_started.v1": _stage_started,
         "pipeline.stage_completed.v1": _stage_completed,
+        "trainer.job.started.v1": _trains,
         "trainer.metrics.progress.v1": _progressed,
         "artifact.damaged.v1": _noted,
         "pipeline.data_changed.v1": _noted,

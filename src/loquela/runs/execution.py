@@ -34,7 +34,7 @@ from loquela.runs.lock import RunLock
 from loquela.runs.manifest import StageRecord, TrainingRunManifest, load_run_manifest
 from loquela.runs.outcome import error_details, summary_of
 from loquela.runs.plan import Plan, actual_against_plan, plan_run
-from loquela.runs.prerequisites import check_prerequisites
+from loquela.runs.prerequisites import check_prerequisites, fit_to_device
 from loquela.runs.progress import ProgressRecorder
 from loquela.runs.resume import Ask, choose_run, same_settings
 from loquela.runs.seal import break_seal, write_seal
@@ -71,6 +71,7 @@ def execute(
     manifest; errors are raised again as the LoquelaError they are. Raises Interrupted after SIGINT or SIGTERM,
     with everything saved.
     """
+    resolved = fit_to_device(resolved)
     recipe = resolved.recipe
     store = RunStore(recipe.output_directory)
     chosen = choose_run(store, recipe, resume, ask)

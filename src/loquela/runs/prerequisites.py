@@ -12,8 +12,9 @@ from loquela.core.entry import resolve
 from loquela.core.errors import ErrorCode, ResourceError
 from loquela.models.config import model_config
 from loquela.models.size import parameter_count
+from loquela.recipe.origins import ResolvedRecipe
 from loquela.recipe.schema import Recipe
-from loquela.stages import PREFLIGHT
+from loquela.stages import DEVICE_DEFAULTS, PREFLIGHT
 
 BUFFER_MB = 100
 CHECKPOINTS = 3
@@ -32,6 +33,12 @@ def required_disk_mb(recipe: Recipe) -> float:
     weights_mb = parameters * BYTES_PER_PARAMETER / 1e6
     moments_mb = 2 * weights_mb
     return recipe.data.corpus_size_mb + (weights_mb + moments_mb) * CHECKPOINTS + BUFFER_MB
+
+
+def fit_to_device(resolved: ResolvedRecipe) -> ResolvedRecipe:
+    """`resolved` with what this machine's device wants where the recipe leaves it open; origins say why."""
+    fit: Callable[[ResolvedRecipe], ResolvedRecipe] = resolve(DEVICE_DEFAULTS)
+    return fit(resolved)
 
 
 def check_output(recipe: Recipe) -> list[Proof]:
