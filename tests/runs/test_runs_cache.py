@@ -1,5 +1,7 @@
 """Artifacts are found by what they were made from; damaged ones are set aside and made anew."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,3 +91,56 @@ def test_a_tokenizer_file_counts_by_its_content(tmp_path: Path) -> None:
     first = stage_settings(recipe, stage_named("tokenizer"))
     path.write_bytes(b"two")
     assert stage_settings(recipe, stage_named("tokenizer")) != first
+
+
+BUILD_AND_DIE = """
+import os, signal, sys
+import subprocess
+import sys
+from pathlib import Path
+from loquela.monitoring.events import EventBus
+from loquela.runs.cache import ArtifactCache
+
+def make(output):
+    (output / "half").write_text("x")
+    print(output, flush=True)
+    if sys.argv[2] == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    sys.stdin.readline()
+    raise ValueError
+
+ArtifactCache(Path(sys.argv[1]), EventBus()).build("corpus", "other", make, settings={}, parents={})
+"""
+
+
+def test_what_a_dead_process_left_goes_what_a_living_one_writes_stays(cache: ArtifactCache) -> None:
+    place = str(cache.root.parent)
+    dead = subprocess.run([sys.executable, "-c", BUILD_AND_DIE, place, "die"], stdout=subprocess.PIPE, text=True)
+    left = Path(dead.stdout.strip())
+    assert (left / "half").is_file()
+    with subprocess.Popen(
+        [sys.executable, "-c", BUILD_AND_DIE, place, "wait"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as living:
+        assert living.stdout is not None
+        working = Path(living.stdout.readline().strip())
+        assert not left.exists()
+        cache.build("corpus", "k", fill("alpha"), settings={}, parents={})
+        assert (working / "half").is_file()
+        living.communicate("go\n")
+    assert sorted(path.name for path in (cache.root / "corpus").iterdir()) == ["k"]
+
+
+def test_of_two_that_made_the_same_the_first_stays(cache: ArtifactCache) -> None:
+    def while_another_makes_it(output: Path) -> StageResult:
+        cache.build("corpus", "k", fill("alpha"), settings={}, parents={})
+        return fill("alpha")(output)
+
+    manifest, _ = cache.build("corpus", "k", while_another_makes_it, settings={}, parents={})
+    found = cache.find("corpus", "k")
+    assert found is not None
+    assert found.digest == manifest.digest
+    assert [path.name for path in (cache.root / "corpus").iterdir()] == ["k"]

@@ -78,7 +78,7 @@ def read_manifest(directory: Path, kind: str | None = None) -> Manifest:
     path = directory / MANIFEST_NAME
     try:
         manifest = Manifest.model_validate_json(path.read_bytes())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
             ErrorCode.DATASET_NOT_FOUND,
             f"no {kind or 'artifact'} in {directory}: it has no {MANIFEST_NAME}",

@@ -121,7 +121,7 @@ def load_status(run_directory: Path) -> PipelineStatus:
     path = run_directory / STATUS_NAME
     try:
         return PipelineStatus.model_validate_json(path.read_bytes())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
             ErrorCode.RUN_NOT_FOUND,
             f"{run_directory} is not a run: it has no {STATUS_NAME}",
