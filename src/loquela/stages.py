@@ -36,7 +36,7 @@ STAGES = (
         "ingest",
         "corpus_download",
         (
-            "seed",
+            "data.seed",
             "data.sources",
             "data.document_bytes",
             "data.validation_fraction",
@@ -51,7 +51,7 @@ STAGES = (
     Stage(
         "tokenizer",
         "tokenizer_training",
-        ("seed", "tokenizer", "data.normalization"),
+        ("tokenizer", "data.normalization"),
         ("corpus",),
         "tokenizer",
         "loquela.data.stage:train_tokenizer",

@@ -14,7 +14,7 @@ from loquela.recipe.schema import Recipe
 def check_sources(recipe: Recipe) -> list[Proof]:
     """One proof a source, with its size where it is known; a failing one carries the source's error."""
     downloads = downloads_directory(recipe.output_directory)
-    return [_check(request) for request in requests(recipe.data, downloads, recipe.seed)]
+    return [_check(request) for request in requests(recipe.data, downloads, recipe.data.seed)]
 
 
 def _check(request: SourceRequest) -> Proof:

@@ -22,7 +22,7 @@ def ingest(context: StageContext) -> StageResult:
     """Sources → `documents.jsonl` and `ledger.json`; errors as of `build_corpus`, Interrupted on request."""
     facts = build_corpus(
         context.recipe.data,
-        seed=context.recipe.seed,
+        seed=context.recipe.data.seed,
         downloads=downloads_directory(context.recipe.output_directory),
         directory=context.output,
         bus=context.bus,

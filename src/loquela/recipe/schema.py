@@ -89,6 +89,12 @@ class DataSection(BoundaryModel):
         4096, ge=256, le=16_777_216, description="a longer text is cut into documents of about this size at paragraphs"
     )
     min_corpus_bytes: int = Field(1000, ge=1, description="a smaller corpus is refused as too small to learn from")
+    seed: int = Field(
+        1337,
+        ge=0,
+        lt=2**31,
+        description="of the split and of the built-in stories, so that runs of several seeds compare",
+    )
     validation_fraction: float = Field(0.05, gt=0, lt=1, description="share of documents held out for validation")
     test_fraction: float = Field(0.0, ge=0, lt=1, description="share of documents held out for the final test")
     on_change: Literal["stop", "rebuild"] = Field(
@@ -265,7 +271,7 @@ class Recipe(BoundaryModel):
 
     schema_version: Literal[1] = Field(1, description="migrate older files: loquela config migrate")
     name: str = Field("run", pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", description="prefix of the run id")
-    seed: int = Field(1337, ge=0, lt=2**31, description="of everything random: split, weights, order, samples")
+    seed: int = Field(1337, ge=0, lt=2**31, description="of training: first weights, order, dropout, samples")
     output_directory: Path = Field(Path("./data/"), description="where runs and artifacts are written")
     resume_from_checkpoint: bool = Field(False, description="false asks when checkpoints are found")
     skip_phases: list[SkippablePhase] = Field(default_factory=list, description="phases whose artifacts exist already")

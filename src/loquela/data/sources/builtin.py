@@ -35,7 +35,7 @@ class BuiltinSource:
         )
 
     def fingerprint(self, request: SourceRequest) -> SourceFingerprint:
-        """Digest of the count and of a sample; the run's seed is part of the recipe, not of the source."""
+        """Digest of the count and of a sample; the seed is part of the recipe, not of the source."""
         _require_known(request)
         count = request.section.stories
         sample: list[JsonValue] = []
