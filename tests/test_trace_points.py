@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
@@ -86,6 +87,17 @@ def test_every_event_names_its_run_and_time(told: list[dict]) -> None:
     assert len({event["run_id"] for event in told}) == 1
     assert all(event["time"].endswith("Z") for event in told)
     assert len({event["id"] for event in told}) == len(told)
+
+
+def test_the_manifest_sums_up_the_evaluation(traced: Run) -> None:
+    """What `runs show` and `runs diff` look at: the loss of the served model by every name it goes by."""
+    report = json.loads((traced.directory / "eval" / "metrics.json").read_text(encoding="utf-8"))
+    summary = traced.manifest.metrics_summary
+    assert summary["evaluation_loss"] == report["validation"]["loss"]
+    assert summary["perplexity"] == pytest.approx(math.exp(report["validation"]["loss"]))
+    for name in ("bits_per_byte", "accuracy", "f1_score"):
+        assert summary[name] == report["validation"][name]
+    assert summary["seed"] == traced.manifest.seed == report["seed"]
 
 
 def test_missed_budgets_fail_the_run_and_keep_the_model(told: list[dict], traced: Run) -> None:

@@ -32,8 +32,11 @@ HEADLINES = (
     "train_loss",
     "validation_loss",
     "best_validation_loss",
+    "evaluation_loss",
     "perplexity",
     "bits_per_byte",
+    "accuracy",
+    "f1_score",
     "skipped_steps",
     "rollbacks",
 )

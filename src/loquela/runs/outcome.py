@@ -8,6 +8,13 @@ from loquela.core.errors import ErrorCode, LoquelaError
 from loquela.runs.manifest import TrainingRunManifest
 from loquela.runs.status import STDERR_LINES_KEPT, ErrorDetails, Phase
 
+EVALUATED = {
+    "loss": "evaluation_loss",
+    "perplexity": "perplexity",
+    "bits_per_byte": "bits_per_byte",
+    "accuracy": "accuracy",
+    "f1_score": "f1_score",
+}
 BUG_REMEDY = "report this as a bug, with logs/system.log"
 
 
@@ -45,4 +52,13 @@ def summary_of(manifest: TrainingRunManifest) -> dict[str, JsonValue]:
         record = manifest.stages.get(name)
         if record is not None:
             summary.update({key: value for key, value in record.facts.items() if isinstance(value, int | float | str)})
+            summary.update(_evaluated(record.facts.get("validation")))
     return summary
+
+
+def _evaluated(validation: JsonValue) -> dict[str, JsonValue]:
+    """What the served model is worth on the validation split; `validation_loss` is that of the last weights."""
+    if not isinstance(validation, dict):
+        return {}
+    found = {EVALUATED[key]: value for key, value in validation.items() if key in EVALUATED}
+    return {key: value for key, value in found.items() if value is not None}
