@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +64,8 @@ def show_samples(results: ValidationResults) -> None:
     """What the model writes."""
     click.echo("samples:")
     for text in results.sample_generations:
-        click.echo("  " + " ".join(text.split()))
+        width = max(40, min(100, shutil.get_terminal_size().columns))
+        click.echo(textwrap.fill(" ".join(text.split()), width, initial_indent="  ", subsequent_indent="    "))
 
 
 def show_budgets(results: ValidationResults, recipe: Recipe) -> None:

@@ -6,6 +6,7 @@ Colours follow NO_COLOR and the terminal, as rich decides.
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -37,7 +38,8 @@ class ProgressDisplay:
     """Bus listener and context manager: `with ProgressDisplay() as display: execute(…, listeners=[display])`."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, soft_wrap=True)
+        # Only a terminal has a width to wrap at; a log keeps one fact on one line.
+        self.console = console or Console(stderr=True, soft_wrap=not sys.stderr.isatty())
         self.train: list[Point] = []
         self.validation: list[Point] = []
         self.progress: dict[str, JsonValue] = {}
