@@ -1,5 +1,6 @@
 """Text in, evaluated model out: what lies on disk afterwards, and what a second run makes anew."""
 
+import itertools
 import json
 import shutil
 
@@ -12,6 +13,7 @@ import loquela
 from loquela.monitoring.events import Event
 from loquela.runs.manifest import load_run_manifest
 from loquela.runs.status import WORKING, Phase, load_status
+from loquela.runs.verify import verify_run
 
 JSON_FILES = (
     "manifest.json", "status.json", "preflight.json", "ledger.json", "plan.json", "plan_against_actual.json",
@@ -60,7 +62,7 @@ def test_the_ledger_adds_up_from_the_file_to_the_shards(finished):
     for arrow in arrows:
         for unit in ("bytes", "items"):
             assert arrow[f"{unit}_in"] + sum(c[unit] for c in arrow["changes"]) == arrow[f"{unit}_out"], arrow
-    for before, after in zip(arrows, arrows[1:], strict=False):
+    for before, after in itertools.pairwise(arrows):
         assert before["bytes_out"] == after["bytes_in"]
     stages = load_run_manifest(finished.run.directory).stages
     splits = stages["prepare"].facts["splits"]
@@ -163,8 +165,9 @@ def test_train_then_evaluate_go_on_in_one_run(home, here):
 def test_stories_as_a_program(tmp_path):
     """Once as a user would: a process of its own, the built-in text, JSON out."""
     home = flow.make_home(tmp_path / "stories", data={"sources": ["builtin:stories"], "stories": 20})
-    done = flow.program(home, "run", "tiny.yaml", "--json", "--set", "tokenizer.method=char")
+    done = flow.program(home, "train", "tiny.yaml", "--json", "--set", "tokenizer.method=char")
     assert done.code == 0, done.err
     record = json.loads(done.out)
-    assert record["status"]["current_phase"] == "complete"
-    assert flow.program(home, "verify", "latest").code == 0
+    assert record["status"]["current_phase"] == "model_training"
+    assert record["manifest"]["stages"]["tokenizer"]["facts"]["method"] == "char"
+    assert verify_run(home / record["directory"]).passed

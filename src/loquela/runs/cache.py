@@ -21,7 +21,7 @@ from pydantic import JsonValue
 
 from loquela.artifacts.context import StageResult
 from loquela.artifacts.folders import fsync_files, put_in_place
-from loquela.artifacts.manifest import Manifest, verify, write_manifest
+from loquela.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest, verify, write_manifest
 from loquela.core.atomic import TEMPORARY_PREFIX, write_error
 from loquela.core.digests import digest_file, digest_json
 from loquela.core.errors import DataError, ErrorCode
@@ -86,6 +86,18 @@ class ArtifactCache:
             except OSError as error:
                 raise write_error(error, directory) from error
         return manifest, result
+
+    def newest(self, kind: str, settings: dict[str, JsonValue], parents: dict[str, str]) -> str | None:
+        """Key of the newest artifact made with these settings from these parents, whatever was outside then."""
+        made = [path.parent for path in (self.root / kind).glob(f"{'[0-9a-f]' * KEY_LENGTH}/{MANIFEST_NAME}")]
+        for folder in sorted(made, key=lambda each: each.stat().st_mtime, reverse=True):
+            try:
+                manifest = read_manifest(folder, kind)
+            except DataError:
+                continue  # not an artifact; the caller says so when there is no other
+            if manifest.settings == settings and manifest.parents == parents:
+                return folder.name
+        return None
 
     def directory(self, kind: str, key: str) -> Path:
         """Where the artifact lies or would lie."""

@@ -1,4 +1,4 @@
-"""Is the text still what a run was made from? Said in sentences, source by source."""
+"""Are text and settings still what a run was made from? Said in sentences, source by source, key by key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from loquela.core.entry import resolve
 from loquela.recipe.schema import DataSection, Recipe
 from loquela.runs.cache import stage_settings
 from loquela.runs.manifest import StageRecord, load_run_manifest
-from loquela.stages import stage_named
+from loquela.stages import Stage, stage_named
 
 Fingerprint = Callable[[DataSection, Path], dict[str, JsonValue]]
 Changes = Callable[[Mapping[str, JsonValue], Mapping[str, JsonValue]], list[str]]
@@ -39,8 +39,7 @@ def source_changes(record: StageRecord, now: Mapping[str, JsonValue]) -> list[st
     return compare(recorded if isinstance(recorded, dict) else {}, now)
 
 
-def settings_changes(before: Recipe, now: Recipe) -> list[str]:
-    """A sentence for every recipe value that decides the corpus and is another now."""
-    stage = stage_named("ingest")
+def settings_changes(before: Recipe, now: Recipe, stage: Stage) -> list[str]:
+    """A sentence for every recipe value that decides what `stage` makes and is another now."""
     changed = differing(stage_settings(before, stage), stage_settings(now, stage))
     return [f"{key} was {old} and is {new}" for key, (old, new) in changed.items()]

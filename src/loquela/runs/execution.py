@@ -36,7 +36,7 @@ from loquela.runs.outcome import error_details, summary_of
 from loquela.runs.plan import Plan, actual_against_plan, plan_run
 from loquela.runs.prerequisites import check_prerequisites, fit_to_device
 from loquela.runs.progress import ProgressRecorder
-from loquela.runs.resume import Ask, choose_run, same_settings
+from loquela.runs.resume import Ask, choose_run, has_checkpoints, same_settings
 from loquela.runs.seal import break_seal, write_seal
 from loquela.runs.signals import stop_on_signals
 from loquela.runs.status import Phase, PipelineStatus, load_status
@@ -248,6 +248,7 @@ class Execution:
         if stage.makes == "report":
             # What a killed evaluation left there must not be taken for a part of this one.
             shutil.rmtree(output, ignore_errors=True)
+        self._forget_from(stage)
         result = self._call(stage, output)
         if stage.makes == "report":
             write_manifest(output, stage.makes, settings=settings, parents=inputs, facts=result.facts)
@@ -280,6 +281,12 @@ class Execution:
             return None
         return before if found.digest == before.digest else None
 
+    def _forget_from(self, stage: Stage) -> None:
+        """Drop the records of what is made anew now, so that none speaks of files that are being replaced."""
+        later = [each.name for each in STAGES[STAGES.index(stage) :]]
+        self.manifest.stages = {name: kept for name, kept in self.manifest.stages.items() if name not in later}
+        self.manifest.save(self.directory)
+
     def _take_model(self, stage: Stage) -> None:
         """After training, the evaluation is given the model that is served: the best one, else the last."""
         if stage.makes != "checkpoint":
@@ -310,20 +317,11 @@ class Execution:
         """The key of the newest artifact that a skipped phase left behind; RecipeError when it left none."""
         if stage.phase not in self.recipe.skip_phases or stage.name == "prepare":
             return None
-        settings = stage_settings(self.recipe, stage)
-        folder = self.cache.directory(stage.makes, "x").parent
-        made = sorted(folder.glob("*/manifest.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-        for path in made:
-            if path.parent.name.startswith((".", "damaged-")):
-                continue
-            try:
-                manifest = read_manifest(path.parent)
-            except DataError:
-                continue  # a manifest that cannot be read is no artifact; if it was the only one, that is said below
-            parents = {kind: self.digests[kind] for kind in stage.takes}
-            if manifest.settings == settings and manifest.parents == parents:
-                return path.parent.name
-        raise self._nothing_to_skip_to(stage)
+        parents = {kind: self.digests[kind] for kind in stage.takes}
+        key = self.cache.newest(stage.makes, stage_settings(self.recipe, stage), parents)
+        if key is None:
+            raise self._nothing_to_skip_to(stage)
+        return key
 
     def _nothing_to_skip_to(self, stage: Stage) -> RecipeError:
         folder = self.cache.directory(stage.makes, "x").parent
@@ -343,14 +341,23 @@ class Execution:
 
     def _check_unchanged(self, stage: Stage, manifest: Manifest) -> None:
         before = self.manifest.stages.get(stage.name)
-        if stage.name != "ingest" or before is None or before.digest == manifest.digest:
+        if before is None or before.digest == manifest.digest:
             return
-        changes = settings_changes(self.recipe_before, self.recipe) if self.recipe_before is not None else []
-        counts = (
-            f"it had {before.facts.get('bytes')} bytes in {before.facts.get('documents')} documents, now "
-            f"{manifest.facts.get('bytes')} in {manifest.facts.get('documents')}"
-        )
-        raise self._data_changed(before, "; ".join([*changes, counts]))
+        changes = settings_changes(self.recipe_before, self.recipe, stage) if self.recipe_before is not None else []
+        if stage.name == "ingest":
+            counts = (
+                f"it had {before.facts.get('bytes')} bytes in {before.facts.get('documents')} documents, now "
+                f"{manifest.facts.get('bytes')} in {manifest.facts.get('documents')}"
+            )
+            raise self._data_changed(before, "; ".join([*changes, counts]))
+        if stage.name == "tokenizer" and has_checkpoints(self.directory):
+            raise DataError(
+                ErrorCode.CHECKPOINT_INCOMPATIBLE,
+                f"the checkpoints of run {self.directory.name} were trained with another tokenizer: "
+                + ("; ".join(changes) or f"its digest was {before.digest[:12]} and is {manifest.digest[:12]}"),
+                "put those values back into the recipe, or start a new run with --resume never",
+                details={"before": before.digest, "now": manifest.digest},
+            )
 
     def _data_changed(self, before: StageRecord, what: str) -> DataError:
         return DataError(

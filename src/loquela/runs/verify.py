@@ -8,18 +8,21 @@ import numpy as np
 from pydantic import JsonValue
 from safetensors.numpy import load_file
 
-from loquela.artifacts.manifest import MANIFEST_NAME, verify
+from loquela.artifacts.checkpoints import list_checkpoints
+from loquela.artifacts.manifest import verify
 from loquela.artifacts.proof import Proof
 from loquela.core.errors import ErrorCode, LoquelaError
 from loquela.core.model import BoundaryModel
 from loquela.runs.folder import LEDGER_NAME, read_ledger
 from loquela.runs.lock import is_locked
-from loquela.runs.manifest import load_run_manifest
+from loquela.runs.manifest import TrainingRunManifest, load_run_manifest
 from loquela.runs.seal import REMEDY as SEAL_REMEDY
 from loquela.runs.seal import SEAL_NAME, prove_seal
 from loquela.runs.status import Phase, load_status
+from loquela.stages import stage_named
 
 FOLDERS = ("tokenizer", "best", "final", "eval")
+MADE_IN = {"tokenizer": "tokenizer", "train": "final", "evaluate": "eval"}
 
 
 class VerifyReport(BoundaryModel):
@@ -33,21 +36,35 @@ class VerifyReport(BoundaryModel):
 def verify_run(run_directory: Path) -> VerifyReport:
     """Look at everything a run consists of; never changes it."""
     proofs = [_readable(run_directory, "status"), _readable(run_directory, "manifest")]
-    folders = [run_directory / name for name in FOLDERS if (run_directory / name).is_dir()]
-    checkpoints = run_directory / "checkpoints"
-    if checkpoints.is_dir():
-        folders.extend(sorted(entry for entry in checkpoints.iterdir() if entry.name.isdigit()))
-    proofs.extend(_whole(folder, run_directory) for folder in folders if (folder / MANIFEST_NAME).is_file())
-    proofs.extend(
-        _finite(folder / "model.safetensors", run_directory)
-        for folder in folders
-        if (folder / "model.safetensors").is_file()
-    )
-    proofs.extend(_artifacts(run_directory))
+    manifest = _manifest(run_directory)
+    recorded = _recorded(manifest)
+    folders = [run_directory / name for name in FOLDERS if (run_directory / name).is_dir() or name in recorded]
+    if "eval" not in recorded:
+        # An evaluation that is under way, or that failed its gate, has no manifest yet.
+        folders = [folder for folder in folders if folder.name != "eval"]
+    folders.extend(reversed(list_checkpoints(run_directory)))
+    proofs.extend(_whole(folder, run_directory, recorded.get(folder.name)) for folder in folders)
+    weights = [folder / "model.safetensors" for folder in folders]
+    proofs.extend(_finite(path, run_directory) for path in weights if path.is_file())
+    proofs.extend(_artifacts(run_directory, manifest))
     if (run_directory / LEDGER_NAME).is_file():
         proofs.append(_ledger(run_directory))
     proofs.extend(_sealed(run_directory))
     return VerifyReport(run_id=run_directory.name, passed=all(proof.passed for proof in proofs), proofs=proofs)
+
+
+def _manifest(run_directory: Path) -> TrainingRunManifest | None:
+    try:
+        return load_run_manifest(run_directory)
+    except LoquelaError:
+        return None
+
+
+def _recorded(manifest: TrainingRunManifest | None) -> dict[str, str]:
+    """Folder inside the run → digest of what its stage made there."""
+    if manifest is None:
+        return {}
+    return {MADE_IN[name]: record.digest for name, record in manifest.stages.items() if name in MADE_IN}
 
 
 def _sealed(run_directory: Path) -> list[Proof]:
@@ -74,12 +91,15 @@ def _readable(run_directory: Path, what: str) -> Proof:
     return Proof(name=f"{what} readable", passed=True, message=f"{what}.json is whole")
 
 
-def _whole(folder: Path, run_directory: Path) -> Proof:
+def _whole(folder: Path, run_directory: Path, recorded: str | None) -> Proof:
     name = folder.relative_to(run_directory).as_posix()
     try:
         manifest = verify(folder)
     except LoquelaError as error:
         return Proof(name=f"{name} whole", passed=False, message=error.message, remedy=error.remedy, code=error.code)
+    if recorded is not None and manifest.digest != recorded:
+        said = f"{folder} is {manifest.digest[:12]}, the run's manifest says {recorded[:12]}"
+        return Proof(name=f"{name} whole", passed=False, message=said, remedy=SEAL_REMEDY, code=ErrorCode.CORRUPTION)
     size = sum(record.size_bytes for record in manifest.files)
     return Proof(
         name=f"{name} whole",
@@ -113,18 +133,16 @@ def _finite(path: Path, run_directory: Path) -> Proof:
     )
 
 
-def _artifacts(run_directory: Path) -> list[Proof]:
+def _artifacts(run_directory: Path, manifest: TrainingRunManifest | None) -> list[Proof]:
     """The corpus and shards that the run was made from: still there, still the same?"""
-    try:
-        manifest = load_run_manifest(run_directory)
-    except LoquelaError:
-        return []
-    proofs = []
+    proofs: list[Proof] = []
     for stage in ("ingest", "prepare"):
-        record = manifest.stages.get(stage)
+        record = manifest.stages.get(stage) if manifest is not None else None
         if record is None:
             continue
-        folder = Path(record.directory)
+        # Beside the run, wherever both were moved to and whatever the working directory is now.
+        beside = run_directory.absolute().parents[1] / "artifacts" / stage_named(stage).makes / record.key
+        folder = beside if beside.is_dir() else Path(record.directory)
         try:
             found = verify(folder).digest
         except LoquelaError as error:
