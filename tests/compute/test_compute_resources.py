@@ -1,10 +1,11 @@
 """Memory and CPU limits as the kernel files state them, and the ComputeResourceManager."""
 
+import psutil
 import pytest
 
 from loquela.compute import resources
 from loquela.compute.contracts import AllocatedResource, ComputeResourceManagerRequest, ResourceRequirements
-from loquela.compute.memory import available_memory_bytes, cgroup_room_bytes
+from loquela.compute.memory import available_memory_bytes, cgroup_room_bytes, peak_memory_bytes
 from loquela.compute.resources import allocate, error_of
 from loquela.compute.threads import cpu_quota, threads_per_process, usable_cores
 from loquela.core.errors import ErrorCode, ResourceError
@@ -134,3 +135,12 @@ def test_a_device_that_cannot_compute_is_refused():
     with pytest.raises(ResourceError, match="cuda:99 failed its health check") as caught:
         resources.check_health("cuda:99", SilentBus())
     assert error_of(caught.value).error_code == "DEVICE_FAILURE"
+
+
+def test_the_peak_remembers_what_was_given_back():
+    resident = psutil.Process().memory_info().rss
+    size = peak_memory_bytes()  # at least as large as any peak before
+    held = b"x" * size
+    del held
+    assert peak_memory_bytes() > 0.9 * (resident + size)
+    assert psutil.Process().memory_info().rss < resident + 0.5 * size

@@ -59,6 +59,7 @@ def test_a_run_learns_and_writes_everything(folder):
     assert metrics.epoch_history[1].train_loss < metrics.epoch_history[0].train_loss < math.log(64)
     assert metrics.final_metrics is not None
     assert metrics.final_metrics.best_epoch == result.facts["best_epoch"] == 2
+    assert result.facts["peak_memory_mb"] > 50
     steps = [line["step"] for line in tiny.lines(folder, "metrics.jsonl") if "loss" in line]
     assert steps == list(range(1, result.facts["steps"] + 1))
     assert [(line["epoch"], line["prompt"]) for line in tiny.lines(folder, "samples.jsonl")] == [

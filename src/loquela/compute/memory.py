@@ -1,4 +1,4 @@
-"""How much memory this process may still take: the machine's, less what a container or batch system allows."""
+"""Memory: what this process may still take, within what a container or batch system allows, and took at most."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import psutil
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 PROCESS_CGROUP = Path("/proc/self/cgroup")
+PROCESS_STATUS = Path("/proc/self/status")
 
 
 def available_memory_bytes(cgroup_root: Path = CGROUP_ROOT, process_cgroup: Path = PROCESS_CGROUP) -> int:
@@ -15,6 +16,20 @@ def available_memory_bytes(cgroup_root: Path = CGROUP_ROOT, process_cgroup: Path
     machine = int(psutil.virtual_memory().available)
     room = cgroup_room_bytes(cgroup_root, process_cgroup)
     return machine if room is None else max(0, min(machine, room))
+
+
+def peak_memory_bytes() -> int:
+    """The highest resident set of this process.
+
+    Linux: VmHWM, since `ru_maxrss` there starts from the parent's. Elsewhere `ru_maxrss`, in bytes on macOS.
+    """
+    if PROCESS_STATUS.is_file():
+        for line in PROCESS_STATUS.read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def cgroup_room_bytes(cgroup_root: Path = CGROUP_ROOT, process_cgroup: Path = PROCESS_CGROUP) -> int | None:

@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 import torch
 
+from loquela.compute.memory import peak_memory_bytes
 from loquela.core.errors import LoquelaError
 from loquela.inference.decoding import Decoding
 from loquela.inference.engine import Engine
@@ -72,7 +73,7 @@ def measure_engine(engine: Engine) -> dict[str, float | int]:
         "latency_p95_ms": percentile(seconds, 0.95) * 1000,
         "tokens_per_second": len(seconds) / (last - began),
         "rss_mb": psutil.Process().memory_info().rss / MEBIBYTE,
-        "peak_mb": peak_bytes() / MEBIBYTE,
+        "peak_mb": peak_memory_bytes() / MEBIBYTE,
         "cold_start_seconds": cold_start,
     }
 
@@ -80,21 +81,6 @@ def measure_engine(engine: Engine) -> dict[str, float | int]:
 def percentile(values: list[float], share: float) -> float:
     """The smallest value that at least `share` of `values` do not exceed (nearest rank)."""
     return sorted(values)[math.ceil(share * len(values)) - 1]
-
-
-def peak_bytes() -> int:
-    """The highest resident set of this process.
-
-    Linux: VmHWM, since `ru_maxrss` there starts from the parent's. Elsewhere `ru_maxrss`, in bytes on macOS.
-    """
-    status = Path("/proc/self/status")
-    if status.is_file():
-        for line in status.read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":

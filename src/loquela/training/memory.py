@@ -20,10 +20,12 @@ PART_NAMES = {
     "activations_bytes": "activations",
     "head_bytes": "output head and loss",
     "data_bytes": "batch",
+    "staging_bytes": "copies for checkpoints",
+    "scratch_bytes": "kernels' scratch",
     "runtime_bytes": "libraries",
 }
 # Parts that shrink with the batch; the others need a smaller model or another optimizer.
-BATCH_PARTS = ("activations_bytes", "head_bytes", "data_bytes")
+BATCH_PARTS = ("activations_bytes", "head_bytes", "data_bytes", "scratch_bytes")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

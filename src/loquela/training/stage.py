@@ -16,6 +16,7 @@ from loquela.artifacts.context import StageContext, StageResult
 from loquela.artifacts.training_records import FinalMetrics, TrainingCheckpoint, final_metrics
 from loquela.compute.apply import apply_plan
 from loquela.compute.devices import DevicePlan
+from loquela.compute.memory import peak_memory_bytes
 from loquela.core.errors import LoquelaError
 from loquela.models.size import parameter_count
 from loquela.monitoring.events import SilentBus
@@ -121,6 +122,7 @@ def facts_of(
         "skipped_steps": state.ladder.skipped_total,
         "rollbacks": state.ladder.rollbacks,
         "checkpoint_pause_seconds_max": round(max(pauses), 4) if pauses else None,
+        "peak_memory_mb": round(peak_memory_bytes() / 2**20, 1),
         "processes": parts.group.world_size,
         "plan": parts.plan.model_dump(mode="json"),
     }
