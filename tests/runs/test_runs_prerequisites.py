@@ -11,16 +11,20 @@ from loquela.runs.prerequisites import check_output, existing_ancestor, required
 from loquela.runs.status import Phase
 
 
-def test_the_published_formula_and_the_moments() -> None:
-    """2.45 M parameters, 3 MB of text: 3 + 29.4 + 100 = 132.4 MB, and twice 29.4 MB of optimizer moments."""
+def test_room_for_every_checkpoint_that_is_kept_and_both_model_folders() -> None:
+    """1 305 600 parameters are 5.2224 MB: 3 + (3 + 2) checkpoints of 3 tensors + 2 folders of 1 + 100."""
     recipe = Recipe.model_validate({"data": {"corpus_size_mb": 3}})
-    bare = Recipe.model_validate({"data": {"corpus_size_mb": 13}})
-    assert required_disk_mb(bare) - required_disk_mb(recipe) == pytest.approx(10)
-    from loquela.models.config import model_config
-    from loquela.models.size import parameter_count
+    assert required_disk_mb(recipe) == pytest.approx(3 + 17 * 5.2224 + 100)
+    recipe.train.keep_checkpoints = 10
+    assert required_disk_mb(recipe) == pytest.approx(3 + 38 * 5.2224 + 100)
+    recipe.data.corpus_size_mb = 13
+    assert required_disk_mb(recipe) == pytest.approx(13 + 38 * 5.2224 + 100)
 
-    weights = parameter_count(model_config(recipe.model, recipe.tokenizer.vocab_size)) * 4 / 1e6
-    assert required_disk_mb(recipe) == pytest.approx(3 + 9 * weights + 100)
+
+def test_never_less_room_than_the_published_formula() -> None:
+    """corpus + parameters × 4 bytes × 3 checkpoints + 100 MB, with the fewest checkpoints that a recipe may keep."""
+    recipe = Recipe.model_validate({"data": {"corpus_size_mb": 3}, "train": {"keep_checkpoints": 1}})
+    assert required_disk_mb(recipe) >= 3 + 3 * 5.2224 + 100
 
 
 def test_the_nearest_folder_that_exists_is_looked_at(tmp_path: Path) -> None:

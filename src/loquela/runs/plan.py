@@ -17,16 +17,31 @@ from loquela.recipe.schema import Recipe
 from loquela.runs.manifest import TrainingRunManifest
 from loquela.runs.prerequisites import required_disk_mb
 
-# UTF-8 bytes per token of English and Spanish prose, measured on held-out text of the reference corpus at the
-# vocabulary sizes named; other sizes are interpolated on the logarithm.
-BYTES_PER_TOKEN = {
-    "char": ((256, 1.0), (8000, 1.03)),
-    "word": ((8000, 4.9), (32000, 5.2)),
-    "subword": ((1000, 2.35), (2000, 2.8), (4000, 3.2), (8000, 3.6), (32000, 4.2)),
+# UTF-8 bytes per token on held-out text, by vocabulary size; other sizes are interpolated on the logarithm, sizes
+# beyond the ends take the end's value. Prose: the reference corpus of English and Spanish books (3 MB), where
+# unigram at 8000 lies within 3 % of bpe. Stories: what the built-in generator writes.
+PROSE_BYTES_PER_TOKEN = {
+    "char": ((256, 1.02),),
+    "word": ((8000, 4.66),),
+    "subword": ((500, 1.92), (1000, 2.35), (2000, 2.71), (4000, 3.07), (8000, 3.40), (32000, 3.90)),
 }
+STORIES_BYTES_PER_TOKEN = {
+    "char": ((256, 1.02),),
+    "word": ((4000, 4.31),),
+    "subword": ((500, 1.95), (1000, 2.52), (2000, 3.24), (4000, 3.80), (8000, 4.21)),
+}
+STORIES = "builtin:stories"
 STORY_PAIR_BYTES = 1958
-# Share of the matrix ceiling that whole training steps reach on the machines measured so far.
-EFFICIENCY = 0.6
+
+# A training step's time, fitted to quiet runs on 2 cores (2 threads, fp32, AVX-512, oneDNN) of the reference model
+# (2 × 128, vocabulary 8000: 25 200 to 28 500 tokens/s), the same with vocabulary 2000 (43 200 to 47 000) and a
+# model of 1 × 32 whose steps of few tokens are all overhead.
+MEASURED_FLOPS_PER_SECOND = 370e9  # what the matrix probe said there
+MATRIX_EFFICIENCY = 0.9  # share of the probe's speed that the step's products reach
+WIDTH_NANOSECONDS = 36.0  # norms, activations, attention's softmax, optimizer: per token, layer and unit of d_model
+VOCABULARY_NANOSECONDS = 0.2  # softmax of the head, forward and backward: per token and entry
+STEP_SECONDS = 0.006  # loop, optimizer's dispatch, logging
+LAYER_SECONDS = 0.001  # dispatch of a layer's operations, per micro-batch
 
 Speed = Callable[[Recipe], float]
 
@@ -51,7 +66,8 @@ def plan_run(recipe: Recipe) -> Plan:
     """Predict parameters, tokens, steps, memory by part, disk and minutes; runs a matrix probe of about 0.1 s."""
     config = model_config(recipe.model, recipe.tokenizer.vocab_size)
     corpus_bytes, corpus_said = corpus_size(recipe)
-    per_token, tokens_said = bytes_per_token(recipe.tokenizer.method, recipe.tokenizer.vocab_size)
+    is_stories = set(recipe.data.sources) == {STORIES}
+    per_token, tokens_said = bytes_per_token(recipe.tokenizer.method, recipe.tokenizer.vocab_size, stories=is_stories)
     held_out = recipe.data.validation_fraction + recipe.data.test_fraction
     tokens = max(1, round(corpus_bytes * (1 - held_out) / per_token))
     steps = steps_of(recipe, tokens)
@@ -62,8 +78,8 @@ def plan_run(recipe: Recipe) -> Plan:
         gradient_checkpointing=recipe.compute.gradient_checkpointing,
     )
     measured: Speed = resolve("loquela.compute.preflight:matrix_flops_per_second")
-    rate = measured(recipe) * EFFICIENCY / flops_per_token(config)
     row_tokens = recipe.train.batch_size * recipe.train.gradient_accumulation_steps * recipe.model.max_sequence_length
+    rate = row_tokens / step_seconds(recipe, measured(recipe))
     total = min(steps * row_tokens, tokens * recipe.train.epochs)
     return Plan(
         parameters=parameter_count(config),
@@ -79,7 +95,7 @@ def plan_run(recipe: Recipe) -> Plan:
         assumptions=[
             corpus_said,
             tokens_said,
-            f"speed: {EFFICIENCY:.0%} of the matrix speed probed on this machine now",
+            "speed: the matrix speed probed on this machine's processor now, and what else a step was measured to cost",
         ],
     )
 
@@ -92,12 +108,29 @@ def steps_of(recipe: Recipe, train_tokens: int) -> int:
     return min(steps, recipe.train.max_steps or steps)
 
 
+def step_seconds(recipe: Recipe, flops_per_second: float) -> float:
+    """Seconds of an optimizer step on the CPU: products, work bound by memory, and what a step costs at any size.
+
+    `flops_per_second` is one process's probed matrix speed; a process does its share of every micro-batch. Memory
+    is taken to be as much slower or faster than on the machine measured as the products are.
+    """
+    config = model_config(recipe.model, recipe.tokenizer.vocab_size)
+    micro_batches = recipe.train.gradient_accumulation_steps
+    rows = math.ceil(recipe.train.batch_size / recipe.compute.processes) * micro_batches
+    tokens = rows * recipe.model.max_sequence_length
+    products = flops_per_token(config) / (MATRIX_EFFICIENCY * flops_per_second)
+    passes = WIDTH_NANOSECONDS * config.num_layers * config.d_model + VOCABULARY_NANOSECONDS * config.vocab_size
+    slowness = MEASURED_FLOPS_PER_SECOND / flops_per_second
+    overhead = STEP_SECONDS + LAYER_SECONDS * config.num_layers * micro_batches
+    return tokens * (products + 1e-9 * passes * slowness) + overhead
+
+
 def corpus_size(recipe: Recipe) -> tuple[float, str]:
     """Bytes of text: counted where the sources are local, else what the recipe expects; and which of the two."""
     total, counted = 0.0, True
     for source in recipe.data.sources:
         path = Path(source).expanduser()
-        if source == "builtin:stories":
+        if source == STORIES:
             total += recipe.data.stories * STORY_PAIR_BYTES
         elif path.is_file():
             total += path.stat().st_size
@@ -110,9 +143,10 @@ def corpus_size(recipe: Recipe) -> tuple[float, str]:
     return total, "corpus: sizes of the local files and of the story generator's average pair"
 
 
-def bytes_per_token(method: str, vocab_size: int) -> tuple[float, str]:
-    """Expected UTF-8 bytes per token, log-interpolated in the vocabulary size."""
-    table = BYTES_PER_TOKEN.get(method, BYTES_PER_TOKEN["subword"])
+def bytes_per_token(method: str, vocab_size: int, *, stories: bool = False) -> tuple[float, str]:
+    """Expected UTF-8 bytes per token, log-interpolated in the vocabulary size; and on which text it was measured."""
+    tables = STORIES_BYTES_PER_TOKEN if stories else PROSE_BYTES_PER_TOKEN
+    table = tables.get(method, tables["subword"])
     if vocab_size <= table[0][0]:
         value = table[0][1]
     elif vocab_size >= table[-1][0]:
@@ -120,7 +154,10 @@ def bytes_per_token(method: str, vocab_size: int) -> tuple[float, str]:
     else:
         (low, a), (high, b) = next(pair for pair in itertools.pairwise(table) if pair[0][0] <= vocab_size <= pair[1][0])
         value = a + (b - a) * math.log(vocab_size / low) / math.log(high / low)
-    return value, f"tokens: {value:.2f} bytes each, as measured on English and Spanish prose"
+    return (
+        value,
+        f"tokens: {value:.2f} bytes each, as measured on {'the stories' if stories else 'English and Spanish prose'}",
+    )
 
 
 def actual_against_plan(plan: Plan, manifest: TrainingRunManifest) -> JsonValue:

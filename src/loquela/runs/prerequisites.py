@@ -17,22 +17,28 @@ from loquela.recipe.schema import Recipe
 from loquela.stages import DEVICE_DEFAULTS, PREFLIGHT
 
 BUFFER_MB = 100
-CHECKPOINTS = 3
 BYTES_PER_PARAMETER = 4
+# Beside the `train.keep_checkpoints` newest: the one that a roll-back goes to, and the one being written.
+MORE_CHECKPOINTS = 2
+# Weights and the optimizer's two moments, each as large as the parameters.
+TENSORS_PER_CHECKPOINT = 3
+# Folders with weights alone: `best/` and `final/`.
+MODEL_FOLDERS = 2
 
 Check = Callable[[Recipe], list[Proof]]
 
 
 def required_disk_mb(recipe: Recipe) -> float:
-    """corpus + parameters × 4 bytes × 3 checkpoints + 100 MB, and the two optimizer moments in each checkpoint.
+    """corpus + parameters × 4 bytes × (3 tensors × (kept checkpoints + 2) + 2 model folders) + 100 MB.
 
-    Without the moments this is the pipeline's published formula (133 MB for 2.45M parameters and 3 MB of text);
-    our checkpoints hold them, since a resume without them is not exact.
+    Never less than the pipeline's published formula, which counts three checkpoints without moments (133 MB for
+    2.45M parameters and 3 MB of text): a checkpoint without them does not resume exactly.
     """
     parameters = parameter_count(model_config(recipe.model, recipe.tokenizer.vocab_size))
     weights_mb = parameters * BYTES_PER_PARAMETER / 1e6
-    moments_mb = 2 * weights_mb
-    return recipe.data.corpus_size_mb + (weights_mb + moments_mb) * CHECKPOINTS + BUFFER_MB
+    checkpoints = recipe.train.keep_checkpoints + MORE_CHECKPOINTS
+    copies = TENSORS_PER_CHECKPOINT * checkpoints + MODEL_FOLDERS
+    return recipe.data.corpus_size_mb + weights_mb * copies + BUFFER_MB
 
 
 def fit_to_device(resolved: ResolvedRecipe) -> ResolvedRecipe:
