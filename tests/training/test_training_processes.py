@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+import sys
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 
 from loquela.artifacts.checkpoints import list_checkpoints
 from loquela.core.errors import ErrorCode, Interrupted, ResourceError
+from loquela.training import launch
 from loquela.training.distributed import Group, buckets, checksum
 from loquela.training.launch import Tail, command
 from loquela.training.memory import smaller_batch
@@ -113,6 +115,16 @@ def test_the_command_line_is_torchrun_without_restarts(tmp_path):
     line = command(tmp_path / "job.json", 4)
     assert line[1:3] == ["-m", "torch.distributed.run"]
     assert {"--standalone", "--nproc-per-node=4", "--max-restarts=0"} <= set(line)
+
+
+def test_a_launched_process_starts_with_its_own_threads_only(folder, monkeypatch):
+    """The process prints what OpenMP and MKL would read; having no result, it is quoted in the error."""
+    program = "import os; print('threads', os.environ['OMP_NUM_THREADS'], os.environ['MKL_NUM_THREADS'])"
+    monkeypatch.setattr(launch, "command", lambda job, processes: [sys.executable, "-c", program])
+    context = tiny.make_context(folder, {"compute": {"processes": 2, "threads": 3}}, "threads")
+    with pytest.raises(ResourceError, match="ended without a result: threads 3 3") as caught:
+        train(context)
+    assert caught.value.code is ErrorCode.WORKER_CRASH
 
 
 @pytest.mark.slow

@@ -11,7 +11,8 @@ from loquela.compute.compiling import choose_compile
 from loquela.compute.defaults import loader_workers
 from loquela.compute.flops import peak_flops_per_second
 from loquela.compute.probe import CpuProbe, probe_cpu
-from loquela.compute.threads import threads_per_process, usable_cores
+from loquela.compute.provider import LocalProvider
+from loquela.compute.threads import usable_cores
 from loquela.core.errors import ErrorCode, RecipeError, ResourceError
 from loquela.core.model import BoundaryModel
 from loquela.models.config import RecurrentConfig, TransformerConfig
@@ -57,7 +58,7 @@ def choose_device(
     for a precision that the device cannot use well.
     """
     device, device_reason = find_device(section.device)
-    threads = section.threads or threads_per_process(section.processes)
+    threads = LocalProvider(section).threads()
     probe = probe_cpu(config) if device == "cpu" else None
     precision, precision_reason = _precision(section, device, probe)
     kernel, kernel_reason = _linear_kernel(section, device, precision, probe)

@@ -10,7 +10,8 @@ from loquela.artifacts.proof import Proof
 from loquela.compute.devices import check_precision, find_device
 from loquela.compute.memory import available_memory_bytes
 from loquela.compute.probe import probe_cpu
-from loquela.compute.threads import threads_per_process, usable_cores, usable_processors
+from loquela.compute.provider import LocalProvider
+from loquela.compute.threads import usable_cores, usable_processors
 from loquela.core.errors import ErrorCode, ResourceError
 from loquela.models.config import model_config
 from loquela.models.size import memory_plan
@@ -33,7 +34,7 @@ def check_machine(recipe: Recipe) -> list[Proof]:
 
 def matrix_flops_per_second(recipe: Recipe) -> float:
     """Speed of fp32 products on this machine's CPU: one thread's by a probe of about 0.1 s, times a run's threads."""
-    threads = recipe.compute.threads or threads_per_process(recipe.compute.processes)
+    threads = LocalProvider(recipe.compute).threads()
     return threads * probe_cpu(model_config(recipe.model, recipe.tokenizer.vocab_size)).best_fp32
 
 
@@ -67,7 +68,7 @@ def _memory(recipe: Recipe, device: str) -> Proof:
 def _threads(recipe: Recipe) -> Proof:
     """Threads that wait for each other's processor make every step slower, so a recipe may not ask for such."""
     asked, processes = recipe.compute.threads, recipe.compute.processes
-    threads, processors = asked or threads_per_process(processes), usable_processors()
+    threads, processors = LocalProvider(recipe.compute).threads(), usable_processors()
     return Proof(
         name="threads",
         passed=asked is None or asked <= processors,

@@ -23,6 +23,7 @@ from typing import Literal
 from pydantic import Field, JsonValue
 
 from loquela.artifacts.context import StageContext, StageResult
+from loquela.compute.provider import LocalProvider
 from loquela.core.atomic import write_text
 from loquela.core.errors import (
     DataError,
@@ -96,7 +97,7 @@ def train_in_processes(context: StageContext) -> StageResult:
             stdout=stream,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, **LocalProvider(context.recipe.compute).env()},
         )
         try:
             _listen(process, folder, context)
