@@ -21,11 +21,12 @@ test: $(STAMP)  ## the whole fast suite
 test-slow: $(STAMP)  ## what takes minutes: long crash runs, full flows
 	$(BIN)/pytest -m slow --timeout 3600
 
-check: $(STAMP)  ## lint, format, types, layers
+check: $(STAMP)  ## lint, format, types, layers, docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/pytest -q tests/docs tests/cli/test_cli_reference.py
 
 # The peers pin an older numpy than ours, so they get an environment of their own.
 bench:  ## tokens/s against the peers on this machine
