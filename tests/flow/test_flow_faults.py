@@ -253,6 +253,15 @@ def test_unusable_text_is_refused_with_its_place(home, here, content, code, says
     assert list((home / "data").glob("artifacts/*/*/manifest.json")) == []
 
 
+def test_a_missing_source_is_a_fault_of_the_data(home, here):
+    flow.write_recipe(home, data={"sources": ["no such text.txt"]})
+    refused = here("run", "tiny.yaml")
+    assert refused.code == 3
+    assert "[DATA_NOT_FOUND]" in refused.err
+    assert "nothing was written" in refused.err
+    assert not (home / "data").exists()
+
+
 def test_an_unreachable_source_is_refused_before_anything(home, here):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loquela.artifacts.proof import Proof
 from loquela.core.entry import resolve
-from loquela.core.errors import ErrorCode, ResourceError
+from loquela.core.errors import DataError, ErrorCode, ResourceError
 from loquela.models.config import model_config
 from loquela.models.size import parameter_count
 from loquela.recipe.origins import ResolvedRecipe
@@ -24,6 +24,14 @@ MORE_CHECKPOINTS = 2
 TENSORS_PER_CHECKPOINT = 3
 # Folders with weights alone: `best/` and `final/`.
 MODEL_FOLDERS = 2
+
+# What lies in the text itself, not in the machine or the network.
+DATA_FAULTS = {
+    ErrorCode.DATA_NOT_FOUND,
+    ErrorCode.CORRUPT_DATA,
+    ErrorCode.ENCODING_ERROR,
+    ErrorCode.INSUFFICIENT_DATA,
+}
 
 Check = Callable[[Recipe], list[Proof]]
 
@@ -94,7 +102,10 @@ def _room(directory: Path, required_mb: float) -> Proof:
 
 
 def check_prerequisites(recipe: Recipe, *, skip_sources: bool = False) -> list[Proof]:
-    """Run every check of the table; ResourceError with all that failed, its code that of the first."""
+    """Run every check of the table; an error with all that failed, its code that of the first.
+
+    DataError when only sources are at fault with what they hold, ResourceError otherwise.
+    """
     proofs: list[Proof] = []
     for entry in PREFLIGHT:
         if skip_sources and entry.startswith("loquela.data."):
@@ -103,7 +114,8 @@ def check_prerequisites(recipe: Recipe, *, skip_sources: bool = False) -> list[P
         proofs.extend(check(recipe))
     failed = [proof for proof in proofs if not proof.passed]
     if failed:
-        raise ResourceError(
+        at_fault = DataError if all(proof.code in DATA_FAULTS for proof in failed) else ResourceError
+        raise at_fault(
             failed[0].code,
             "prerequisites do not hold, nothing was written: " + "; ".join(proof.message for proof in failed),
             "; ".join(proof.remedy for proof in failed),
