@@ -46,41 +46,49 @@ def test_stories_have_longer_tokens_than_prose() -> None:
 
 
 def test_a_plan_of_stories_takes_their_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loquela.compute.preflight.matrix_flops_per_second", lambda recipe: 370e9)
-    stories = {"data": {"sources": ["builtin:stories"], "stories": 4000}, "tokenizer": {"vocab_size": 2000}}
+    monkeypatch.setattr("loquela.compute.preflight.matrix_flops_per_second", lambda recipe: 400e9)
+    stories = {
+        "data": {"sources": ["builtin:stories"], "stories": 4000},
+        "tokenizer": {"vocab_size": 2000},
+        "compute": {"threads": 2},
+    }
     plan = plan_run(Recipe.model_validate(stories))
     # 4000 pairs × 1958 bytes × 95 % / 3.24; the demo's run counted 2 305 248
     assert plan.train_tokens == 2_296_420
-    assert plan.tokens_per_second == pytest.approx(4096 / 0.090464, rel=1e-4)
+    assert plan.tokens_per_second == pytest.approx(4096 / 0.090593, rel=1e-4)
     # 17 941 rows of 128 = 561 steps of 32 an epoch
     assert plan.steps_total == 561 * 20
     assert "tokens: 3.24 bytes each, as measured on the stories" in plan.assumptions
 
 
 def test_step_seconds_of_the_reference_by_hand() -> None:
-    # products 4096 × 8 110 080 / (0.9 × 370e9)       = 0.099756
-    # width    4096 × 36e-9 × 2 × 128                 = 0.037749
-    # softmax  4096 × 0.2e-9 × 8000                   = 0.006554
+    # products 4096 × 8 110 080 / (0.83 × 400e9)      = 0.100057
+    # width    4096 × 72e-9 / 2 × 2 × 128             = 0.037749
+    # softmax  4096 × 0.4e-9 / 2 × 8000               = 0.006554
     # overhead 0.006 + 2 × 0.001                      = 0.008
-    assert step_seconds(Recipe(), 370e9) == pytest.approx(0.152059, abs=1e-6)
+    assert step_seconds(Recipe(), 400e9, 2) == pytest.approx(0.152359, abs=1e-6)
     # Measured: 25 200 to 28 500 tokens/s, and 43 200 to 47 000 with a vocabulary of 2000.
-    assert 25_200 < 4096 / step_seconds(Recipe(), 370e9) < 28_500
-    assert 43_200 < 4096 / step_seconds(recipe_of({"tokenizer": {"vocab_size": 2000}}), 370e9) < 47_000
+    assert 25_200 < 4096 / step_seconds(Recipe(), 400e9, 2) < 28_500
+    assert 43_200 < 4096 / step_seconds(recipe_of({"tokenizer": {"vocab_size": 2000}}), 400e9, 2) < 47_000
 
 
 def test_step_seconds_follow_the_machine_and_the_share_of_a_process() -> None:
-    # On half the speed everything but the 8 ms takes twice as long.
-    assert step_seconds(Recipe(), 185e9) == pytest.approx(2 * 0.144059 + 0.008, abs=2e-6)
+    # One thread has half the speed: everything but the 8 ms takes twice as long.
+    assert step_seconds(Recipe(), 200e9, 1) == pytest.approx(2 * 0.144359 + 0.008, abs=2e-6)
+    # Slower products leave the passes over memory as they were.
+    assert step_seconds(Recipe(), 200e9, 2) == pytest.approx(2 * 0.100057 + 0.044303 + 0.008, abs=2e-6)
     # Two processes have 16 rows each; four micro-batches cost their layers' dispatch four times.
-    assert step_seconds(recipe_of({"compute": {"processes": 2}}), 370e9) == pytest.approx(0.072029 + 0.008, abs=1e-6)
+    assert step_seconds(recipe_of({"compute": {"processes": 2}}), 400e9, 2) == pytest.approx(0.08018, abs=1e-6)
     four = recipe_of({"train": {"gradient_accumulation_steps": 4}})
-    assert step_seconds(four, 370e9) == pytest.approx(4 * 0.144059 + 0.006 + 4 * 0.002, abs=4e-6)
+    assert step_seconds(four, 400e9, 2) == pytest.approx(4 * 0.144359 + 0.006 + 4 * 0.002, abs=4e-6)
 
 
 def test_steps_of_a_tiny_model_are_overhead() -> None:
-    shape = {"num_layers": 1, "d_model": 32, "num_heads": 2, "dim_feedforward": 64, "max_sequence_length": 32}
+    shape: dict[str, JsonValue] = {
+        "num_layers": 1, "d_model": 32, "num_heads": 2, "dim_feedforward": 64, "max_sequence_length": 32
+    }  # fmt: skip
     tiny = recipe_of({"model": shape, "tokenizer": {"vocab_size": 400}, "train": {"batch_size": 8}})
-    assert 0.007 < step_seconds(tiny, 370e9) < 0.008
+    assert 0.007 < step_seconds(tiny, 400e9, 2) < 0.008
 
 
 def recipe_of(settings: dict[str, JsonValue]) -> Recipe:

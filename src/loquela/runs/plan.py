@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import Field, JsonValue
 
@@ -13,7 +14,7 @@ from loquela.core.entry import resolve
 from loquela.core.model import BoundaryModel
 from loquela.models.config import model_config
 from loquela.models.size import flops_per_token, memory_plan, parameter_count
-from loquela.recipe.schema import Recipe
+from loquela.recipe.schema import ComputeSection, Recipe
 from loquela.runs.manifest import TrainingRunManifest
 from loquela.runs.prerequisites import required_disk_mb
 
@@ -35,15 +36,23 @@ STORY_PAIR_BYTES = 1958
 
 # A training step's time, fitted to quiet runs on 2 cores (2 threads, fp32, AVX-512, oneDNN) of the reference model
 # (2 × 128, vocabulary 8000: 25 200 to 28 500 tokens/s), the same with vocabulary 2000 (43 200 to 47 000) and a
-# model of 1 × 32 whose steps of few tokens are all overhead.
-MEASURED_FLOPS_PER_SECOND = 370e9  # what the matrix probe said there
-MATRIX_EFFICIENCY = 0.9  # share of the probe's speed that the step's products reach
-WIDTH_NANOSECONDS = 36.0  # norms, activations, attention's softmax, optimizer: per token, layer and unit of d_model
-VOCABULARY_NANOSECONDS = 0.2  # softmax of the head, forward and backward: per token and entry
+# model of 1 × 32 whose steps of few tokens are all overhead. The matrix probe there said 340 to 470 GFLOP/s for both
+# threads, by the hour; the fit is at 400.
+MATRIX_EFFICIENCY = 0.83  # share of the probe's speed that the step's products reach
+# Nanoseconds of one thread, bound by memory and not by the speed of products.
+WIDTH_NANOSECONDS = 72.0  # norms, activations, attention's softmax: per token, layer and unit of d_model
+VOCABULARY_NANOSECONDS = 0.4  # softmax of the head, forward and backward: per token and entry
 STEP_SECONDS = 0.006  # loop, optimizer's dispatch, logging
 LAYER_SECONDS = 0.001  # dispatch of a layer's operations, per micro-batch
 
 Speed = Callable[[Recipe], float]
+
+
+class Threads(Protocol):
+    """The part of a compute provider that a plan asks."""
+
+    def threads(self) -> int:
+        """Threads of each process."""
 
 
 class Plan(BoundaryModel):
@@ -79,7 +88,8 @@ def plan_run(recipe: Recipe) -> Plan:
     )
     measured: Speed = resolve("loquela.compute.preflight:matrix_flops_per_second")
     row_tokens = recipe.train.batch_size * recipe.train.gradient_accumulation_steps * recipe.model.max_sequence_length
-    rate = row_tokens / step_seconds(recipe, measured(recipe))
+    provider: Callable[[ComputeSection], Threads] = resolve("loquela.compute.provider:LocalProvider")
+    rate = row_tokens / step_seconds(recipe, measured(recipe), provider(recipe.compute).threads())
     total = min(steps * row_tokens, tokens * recipe.train.epochs)
     return Plan(
         parameters=parameter_count(config),
@@ -108,21 +118,19 @@ def steps_of(recipe: Recipe, train_tokens: int) -> int:
     return min(steps, recipe.train.max_steps or steps)
 
 
-def step_seconds(recipe: Recipe, flops_per_second: float) -> float:
+def step_seconds(recipe: Recipe, flops_per_second: float, threads: int) -> float:
     """Seconds of an optimizer step on the CPU: products, work bound by memory, and what a step costs at any size.
 
-    `flops_per_second` is one process's probed matrix speed; a process does its share of every micro-batch. Memory
-    is taken to be as much slower or faster than on the machine measured as the products are.
+    `flops_per_second` is the probed matrix speed of one process with its `threads`; a process does its share of
+    every micro-batch.
     """
     config = model_config(recipe.model, recipe.tokenizer.vocab_size)
     micro_batches = recipe.train.gradient_accumulation_steps
     rows = math.ceil(recipe.train.batch_size / recipe.compute.processes) * micro_batches
-    tokens = rows * recipe.model.max_sequence_length
     products = flops_per_token(config) / (MATRIX_EFFICIENCY * flops_per_second)
     passes = WIDTH_NANOSECONDS * config.num_layers * config.d_model + VOCABULARY_NANOSECONDS * config.vocab_size
-    slowness = MEASURED_FLOPS_PER_SECOND / flops_per_second
     overhead = STEP_SECONDS + LAYER_SECONDS * config.num_layers * micro_batches
-    return tokens * (products + 1e-9 * passes * slowness) + overhead
+    return rows * recipe.model.max_sequence_length * (products + 1e-9 * passes / threads) + overhead
 
 
 def corpus_size(recipe: Recipe) -> tuple[float, str]:
