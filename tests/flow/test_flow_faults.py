@@ -78,7 +78,7 @@ def test_changed_settings_of_the_text_are_named(trained, here):
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("tokenizer.vocab_size=290", "tokenizer.vocab_size was 300 and is 290"),
+        ("tokenizer.vocab_size=290", "were trained with another tokenizer: tokenizer.vocab_size was 300 and is 290"),
         ("model.d_model=32", "d_model is 16 there and 32 here"),
         ("train.batch_size=8", "16 rows per step"),
     ],

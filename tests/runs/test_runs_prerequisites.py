@@ -7,7 +7,7 @@ import pytest
 from loquela.core.errors import ErrorCode, ResourceError
 from loquela.recipe.schema import Recipe
 from loquela.runs.outcome import error_details, error_type
-from loquela.runs.prerequisites import check_output, existing_ancestor, required_disk_mb
+from loquela.runs.prerequisites import check_output, existing_ancestor, once_each, required_disk_mb
 from loquela.runs.status import Phase
 
 
@@ -60,3 +60,7 @@ def test_details_of_known_and_unknown_errors() -> None:
     bug = error_details(ZeroDivisionError("by zero"), Phase.VALIDATION, "")
     assert (bug.code, bug.error_message) == ("INTERNAL", "ZeroDivisionError: by zero")
     assert "report this" in bug.remedy
+
+
+def test_a_problem_that_several_sources_share_is_said_once() -> None:
+    assert once_each(["no such host", "disk full", "no such host"]) == "no such host; disk full"

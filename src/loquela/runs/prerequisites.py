@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from loquela.artifacts.proof import Proof
@@ -117,8 +117,13 @@ def check_prerequisites(recipe: Recipe, *, skip_sources: bool = False) -> list[P
         at_fault = DataError if all(proof.code in DATA_FAULTS for proof in failed) else ResourceError
         raise at_fault(
             failed[0].code,
-            "prerequisites do not hold, nothing was written: " + "; ".join(proof.message for proof in failed),
-            "; ".join(proof.remedy for proof in failed),
+            "prerequisites do not hold, nothing was written: " + once_each(proof.message for proof in failed),
+            once_each(proof.remedy for proof in failed),
             details={"failed": [proof.model_dump(mode="json") for proof in failed]},
         )
     return proofs
+
+
+def once_each(sentences: Iterable[str]) -> str:
+    """The sentences in order, said once: six sources on one dead host are one problem."""
+    return "; ".join(dict.fromkeys(sentences))
