@@ -1,4 +1,4 @@
-"""Draws captured terminal output as a PNG, with its colours: python docs/images/terminal_picture.py CAPTURE.txt OUT.png"""
+"""Terminal output as a PNG, colours included: python docs/images/terminal_picture.py CAPTURE.txt OUT.png TITLE"""
 
 import sys
 from pathlib import Path
