@@ -121,6 +121,7 @@ def test_a_second_ctrl_c_ends_at_once(home, finished):
         while process.poll() is None:
             process.send_signal(signal.SIGINT)
             time.sleep(0.001)
-        assert process.returncode in (75, 130)
+        # Signals go on while the interpreter shuts down; there the system ends it, which is at once too.
+        assert process.returncode in (75, 130, -signal.SIGINT)
         assert "Traceback" not in process.stderr.read()
     assert flow.program(home, *AUTO).code == 0
