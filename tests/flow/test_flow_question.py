@@ -5,6 +5,7 @@ import pty
 import select
 import shutil
 import subprocess
+import sys
 import time
 
 import flow_runs as flow
@@ -34,11 +35,18 @@ def copy(unfinished, tmp_path, monkeypatch):
     return home
 
 
+# Takes the pseudo-terminal as its own, so that the byte of Ctrl+C on it becomes a signal, as at a person's.
+ON_ITS_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+)
+
+
 def on_a_terminal(home, answer, *arguments):
     """Carry out a command on a pseudo-terminal, answer its first question; what it showed, and its exit code."""
     terminal, side = pty.openpty()
     process = subprocess.Popen(
-        [*flow.PROGRAM, *arguments], cwd=home, env={**flow.environment(home), "TERM": "dumb"},
+        [sys.executable, "-c", ON_ITS_TERMINAL, *flow.PROGRAM, *arguments],
+        cwd=home, env={**flow.environment(home), "TERM": "dumb"},
         stdin=side, stdout=side, stderr=side, start_new_session=True,
     )  # fmt: skip
     os.close(side)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -78,7 +79,10 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal without UTF-8 shows a question mark; it must not end the run.
             stream.reconfigure(errors="replace")
-    sys.exit(answer(sys.argv[1:]))
+    code = answer(sys.argv[1:])
+    # The outcome is told; a Ctrl+C more must not turn the interpreter's shutdown into a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def answer(arguments: Sequence[str]) -> int:
