@@ -35,7 +35,9 @@ QUIJOTE = (
 
 def _request(address: str, tmp_path: Path, **section: object) -> SourceRequest:
     settings = {"sources": [address], "allow_private_addresses": True, "timeout_seconds": 5.0, **section}
-    return SourceRequest(address, DataSection.model_validate(settings), tmp_path / "downloads", seed=7)
+    return SourceRequest(
+        SourceEntry(address=address), DataSection.model_validate(settings), tmp_path / "downloads", seed=7
+    )
 
 
 def _texts(request: SourceRequest) -> list[tuple[str, str | None, str]]:

@@ -44,7 +44,7 @@ SETTINGS = {
     "train.optimizer.epsilon": st.floats(min_value=5e-324, max_value=1.0),
     "seed": st.integers(0, 2**31 - 1),
     "evaluate.prompts": st.lists(TEXTS, min_size=1, max_size=3),
-    "data.sources": st.lists(TEXTS, min_size=1, max_size=3),
+    "data.sources": st.lists(TEXTS.filter(bool), min_size=1, max_size=3, unique=True),
     "data.gutenberg_mirror": TEXTS,
     "compute.compile": st.sampled_from(["auto", "on", "off"]),
     "skip_phases": st.lists(st.sampled_from(["corpus_download", "tokenizer_training"])),

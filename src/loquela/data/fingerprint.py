@@ -28,7 +28,7 @@ def fingerprint(section: DataSection, output_directory: Path) -> dict[str, JsonV
     """
     downloads = downloads_directory(output_directory)
     return {
-        request.address: source_for(request.address).fingerprint(request).model_dump(mode="json")
+        request.entry.key: source_for(request.address).fingerprint(request).model_dump(mode="json")
         for request in requests(section, downloads, section.seed)
     }
 

@@ -49,7 +49,7 @@ class CorpusLedger(Ledger):
 
 def requests(section: DataSection, downloads: Path, seed: int) -> list[SourceRequest]:
     """One request for every entry of `data.sources`."""
-    return [SourceRequest(address, section, downloads, seed) for address in section.sources]
+    return [SourceRequest(entry, section, downloads, seed) for entry in section.entries]
 
 
 def build_corpus(
@@ -123,7 +123,7 @@ def _drafts(
                 "wait until nobody writes there any more, then run the same command again",
                 details={"source": request.address},
             )
-        fingerprints[request.address] = before
+        fingerprints[request.entry.key] = before
         bus.publish(
             "data.source_read.v1",
             {"source": request.address, "bytes": before.bytes, "texts": before.texts, "sha256": before.sha256},
@@ -185,7 +185,7 @@ def _require_enough(writer: CorpusWriter, section: DataSection) -> None:
     if documents == 0:
         raise DataError(
             ErrorCode.DATA_NOT_FOUND,
-            f"the sources hold no text: {', '.join(section.sources)}",
+            f"the sources hold no text: {', '.join(entry.key for entry in section.entries)}",
             "give data.sources that hold text",
             details=numbers,
         )

@@ -6,24 +6,33 @@ path goes to "file" or "folder". Third parties register through the entry-point 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from loquela.core.model import BoundaryModel
 from loquela.data.tally import Tally
 from loquela.recipe.schema import DataSection
+from loquela.recipe.source_entry import SourceEntry
+
+# Characters [start, end) of a decoded text → the raw bytes [start, end) that they came from.
+RawSpan = Callable[[int, int], tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class SourceRequest:
     """One entry of `data.sources` and what a source may need to serve it; `downloads` is the cache folder."""
 
-    address: str
+    entry: SourceEntry
     section: DataSection
     downloads: Path
     seed: int = 0
+
+    @property
+    def address(self) -> str:
+        """Where the source is."""
+        return self.entry.address
 
     @property
     def rest(self) -> str:
@@ -57,13 +66,23 @@ class SourceText:
     """One whole text: a file, a book, a story.
 
     `pieces` streams its decoded text once. Texts of one source with the same `split_key` always fall on the same
-    side of the split; None lets each document fall by itself.
+    side of the split; None lets each document fall by itself. `object_name` is the object (file, book, table) that the
+    text lies in, `record` its number there from 1, `raw_bytes` where in that object its raw bytes lie and `raw_sha256`
+    their digest; all None where there is no such thing. `raw_span` tells the bytes of a part of the text; it is asked
+    in rising order, while `pieces` flow, and is None where characters do not map to bytes (PDF, database).
+    `labels` are columns that came along, to stratify by.
     """
 
     name: str
     pieces: Iterator[str]
     language: str | None = None
     split_key: str | None = None
+    object_name: str | None = None
+    record: int | None = None
+    raw_bytes: tuple[int, int] | None = None
+    raw_sha256: str | None = None
+    raw_span: RawSpan | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Source(Protocol):

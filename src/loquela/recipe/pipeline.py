@@ -146,7 +146,9 @@ def from_recipe(recipe: Recipe) -> tuple[PipelineConfiguration | None, list[str]
     Recipe keys that the flat form does not have (optimizer, schedule, compute …) are not looked at.
     """
     reasons = []
-    sources = recipe.data.sources
+    sources = [entry.key for entry in recipe.data.entries]
+    if any(not isinstance(source, str) for source in recipe.data.sources):
+        reasons.append("data.sources has an entry with options; the flat form has an address only")
     if sources != DEFAULT_SOURCES and len(sources) != 1:
         reasons.append(f"data.sources has {len(sources)} sources; the flat form has one")
     if recipe.model.family != "transformer":

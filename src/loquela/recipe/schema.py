@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, JsonValue, field_validator, model_va
 
 from loquela.core.model import BoundaryModel
 from loquela.core.near_names import unknown_name
+from loquela.recipe.source_entry import SourceEntry
 
 SCHEMA_VERSION = 1
 
@@ -73,8 +74,8 @@ class NormalizationSection(BoundaryModel):
 class DataSection(BoundaryModel):
     """Where the text comes from and how it is split."""
 
-    sources: list[str] = Field(
-        DEFAULT_SOURCES,
+    sources: list[Annotated[str, Field(min_length=1)] | SourceEntry] = Field(
+        [*DEFAULT_SOURCES],
         min_length=1,
         description="file, folder, builtin:stories, http(s)://… or gutenberg:<id>; a list of any of them",
     )
@@ -101,6 +102,20 @@ class DataSection(BoundaryModel):
         "stop", description="when a source's bytes differ from those this run was made from"
     )
     normalization: NormalizationSection = Field(default_factory=NormalizationSection)
+
+    @property
+    def entries(self) -> list[SourceEntry]:
+        """`sources`, each written out."""
+        return [SourceEntry(address=source) if isinstance(source, str) else source for source in self.sources]
+
+    @field_validator("sources")
+    @classmethod
+    def _told_apart(cls, sources: list[str | SourceEntry]) -> list[str | SourceEntry]:
+        keys = [source if isinstance(source, str) else source.key for source in sources]
+        twice = sorted({key for key in keys if keys.count(key) > 1})
+        if twice:
+            raise ValueError(f"{twice[0]!r} stands here twice; remove one, or give each a name of its own")
+        return sources
 
     @model_validator(mode="after")
     def _something_left_to_train_on(self) -> Self:

@@ -75,7 +75,7 @@ def plan_run(recipe: Recipe) -> Plan:
     """Predict parameters, tokens, steps, memory by part, disk and minutes; runs a matrix probe of about 0.1 s."""
     config = model_config(recipe.model, recipe.tokenizer.vocab_size)
     corpus_bytes, corpus_said = corpus_size(recipe)
-    is_stories = set(recipe.data.sources) == {STORIES}
+    is_stories = {entry.address for entry in recipe.data.entries} == {STORIES}
     per_token, tokens_said = bytes_per_token(recipe.tokenizer.method, recipe.tokenizer.vocab_size, stories=is_stories)
     held_out = recipe.data.validation_fraction + recipe.data.test_fraction
     tokens = max(1, round(corpus_bytes * (1 - held_out) / per_token))
@@ -136,9 +136,9 @@ def step_seconds(recipe: Recipe, flops_per_second: float, threads: int) -> float
 def corpus_size(recipe: Recipe) -> tuple[float, str]:
     """Bytes of text: counted where the sources are local, else what the recipe expects; and which of the two."""
     total, counted = 0.0, True
-    for source in recipe.data.sources:
-        path = Path(source).expanduser()
-        if source == STORIES:
+    for entry in recipe.data.entries:
+        path = Path(entry.address).expanduser()
+        if entry.address == STORIES:
             total += recipe.data.stories * STORY_PAIR_BYTES
         elif path.is_file():
             total += path.stat().st_size
