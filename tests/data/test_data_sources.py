@@ -15,6 +15,7 @@ from loquela.data.source_contract import SourceFingerprint, SourceRequest
 from loquela.data.source_registry import SOURCES, source_for
 from loquela.data.tally import Tally
 from loquela.recipe.schema import DataSection, Recipe
+from loquela.recipe.source_entry import SourceEntry
 
 ALICE = (
     "\ufeffThe Project Gutenberg eBook of Alice\r\n\r\nTitle: Alice\r\n\r\nLanguage: English\r\n\r\n"
