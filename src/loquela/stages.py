@@ -47,6 +47,7 @@ STAGES = (
         "corpus",
         "loquela.data.stage:ingest",
         "loquela.data.fingerprint:fingerprint",
+        format_version=2,
     ),
     Stage(
         "tokenizer",

@@ -1,11 +1,13 @@
 """Documents: joined again they are the text; cuts fall at paragraphs, and do not depend on the blocks."""
 
-import pytest
+import unicodedata
+from functools import partial
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loquela.data.cut import cut
-from loquela.data.normalize import line_blocks, normalize
+from loquela.data.normalize import normalize, normalized_size
 from loquela.recipe.schema import NormalizationSection
 
 PROSE = st.lists(
@@ -76,11 +78,17 @@ def test_normalising_blocks_of_lines_equals_normalising_the_whole(text: str, eve
     assert "".join(normalize(block, section)[0] for block in _lines(text, every)) == whole
 
 
-def test_blocks_end_at_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loquela.data.normalize.BLOCK_CHARACTERS", 4)
-    monkeypatch.setattr("loquela.data.normalize.LONGEST_LINE", 10)
-    assert list(line_blocks(iter(["ab\nc", "d\nef", "gh"]))) == ["ab\n", "cd\n", "efgh"]
-    assert list(line_blocks(iter(["no line end at all"]))) == ["no line end at ", "all"]
+@given(text=PROSE, size=st.integers(8, 64), every=st.integers(1, 9), form=st.sampled_from(["nfc", "nfkc"]))
+@settings(max_examples=100, deadline=None)
+def test_documents_normalised_after_the_cut_are_those_of_normalised_text(
+    text: str, size: int, every: int, form: str
+) -> None:
+    section = NormalizationSection.model_validate({"unicode": form, "lowercase": True})
+    decomposed = unicodedata.normalize("NFD", text)
+    size_of = partial(normalized_size, section=section)
+    pieces = list(cut(iter(_lines(decomposed, every)), size, size_of))
+    assert "".join(pieces) == decomposed
+    assert [normalize(piece, section)[0] for piece in pieces] == list(cut(iter([normalize(text, section)[0]]), size))
 
 
 def test_normalisation_reports_what_it_changed() -> None:

@@ -1,7 +1,7 @@
 """The corpus artifact: one JSON document a line, each with the split it was drawn into.
 
 corpus/
-  documents.jsonl   {"id": …, "text": …, "source": …, "language": …, "split": …}
+  documents.jsonl   {"id": …, "text": …, "source": …, "language": …, "split": …, "lineage": {…}, …}
   ledger.json       counts at every arrow from source to split, with a reason for every loss
   manifest.json     kind "corpus"
 """
@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from loquela.core.atomic import atomic_path, write_error
 from loquela.core.errors import DataError, ErrorCode
@@ -27,11 +27,34 @@ Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 
+class Lineage(BoundaryModel):
+    """Where a document came from, so that it can be read again and compared.
+
+    `object` is the file, table or address that holds it and `record` its number there from 1. Characters
+    [char_start, char_end) of that text, decoded and before normalisation, are the document; `text_sha256` is the digest
+    of their UTF-8 bytes. Bytes [byte_start, byte_end) of the (decompressed) object are where it stands: its own bytes,
+    or those of its record where characters cannot be told apart (then `raw_sha256` is their digest). `chunk` counts
+    the documents of one text from 1; `pages` are the first and the last page. What a source cannot tell is None.
+    """
+
+    object: str
+    record: int | None = None
+    byte_start: int | None = None
+    byte_end: int | None = None
+    raw_sha256: str | None = None
+    char_start: int
+    char_end: int
+    text_sha256: str
+    chunk: int
+    pages: tuple[int, int] | None = None
+
+
 class Document(BoundaryModel):
     """A piece of text that is learnt from as a whole.
 
     `id` is a digest of the text; `source` names the file, address or generator that it came from; `language` is
-    an ISO 639-1 code where the source tells it.
+    an ISO 639-1 code where it is known. Documents of one `group` (near duplicates, parts of one text that is held out
+    whole) are always in the same split. `labels` are the columns that came along.
     """
 
     id: str
@@ -39,6 +62,9 @@ class Document(BoundaryModel):
     source: str
     language: str | None
     split: Split
+    group: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    lineage: Lineage | None = None
 
 
 class CorpusWriter:

@@ -1,8 +1,7 @@
-"""Sources → corpus: read, decode, normalise, cut, drop exact duplicates, draw the split; every byte accounted for."""
+"""Sources → corpus: read, decode, cut, normalise, drop exact duplicates, draw the split; every byte accounted for."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,16 +11,13 @@ from loquela.artifacts.corpus import LEDGER_NAME, SPLITS, CorpusWriter, Document
 from loquela.core.atomic import write_json
 from loquela.core.errors import DataError, ErrorCode
 from loquela.core.model import BoundaryModel
-from loquela.data.cut import cut
-from loquela.data.normalize import normalized
-from loquela.data.source_contract import SourceFingerprint, SourceRequest, SourceText
+from loquela.data.drafts import drafts
+from loquela.data.source_contract import SourceFingerprint, SourceRequest
 from loquela.data.source_registry import source_for
 from loquela.data.split import Draft, Splitter, assign
 from loquela.data.tally import Ledger, Tally, utf8_size
 from loquela.monitoring.events import Bus, trace
 from loquela.recipe.schema import DataSection
-
-ID_DIGITS = 32
 
 
 class SplitCount(BoundaryModel):
@@ -69,7 +65,8 @@ def build_corpus(
     tally = Tally()
     fingerprints: dict[str, SourceFingerprint] = {}
     languages: dict[str, int] = {}
-    drafts = _drafts(requests(section, downloads, seed), tally, fingerprints, bus, between_documents)
+    asked = requests(section, downloads, seed)
+    distinct = _drafts(asked, tally, fingerprints, bus, between_documents)
     splitter = Splitter(seed, section.validation_fraction, section.test_fraction)
     trace(
         bus,
@@ -80,9 +77,17 @@ def build_corpus(
         seed=seed,
     )
     with CorpusWriter(directory) as writer:
-        for draft, split in assign(_counted_into_split(drafts, tally), splitter):
+        for draft, split in assign(_counted_into_split(distinct, tally), splitter):
             writer.write(
-                Document(id=draft.id, text=draft.text, source=draft.source, language=draft.language, split=split)
+                Document(
+                    id=draft.id,
+                    text=draft.text,
+                    source=draft.source,
+                    language=draft.language,
+                    split=split,
+                    labels=dict(draft.labels),
+                    lineage=draft.lineage,
+                )
             )
             languages[draft.language or "unknown"] = languages.get(draft.language or "unknown", 0) + 1
     tally.leave("split", sum(writer.bytes.values()), sum(writer.documents.values()))
@@ -113,7 +118,7 @@ def _drafts(
         source = source_for(request.address)
         before = source.fingerprint(request)
         for text in source.read(request, tally):
-            for draft in _distinct(_documents(text, request.section, tally), text, tally, seen):
+            for draft in _distinct(drafts(text, request.section, tally), tally, seen):
                 between_documents()
                 yield draft
         if source.fingerprint(request) != before:
@@ -130,47 +135,22 @@ def _drafts(
         )
 
 
-def _documents(text: SourceText, section: DataSection, tally: Tally) -> Iterator[str]:
-    """The documents of one text, counted from "decode" to "cut"."""
-    count = 0
-    for document in cut(normalized(_left_decoding(text, tally), section.normalization, tally), section.document_bytes):
-        size = utf8_size(document)
-        tally.enter("cut", size)
-        if document.isspace():
-            tally.change("cut", "blank", -size)
-            continue
-        count += 1
-        tally.leave("cut", size, 1)
-        yield document
-    for arrow in ("normalize", "cut"):
-        tally.enter(arrow, 0, 1)
-    tally.leave("decode", 0, 1)
-    tally.leave("normalize", 0, 1)
-    tally.change("cut", "text_cut_into_documents" if count else "text_without_content", 0, count - 1)
-
-
-def _left_decoding(text: SourceText, tally: Tally) -> Iterator[str]:
-    for piece in text.pieces:
-        tally.leave("decode", utf8_size(piece))
-        yield piece
-
-
-def _distinct(documents: Iterator[str], text: SourceText, tally: Tally, seen: set[bytes]) -> Iterator[Draft]:
+def _distinct(documents: Iterator[Draft], tally: Tally, seen: set[bytes]) -> Iterator[Draft]:
     """Documents whose text was not seen before, in any source."""
-    for document in documents:
-        raw = document.encode("utf-8")
-        tally.enter("deduplicate", len(raw), 1)
-        digest = hashlib.sha256(raw).digest()[: ID_DIGITS // 2]
+    for draft in documents:
+        size = utf8_size(draft.text)
+        tally.enter("deduplicate", size, 1)
+        digest = bytes.fromhex(draft.id)
         if digest in seen:
-            tally.change("deduplicate", "exact_duplicate", -len(raw), -1)
+            tally.change("deduplicate", "exact_duplicate", -size, -1)
             continue
         seen.add(digest)
-        tally.leave("deduplicate", len(raw), 1)
-        yield Draft(digest.hex(), document, text.name, text.language, text.split_key)
+        tally.leave("deduplicate", size, 1)
+        yield draft
 
 
-def _counted_into_split(drafts: Iterator[Draft], tally: Tally) -> Iterator[Draft]:
-    for draft in drafts:
+def _counted_into_split(distinct: Iterator[Draft], tally: Tally) -> Iterator[Draft]:
+    for draft in distinct:
         tally.enter("split", utf8_size(draft.text), 1)
         yield draft
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 
-from loquela.artifacts.corpus import Split
+from loquela.artifacts.corpus import Lineage, Split
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class Draft:
     source: str
     language: str | None
     split_key: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    lineage: Lineage | None = None
 
 
 def unit_interval(*parts: str | int) -> float:

@@ -1,6 +1,6 @@
 """Counts at every arrow from source to split; they add up or the stage stops.
 
-    read ─ decode ─ normalize ─ cut ─ deduplicate ─ split
+    read ─ decode ─ cut ─ normalize ─ deduplicate ─ split
 
 At each arrow: what went in, what came out, and a reason for every byte and item of difference. Items are texts
 up to the cut and documents after it; bytes are raw bytes into `decode` and UTF-8 bytes from then on.
@@ -13,7 +13,7 @@ from pydantic import Field
 from loquela.core.errors import ErrorCode, InternalError
 from loquela.core.model import BoundaryModel
 
-ARROWS = ("read", "decode", "normalize", "cut", "deduplicate", "split")
+ARROWS = ("read", "decode", "cut", "normalize", "deduplicate", "split")
 
 
 class Change(BoundaryModel):
