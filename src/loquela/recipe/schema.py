@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Field, JsonValue, field_validator, model_va
 
 from loquela.core.model import BoundaryModel
 from loquela.core.near_names import unknown_name
+from loquela.recipe.encoding_section import EncodingSection
 from loquela.recipe.source_entry import SourceEntry
 
 SCHEMA_VERSION = 1
@@ -101,6 +102,7 @@ class DataSection(BoundaryModel):
     on_change: Literal["stop", "rebuild"] = Field(
         "stop", description="when a source's bytes differ from those this run was made from"
     )
+    encoding: EncodingSection = Field(default_factory=EncodingSection)
     normalization: NormalizationSection = Field(default_factory=NormalizationSection)
 
     @property
