@@ -26,6 +26,7 @@ COMMANDS = {
     "runs": ("loquela.cli.runs", "List, show, compare and watch runs."),
     "config": ("loquela.cli.config", "Show, explain and migrate recipes."),
     "schema": ("loquela.cli.schema", "Print the JSON Schema of a recipe, request, result or event."),
+    "credentials": ("loquela.cli.credentials", "Keep the secrets that sources ask for by name."),
     "doctor": ("loquela.cli.doctor", "Check this machine: packages, device, threads, memory, disk."),
 }
 """Name → module that holds `command`, and the first sentence of its help."""

@@ -55,9 +55,10 @@ def write_error(error: OSError, path: Path) -> LoquelaError:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, mode: int = 0o644) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; on success it becomes `path`, on failure it goes.
 
+    Until then nobody but the owner can read it; then its permissions are `mode`.
     Raises ResourceError (DISK_FULL, WRITE_PERMISSION, WRITE_FAILED) for an OSError while writing.
     """
     try:
@@ -71,7 +72,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(mode)
         temporary.replace(path)
         fsync_directory(path.parent)
     except OSError as error:
@@ -82,15 +83,15 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write `data` to `path`, whole or not at all."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path, mode) as temporary:
         temporary.write_bytes(data)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, mode: int = 0o644) -> None:
     """Write `text` to `path` as UTF-8 with LF line ends, whole or not at all."""
-    write_bytes(path, text.encode("utf-8"))
+    write_bytes(path, text.encode("utf-8"), mode)
 
 
 def write_json(path: Path, value: JsonValue) -> None:
