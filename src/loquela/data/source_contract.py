@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from loquela.core.model import BoundaryModel
+from loquela.data.encoding.report import EncodingReport
+from loquela.data.reading.quarantine import Quarantine
 from loquela.data.tally import Tally
 from loquela.recipe.schema import DataSection
 from loquela.recipe.source_entry import SourceEntry
@@ -22,12 +24,19 @@ RawSpan = Callable[[int, int], tuple[int, int]]
 
 @dataclass(frozen=True)
 class SourceRequest:
-    """One entry of `data.sources` and what a source may need to serve it; `downloads` is the cache folder."""
+    """One entry of `data.sources` and what a source may need to serve it; `downloads` is the cache folder.
+
+    `quarantine` takes records that cannot be read, `report` is told once of each object how its bytes became text; None
+    where nobody keeps them. `objects` are the names of those to read, None for all (see `DividedSource`).
+    """
 
     entry: SourceEntry
     section: DataSection
     downloads: Path
     seed: int = 0
+    quarantine: Quarantine | None = None
+    report: Callable[[EncodingReport], None] | None = None
+    objects: tuple[str, ...] | None = None
 
     @property
     def address(self) -> str:
@@ -96,3 +105,21 @@ class Source(Protocol):
 
     def read(self, request: SourceRequest, tally: Tally) -> Iterator[SourceText]:
         """Stream the texts; `tally` counts the arrows "read" and "decode" (all but what leaves "decode")."""
+
+
+class ObjectSize(BoundaryModel):
+    """One object of a source: its name there, and its size where it is known without reading it."""
+
+    name: str
+    size_bytes: int | None = None
+
+
+@runtime_checkable
+class DividedSource(Protocol):
+    """A source of many objects, which several processes can read side by side.
+
+    `read` of a request with `objects` reads those alone, in the order of this list.
+    """
+
+    def objects(self, request: SourceRequest) -> list[ObjectSize]:
+        """All objects, in the order that `read` reads them."""
