@@ -31,6 +31,21 @@ class Stage:
     format_version: int = 1
 
 
+# Where data was prepared changes no byte of it, so it is no setting of the training.
+TRAINING_COMPUTE = (
+    "compute.device",
+    "compute.precision",
+    "compute.threads",
+    "compute.compile",
+    "compute.gradient_checkpointing",
+    "compute.processes",
+    "compute.deterministic",
+    "compute.linear_kernel",
+    "compute.loader_workers",
+    "compute.prefetch_factor",
+    "compute.memory_limit_mb",
+)
+
 STAGES = (
     Stage(
         "ingest",
@@ -69,7 +84,7 @@ STAGES = (
     Stage(
         "train",
         "model_training",
-        ("seed", "model", "train", "compute"),
+        ("seed", "model", "train", *TRAINING_COMPUTE),
         ("tokenizer", "shards"),
         "checkpoint",
         "loquela.training.stage:train",

@@ -10,6 +10,8 @@ from loquela.core.errors import DataError, ErrorCode
 
 # Parts of a recipe that decide how the next steps are computed.
 TRAINING_SECTIONS = ("train", "compute")
+# Where data was prepared is no matter of training.
+DATA_KEYS = ("compute.data", "compute.slurm")
 
 
 def check_network(
@@ -79,9 +81,10 @@ def rows_of(recipe: dict[str, JsonValue]) -> int | None:
 
 def settings_changes(old: dict[str, JsonValue], new: dict[str, JsonValue]) -> dict[str, tuple[str, str]]:
     """Training settings that differ between two recipes, by dotted key: allowed, counted as PATCH, and said."""
-    return differing(
+    changes = differing(
         {name: old.get(name) for name in TRAINING_SECTIONS}, {name: new.get(name) for name in TRAINING_SECTIONS}
     )
+    return {key: change for key, change in changes.items() if not key.startswith(DATA_KEYS)}
 
 
 def _short(digest: str | None) -> str:

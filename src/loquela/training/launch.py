@@ -18,32 +18,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from loquela.artifacts.context import StageContext, StageResult
 from loquela.compute.provider import LocalProvider
 from loquela.core.atomic import write_text
-from loquela.core.errors import (
-    DataError,
-    ErrorCode,
-    InternalError,
-    Interrupted,
-    LoquelaError,
-    ProofError,
-    RecipeError,
-    ResourceError,
-)
+from loquela.core.carried_error import CarriedError
+from loquela.core.errors import ErrorCode, ResourceError
 from loquela.core.model import BoundaryModel
 from loquela.monitoring.events import Bus, Event
 from loquela.recipe.schema import Recipe
 
 POLL_SECONDS = 0.1
 LAST_LINES = 50
-ERROR_KINDS: dict[str, type[LoquelaError]] = {
-    kind.__name__: kind for kind in (RecipeError, DataError, ResourceError, ProofError, InternalError, Interrupted)
-}
 
 
 class Job(BoundaryModel):
@@ -58,16 +46,10 @@ class Job(BoundaryModel):
 
 
 class Outcome(BoundaryModel):
-    """How one rank ended."""
+    """How one rank ended: with a result or an error."""
 
-    kind: Literal["result", "error"]
     result: StageResult | None = None
-    error_kind: str = ""
-    code: ErrorCode = ErrorCode.INTERNAL
-    message: str = ""
-    remedy: str = ""
-    retryable: bool = False
-    details: dict[str, JsonValue] = Field(default_factory=dict)
+    error: CarriedError | None = None
     time: float = Field(default_factory=time.time)
 
 
@@ -171,13 +153,11 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _result(folder: Path, log: Path) -> StageResult:
     outcomes = [Outcome.model_validate(json.loads(path.read_bytes())) for path in sorted(folder.glob("outcome-*.json"))]
-    errors = sorted((outcome for outcome in outcomes if outcome.kind == "error"), key=lambda outcome: outcome.time)
+    errors = [outcome.error for outcome in sorted(outcomes, key=lambda outcome: outcome.time) if outcome.error]
     # Ranks that lost their peer only echo what another met: its own words come first.
     told = [error for error in errors if error.code not in (ErrorCode.WORKER_CRASH, ErrorCode.CHECKPOINT_FAILED)]
     for error in (*told, *errors):
-        raise ERROR_KINDS.get(error.error_kind, InternalError)(
-            error.code, error.message, error.remedy, retryable=error.retryable, details=error.details
-        )
+        raise error.error()
     for outcome in outcomes:
         if outcome.result is not None:
             return outcome.result

@@ -12,6 +12,7 @@ from types import FrameType
 
 from loquela.artifacts.context import StageContext, StopRequest
 from loquela.core.atomic import write_text
+from loquela.core.carried_error import CarriedError
 from loquela.core.errors import Interrupted, LoquelaError
 from loquela.monitoring.events import Bus, EventBus, EventFile, SilentBus
 from loquela.training.launch import Job, Outcome
@@ -47,18 +48,9 @@ def main(arguments: list[str]) -> int:
 
 def _run(context: StageContext) -> tuple[Outcome, int]:
     try:
-        return Outcome(kind="result", result=train_here(context)), 0
+        return Outcome(result=train_here(context)), 0
     except LoquelaError as error:
-        outcome = Outcome(
-            kind="error",
-            error_kind=type(error).__name__,
-            code=error.code,
-            message=error.message,
-            remedy=error.remedy,
-            retryable=error.retryable,
-            details=error.details,
-        )
-        return outcome, 0 if isinstance(error, Interrupted) else 1
+        return Outcome(error=CarriedError.of(error)), 0 if isinstance(error, Interrupted) else 1
 
 
 def _bus(job: Job, rank: int) -> Bus:

@@ -1,0 +1,1 @@
+"""Where the processes of a round of tasks come from."""
