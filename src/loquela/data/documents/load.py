@@ -1,0 +1,158 @@
+"""`load_document`: any document → its text, read in a process of its own that a bad document may take down alone."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from loquela.core.errors import DataError, ErrorCode, LoquelaError, ResourceError
+from loquela.data.documents.contract import LoadedDocument, LoadFailure, LoadRequest, PageSpan, document_error
+from loquela.data.documents.media_types import DOCUMENT_SUFFIXES, media_type_of
+from loquela.data.documents.process_client import ProcessDied, ProcessTooSlow, ReadingProcess
+from loquela.data.local_text import require_readable
+from loquela.recipe.document_section import DocumentOptions
+
+__all__ = ["DOCUMENT_SUFFIXES", "DocumentReader", "LoadedDocument", "PageSpan", "load_document"]
+
+
+class DocumentReader:
+    """Reads one document after another; a context manager that ends its process.
+
+    The process is replaced after `recycle_documents` documents, when it holds more than `recycle_memory_mb`, and
+    whenever a document killed it, which costs that document alone.
+    """
+
+    def __init__(self, options: DocumentOptions) -> None:
+        self.options = options
+        self.processes_started = 0
+        self._process: ReadingProcess | None = None
+        self._read = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process; the next document starts a new one."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
+
+    def load(
+        self,
+        path: Path,
+        media_type: str | None = None,
+        *,
+        name: str | None = None,
+        password: str | None = None,
+        language: str | None = None,
+    ) -> LoadedDocument:
+        """See `load_document`."""
+        require_readable(path)
+        shown = name or str(path)
+        request = LoadRequest(
+            path=path.absolute(),
+            name=shown,
+            media_type=media_type_of(path, media_type, shown),
+            options=self.options,
+            password=password,
+            language=language,
+        )
+        with self._lock:
+            return self._ask(request)
+
+    def _ask(self, request: LoadRequest) -> LoadedDocument:
+        if self._process is None:
+            self._process = ReadingProcess(self.options.memory_mb)
+            self.processes_started += 1
+            self._read = 0
+        try:
+            reply = self._process.ask(request, self.options.timeout_seconds)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, ProcessTooSlow):
+                raise self._too_slow(request) from error
+            if isinstance(error, ProcessDied):
+                raise _crashed(request, error) from error
+            raise
+        self._read += 1
+        worn = self._read >= self.options.recycle_documents or reply.resident_mb > self.options.recycle_memory_mb
+        if worn or (reply.failure is not None and reply.failure.code == ErrorCode.OOM):
+            self.close()
+        if reply.document is None:
+            raise _raised(reply.failure, request)
+        return reply.document
+
+    def _too_slow(self, request: LoadRequest) -> DataError:
+        return document_error(
+            request.name,
+            ErrorCode.TIMEOUT,
+            f"was still being read after {self.options.timeout_seconds:g} seconds, so its process was ended",
+            "raise data.documents.timeout_seconds, or remove it from data.sources",
+            timeout_seconds=self.options.timeout_seconds,
+        )
+
+
+def load_document(
+    path: Path,
+    media_type: str | None,
+    options: DocumentOptions,
+    *,
+    name: str | None = None,
+    password: str | None = None,
+    language: str | None = None,
+) -> LoadedDocument:
+    """The text of the document in `path`, whose media type somebody may have declared.
+
+    `name` is what messages call it, `language` (ISO 639) sharpens the check for garbled fonts. All calls of this
+    process share one reading process. Raises DataError: DATA_NOT_FOUND, READ_FAILED, UNSUPPORTED_FORMAT (also for a
+    scanned PDF), CORRUPT_DATA, AUTH_FAILED (password), ENCODING_ERROR, INSUFFICIENT_DATA (no text), TIMEOUT, OOM,
+    WORKER_CRASH; ResourceError(MISSING_EXTRA).
+    """
+    return _shared(options).load(path, media_type, name=name, password=password, language=language)
+
+
+_readers: dict[int, DocumentReader] = {}
+
+
+def _shared(options: DocumentOptions) -> DocumentReader:
+    """This process's reader (a forked child must not speak into its parent's pipe), renewed when options change."""
+    reader = _readers.get(os.getpid())
+    if reader is None or reader.options.memory_mb != options.memory_mb:
+        close_readers()
+        reader = _readers[os.getpid()] = DocumentReader(options)
+    reader.options = options
+    return reader
+
+
+@atexit.register
+def close_readers() -> None:
+    """End the shared reading process, if any."""
+    reader = _readers.pop(os.getpid(), None)
+    if reader is not None:
+        reader.close()
+
+
+def _raised(failure: LoadFailure | None, request: LoadRequest) -> LoquelaError:
+    if failure is None:
+        return _crashed(request, ProcessDied("it answered nothing"))
+    kind = ResourceError if failure.kind == "resource" else DataError
+    return kind(failure.code, failure.message, failure.remedy, details=failure.details)
+
+
+def _crashed(request: LoadRequest, error: ProcessDied) -> DataError:
+    return document_error(
+        request.name,
+        ErrorCode.WORKER_CRASH,
+        f"made the process that read it crash: {error}",
+        "remove it from data.sources, or print it to a new PDF; the other documents are not touched by this",
+    )
