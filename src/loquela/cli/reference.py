@@ -22,7 +22,7 @@ from loquela.core.errors import (
 from loquela.recipe.derivation import PRESETS
 from loquela.recipe.dumping import yaml_value
 from loquela.recipe.explain import INFLUENCES
-from loquela.recipe.keys import Key, recipe_keys, recipe_sections
+from loquela.recipe.keys import SOURCES_KEY, Key, recipe_keys, recipe_sections, source_keys
 
 DIRECTORY = Path("docs/reference")
 NOTE = "<!-- Made by `python -m loquela.cli.reference`; do not edit by hand. -->"
@@ -69,15 +69,31 @@ def recipe_page() -> str:
         if section in INFLUENCES:
             lines += [f"Changes: {INFLUENCES[section]}.", ""]
         lines += _keys_table(keys)
+        if section == SOURCES_KEY.partition(".")[0]:
+            lines += _entry_of_sources()
     return "\n".join([*lines, "", *_sizes()]) + "\n"
 
 
 def _keys_table(keys: list[Key]) -> list[str]:
     rows = ["| key | default | allowed | meaning |", "| --- | --- | --- | --- |"]
     for key in keys:
-        cells = (f"`{key.path}`", f"`{yaml_value(key.default)}`", key.allowed, key.description)
+        default = "required" if key.required else f"`{yaml_value(key.default)}`"
+        cells = (f"`{key.path}`", default, key.allowed, key.description)
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return rows
+
+
+def _entry_of_sources() -> list[str]:
+    """The keys of a source that is written out."""
+    return [
+        "",
+        f"### An entry of {SOURCES_KEY}",
+        "",
+        "A source is an address alone, or a mapping with the key `address` and any of these. `text`, `labels` and "
+        "`split_by` are for sources whose records have fields or columns.",
+        "",
+        *_keys_table([*source_keys().values()]),
+    ]
 
 
 def _sizes() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -10,9 +10,13 @@ from typing import Literal
 from pydantic import JsonValue
 
 from loquela.recipe.schema import Recipe
+from loquela.recipe.source_entry import SourceEntry
 
 JsonObject = dict[str, JsonValue]
 KeyKind = Literal["integer", "number", "boolean", "text", "path", "list"]
+
+# The list whose items may be written out, with keys of their own.
+SOURCES_KEY = "data.sources"
 
 _KINDS: dict[str, KeyKind] = {"integer": "integer", "number": "number", "boolean": "boolean", "array": "list"}
 
@@ -28,6 +32,7 @@ class Key:
     allowed: str
     default: JsonValue
     description: str
+    required: bool = False
 
 
 def flatten(tree: Mapping[str, JsonValue], prefix: str = "") -> dict[str, JsonValue]:
@@ -68,6 +73,15 @@ def recipe_keys() -> dict[str, Key]:
 
 
 @cache
+def source_keys() -> dict[str, Key]:
+    """Every leaf key of an entry of `data.sources`, in the schema's order ("language", "objects.endpoint")."""
+    schema: JsonObject = SourceEntry.model_json_schema()
+    keys: dict[str, Key] = {}
+    _collect(schema, _objects(schema.get("$defs")), "", {}, keys, target_of=_section)
+    return keys
+
+
+@cache
 def recipe_sections() -> dict[str, str]:
     """Every section of `Recipe` by dotted path, with its help."""
     schema: JsonObject = Recipe.model_json_schema()
@@ -96,23 +110,38 @@ def _resolve(spec: JsonObject, definitions: dict[str, JsonObject]) -> JsonObject
     return {**definitions[reference.rpartition("/")[2]], **{k: v for k, v in spec.items() if k != "$ref"}}
 
 
+def _section(spec: JsonObject, definitions: dict[str, JsonObject]) -> JsonObject:
+    """What `spec` refers to; of a section that may be null, the section."""
+    alternatives = spec.get("anyOf")
+    options = [part for part in alternatives if isinstance(part, dict)] if isinstance(alternatives, list) else []
+    present = [_resolve(option, definitions) for option in options if option.get("type") != "null"]
+    if len(present) == 1 and "properties" in present[0]:
+        return present[0]
+    return _resolve(spec, definitions)
+
+
 def _collect(
     schema: JsonObject,
     definitions: dict[str, JsonObject],
     prefix: str,
     defaults: dict[str, JsonValue],
     keys: dict[str, Key],
+    target_of: Callable[[JsonObject, dict[str, JsonObject]], JsonObject] = _resolve,
 ) -> None:
+    required = schema.get("required")
     for name, spec in _objects(schema.get("properties")).items():
-        target = _resolve(spec, definitions)
+        target = target_of(spec, definitions)
         path = prefix + name
         if "properties" in target:
-            _collect(target, definitions, path + ".", defaults, keys)
+            _collect(target, definitions, path + ".", defaults, keys, target_of)
         else:
-            keys[path] = _key(path, target, definitions, defaults.get(path))
+            must = isinstance(required, list) and name in required
+            keys[path] = _key(path, target, definitions, defaults.get(path, target.get("default")), required=must)
 
 
-def _key(path: str, spec: JsonObject, definitions: dict[str, JsonObject], default: JsonValue) -> Key:
+def _key(
+    path: str, spec: JsonObject, definitions: dict[str, JsonObject], default: JsonValue, *, required: bool
+) -> Key:
     alternatives = spec.get("anyOf")
     options = [part for part in alternatives if isinstance(part, dict)] if isinstance(alternatives, list) else [spec]
     nullable = any(option.get("type") == "null" for option in options)
@@ -120,7 +149,7 @@ def _key(path: str, spec: JsonObject, definitions: dict[str, JsonObject], defaul
     kind = _kind(value_spec)
     choices = _choices(value_spec)
     allowed = _allowed(kind, value_spec, choices, definitions) + (", or null" if nullable else "")
-    return Key(path, kind, nullable, choices, allowed, default, str(spec.get("description", "")))
+    return Key(path, kind, nullable, choices, allowed, default, str(spec.get("description", "")), required)
 
 
 def _kind(spec: JsonObject) -> KeyKind:
@@ -145,9 +174,13 @@ def _allowed(
         items = spec.get("items")
         item = _resolve(items, definitions) if isinstance(items, dict) else {}
         least = "at least one value, each " if spec.get("minItems") else ""
+        if "oneOf" in item:
+            return f"a list of {least}text, or an entry with an address and options"
         return f"a list of {least}{_allowed(_kind(item), item, _choices(item), definitions)}"
     if kind == "boolean":
         return "true or false"
+    if spec.get("type") == "object":
+        return "a mapping"
     if kind in ("text", "path"):
         pattern = spec.get("pattern")
         return {"text": "text", "path": "a path"}[kind] + (f" matching {pattern}" if pattern else "")

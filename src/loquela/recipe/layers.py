@@ -16,6 +16,7 @@ from loquela.recipe.keys import JsonObject, Key, recipe_keys, recipe_sections
 from loquela.recipe.origins import Origin, OriginKind
 from loquela.recipe.problems import Problem
 from loquela.recipe.schema import Recipe
+from loquela.recipe.source_problems import inner_places
 from loquela.recipe.toml_text import parse_toml
 from loquela.recipe.yaml_text import ParsedText, parse_yaml
 
@@ -27,10 +28,14 @@ SUFFIXES = (".yaml", ".yml", ".json", ".toml")
 
 @dataclass
 class Layer:
-    """`values` holds known keys only; whatever else was written is in `problems`."""
+    """`values` holds known keys only; whatever else was written is in `problems`.
+
+    `places` tells where the parts of a list stand ("data.sources[1].language" → file:line), where that is known.
+    """
 
     values: dict[str, tuple[JsonValue, Origin]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
 
 
 def read_text(path: Path) -> str:
@@ -89,7 +94,7 @@ def parse_file(path: Path) -> ParsedText:
 
 def file_layer(parsed: ParsedText, name: str) -> Layer:
     """The layer of a parsed file."""
-    layer = Layer(problems=list(parsed.problems))
+    layer = Layer(problems=list(parsed.problems), places=inner_places(parsed.lines, name))
     tree = {} if parsed.tree is None else parsed.tree
     if not isinstance(tree, dict):
         layer.problems.append(Problem(f"{name}:1", "", "a recipe is `key: value` lines", "see `loquela init`"))

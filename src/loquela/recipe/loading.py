@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from loquela.core.near_names import nearest
 from loquela.recipe.derivation import derive
-from loquela.recipe.keys import Key, flatten, nest, recipe_keys
+from loquela.recipe.keys import SOURCES_KEY, Key, flatten, nest, recipe_keys
 from loquela.recipe.layers import (
     Layer,
     environment_layer,
@@ -24,6 +24,7 @@ from loquela.recipe.layers import (
 from loquela.recipe.origins import Origin, ResolvedRecipe
 from loquela.recipe.problems import Problem, recipe_error
 from loquela.recipe.schema import Recipe
+from loquela.recipe.source_problems import source_key_at, source_problem
 from loquela.recipe.versions import refuse_other_version
 
 __all__ = ["ResolvedRecipe", "complete_recipe", "load_recipe", "resolve"]
@@ -64,14 +65,23 @@ def _resolve_layers(
 ) -> ResolvedRecipe:
     given: dict[str, tuple[JsonValue, Origin]] = {}
     problems: list[Problem] = []
+    places: dict[str, str] = {}
     for layer in [*base, environment_layer(environment or {}), set_layer(overrides)]:
         given.update(layer.values)
         problems.extend(layer.problems)
-    return resolve(given, problems)
+        places = {**layer.places} if SOURCES_KEY in layer.values else places
+    return resolve(given, problems, places)
 
 
-def resolve(given: Mapping[str, tuple[JsonValue, Origin]], problems: Sequence[Problem] = ()) -> ResolvedRecipe:
-    """Derive what is left out, validate, and join the problems found so far with those of validation."""
+def resolve(
+    given: Mapping[str, tuple[JsonValue, Origin]],
+    problems: Sequence[Problem] = (),
+    places: Mapping[str, str] | None = None,
+) -> ResolvedRecipe:
+    """Derive what is left out, validate, and join the problems found so far with those of validation.
+
+    `places` tells where the parts of a list stand.
+    """
     values = {key: value for key, (value, _) in given.items()}
     origins = {key: origin for key, (_, origin) in given.items()}
     for key, derived in derive(values).items():
@@ -82,7 +92,7 @@ def resolve(given: Mapping[str, tuple[JsonValue, Origin]], problems: Sequence[Pr
         # Strict JSON: no text taken for a number, no true taken for 1; paths and enums come as text.
         recipe = Recipe.model_validate_json(json.dumps(nest({**_defaults(), **values})), strict=True)
     except ValidationError as error:
-        found.extend(_problem(detail, origins) for detail in error.errors(include_url=False))
+        found.extend(_problem(detail, origins, places or {}) for detail in error.errors(include_url=False))
         raise recipe_error(found) from None
     if found:
         raise recipe_error(found)
@@ -94,7 +104,14 @@ def _defaults() -> dict[str, JsonValue]:
     return {path: key.default for path, key in recipe_keys().items()}
 
 
-def _problem(detail: ErrorDetails, origins: Mapping[str, Origin]) -> Problem:
+def _problem(detail: ErrorDetails, origins: Mapping[str, Origin], places: Mapping[str, str]) -> Problem:
+    section, name = SOURCES_KEY.split(".")
+    came: JsonValue = detail["input"]
+    if detail["loc"][:2] == (section, name) and len(detail["loc"]) > 2:
+        rest = detail["loc"][2:]
+        inner = source_key_at(rest)
+        remedy = _remedy(inner, came) if inner else ""
+        return source_problem(detail, rest, _where(origins.get(SOURCES_KEY)), places, shown(came), remedy)
     path = ""
     index = ""
     for part in detail["loc"]:
@@ -105,7 +122,8 @@ def _problem(detail: ErrorDetails, origins: Mapping[str, Origin]) -> Problem:
     key = recipe_keys().get(path)
     if key is None:
         return _rule_problem(path, str(detail["msg"]), origins)
-    came: JsonValue = detail["input"]
+    if detail["type"] == "value_error" and key.kind == "list":
+        return _rule_problem(path, str(detail["msg"]), origins)
     return Problem(
         _where(origins.get(path)),
         path + index,

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, JsonValue, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag, field_validator, model_validator
 
 from loquela.core.model import BoundaryModel
 from loquela.core.near_names import unknown_name
@@ -61,6 +61,16 @@ def _known_tokenizer(method: str) -> str:
     return method
 
 
+def _written_as(source: object) -> str:
+    """Which of the two forms a source has, so that what is wrong with it is said of that form only."""
+    return "address" if isinstance(source, str) else "entry"
+
+
+WrittenSource = Annotated[
+    Annotated[str, Field(min_length=1), Tag("address")] | Annotated[SourceEntry, Tag("entry")],
+    Discriminator(_written_as),
+]
+
 TokenizerMethod = Annotated[str, AfterValidator(_known_tokenizer), Field(json_schema_extra=_list_tokenizers)]
 
 
@@ -75,10 +85,10 @@ class NormalizationSection(BoundaryModel):
 class DataSection(BoundaryModel):
     """Where the text comes from and how it is split."""
 
-    sources: list[Annotated[str, Field(min_length=1)] | SourceEntry] = Field(
+    sources: list[WrittenSource] = Field(
         [*DEFAULT_SOURCES],
         min_length=1,
-        description="file, folder, builtin:stories, http(s)://… or gutenberg:<id>; a list of any of them",
+        description="file, folder, glob, s3://…, builtin:stories, http(s)://… or gutenberg:<id>; a list of any of them",
     )
     corpus_size_mb: int = Field(8, gt=0, le=1_000_000, description="expected corpus size in MB, for the disk check")
     stories: int = Field(4000, ge=10, le=10_000_000, description="how many bilingual pairs builtin:stories writes")

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from loquela.recipe.problems import Problem
 from loquela.recipe.yaml_text import ParsedText
 
+_ARRAY_HEADER = re.compile(r"\s*\[\[\s*([A-Za-z0-9_.\s\"'-]+?)\s*\]\]")
 _HEADER = re.compile(r"\s*\[\s*([A-Za-z0-9_.\s\"'-]+?)\s*\]")
 _ASSIGNMENT = re.compile(r"\s*([A-Za-z0-9_.\s\"'-]+?)\s*=")
 _AT_LINE = re.compile(r"\(at line (\d+), column \d+\)")
@@ -41,10 +42,18 @@ def find_lines(text: str) -> dict[str, int]:
     """Dotted key → 1-based line, found by looking at table headers and assignments."""
     lines: dict[str, int] = {}
     table = ""
+    entries: dict[str, int] = {}
     for number, line in enumerate(text.splitlines(), 1):
+        entry = _ARRAY_HEADER.match(line)
         header = _HEADER.match(line)
         assignment = _ASSIGNMENT.match(line)
-        if header:
+        if entry:
+            name = _bare(entry.group(1))
+            entries[name] = entries.get(name, -1) + 1
+            table = f"{name}[{entries[name]}]."
+            lines.setdefault(name, number)
+            lines.setdefault(table[:-1], number)
+        elif header:
             table = _bare(header.group(1)) + "."
             lines.setdefault(table[:-1], number)
         elif assignment:
