@@ -107,3 +107,45 @@ def stall(handler: Handler) -> None:
 
 def status(code: int, **headers: str) -> Behaviour:
     return lambda handler: handler.send_status(code, **headers)
+
+
+def body(data: bytes, *, status: int = 200, **headers: str) -> Behaviour:
+    """Answer with `data` and headers (underscores stand for hyphens)."""
+
+    def behave(handler: Handler) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.end_headers()
+        try:
+            handler.wfile.write(data)
+        except OSError:
+            return  # the client has seen enough
+
+    return behave
+
+
+def drip(handler: Handler) -> None:
+    """A byte now and then: never silent for long, never done."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "1000000")
+    handler.end_headers()
+    _drip(handler, b"x")
+
+
+def drip_headers(handler: Handler) -> None:
+    """The same before the body has begun."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    _drip(handler, b"y")
+
+
+def _drip(handler: Handler, byte: bytes) -> None:
+    for _ in range(500):
+        try:
+            handler.wfile.write(byte)
+            handler.wfile.flush()
+        except OSError:
+            return  # the client has gone
+        if handler.server.owner.closing.wait(0.02):
+            return

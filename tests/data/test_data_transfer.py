@@ -10,13 +10,14 @@ from local_server import LocalServer, cut_after, stall, status
 
 from loquela.core.errors import DataError, ErrorCode, RecipeError, ResourceError
 from loquela.data.downloads import Downloads, policy_of
-from loquela.data.transfer import TransferPolicy, probe, transfer
+from loquela.data.transfer import probe, transfer
 from loquela.recipe.schema import DataSection
 from loquela.security import addresses
+from loquela.security.http_policy import HttpPolicy
 
 TEXT = bytes(range(97, 123)) * 10_000
-POLICY = TransferPolicy(allow_private=True, timeout_seconds=5.0, backoff_seconds=0.01)
-HASTY = TransferPolicy(allow_private=True, timeout_seconds=0.2, backoff_seconds=0.01, retries=1)
+POLICY = HttpPolicy(allow_private=True, timeout_seconds=5.0, backoff_seconds=0.01)
+HASTY = HttpPolicy(allow_private=True, timeout_seconds=0.2, backoff_seconds=0.01, retries=1)
 
 
 def _ranges(server: LocalServer) -> list[str | None]:
@@ -67,7 +68,7 @@ def test_cut_connection_goes_on_where_it_stopped(server: LocalServer, tmp_path: 
 def test_what_arrived_is_kept_for_the_next_command(server: LocalServer, tmp_path: Path) -> None:
     server.files["/a.txt"] = TEXT
     server.plans["/a.txt"] = [cut_after(1000)]
-    once = TransferPolicy(allow_private=True, retries=0)
+    once = HttpPolicy(allow_private=True, retries=0)
     with pytest.raises(ResourceError, match="connection to .* failed"):
         transfer(server.url + "/a.txt", tmp_path / "x.part", once)
     assert (tmp_path / "x.part").read_bytes() == TEXT[:1000]
@@ -128,11 +129,11 @@ def test_stalled_server_times_out(server: LocalServer, tmp_path: Path) -> None:
 
 def test_total_time_and_size_are_limited(server: LocalServer, tmp_path: Path) -> None:
     server.files["/a.txt"] = TEXT
-    slow = TransferPolicy(allow_private=True, total_seconds=0.0)
+    slow = HttpPolicy(allow_private=True, total_seconds=0.0)
     with pytest.raises(ResourceError, match="took longer than 0 s in all") as caught:
         transfer(server.url + "/a.txt", tmp_path / "x.part", slow)
     assert caught.value.code == ErrorCode.TIMEOUT
-    small = TransferPolicy(allow_private=True, max_bytes=1000)
+    small = HttpPolicy(allow_private=True, max_bytes=1000)
     said = r"has 260,000 bytes; with data.corpus_size_mb as it is, at most 1,000"
     with pytest.raises(ResourceError, match=said) as caught:
         transfer(server.url + "/a.txt", tmp_path / "y.part", small)
@@ -180,7 +181,7 @@ def test_nobody_listens(tmp_path: Path) -> None:
 
 def test_private_address_is_refused_without_a_connection(server: LocalServer, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"127.0.0.1 leads to 127.0.0.1, a loopback address") as caught:
-        transfer(server.url + "/a.txt", tmp_path / "x.part", TransferPolicy())
+        transfer(server.url + "/a.txt", tmp_path / "x.part", HttpPolicy())
     assert "allow_private_addresses" in caught.value.remedy
     assert server.seen == []
 
@@ -192,7 +193,7 @@ def test_redirect_to_a_forbidden_address_is_refused(
     monkeypatch.setattr(addresses, "refusal", lambda text: None if text == "127.0.0.1" else real(text))
     server.plans["/a.txt"] = [status(302, Location=f"http://127.0.0.2:{server.port}/secret")]
     with pytest.raises(RecipeError, match=r"127.0.0.2 leads to 127.0.0.2, a loopback address"):
-        transfer(server.url + "/a.txt", tmp_path / "x.part", TransferPolicy())
+        transfer(server.url + "/a.txt", tmp_path / "x.part", HttpPolicy())
     assert [path for _, path, _ in server.seen] == ["/a.txt"]
 
 

@@ -19,9 +19,11 @@ from pydantic import ValidationError
 from loquela.core.atomic import fsync_directory, write_error, write_json
 from loquela.core.digests import digest_bytes, digest_file
 from loquela.core.model import BoundaryModel
-from loquela.data.http_answer import Answer
-from loquela.data.transfer import TransferPolicy, probe, transfer
+from loquela.data.transfer import probe, transfer
 from loquela.recipe.schema import DataSection
+from loquela.security.http_answer import Answer
+from loquela.security.http_auth import BoundHeaders
+from loquela.security.http_policy import HttpPolicy
 
 # data.timeout_seconds is per operation; a whole file may take this many times as long (an hour by default).
 TOTAL_TIME_FACTOR = 120
@@ -46,9 +48,9 @@ class Download:
     record: DownloadRecord
 
 
-def policy_of(section: DataSection) -> TransferPolicy:
+def policy_of(section: DataSection) -> HttpPolicy:
     """The limits that a recipe's data section sets."""
-    return TransferPolicy(
+    return HttpPolicy(
         allow_private=section.allow_private_addresses,
         timeout_seconds=section.timeout_seconds,
         total_seconds=TOTAL_TIME_FACTOR * section.timeout_seconds,
@@ -59,9 +61,10 @@ def policy_of(section: DataSection) -> TransferPolicy:
 class Downloads:
     """The cache folder. Errors are those of `transfer`, and ResourceError when the folder cannot be written."""
 
-    def __init__(self, directory: Path, policy: TransferPolicy) -> None:
+    def __init__(self, directory: Path, policy: HttpPolicy, bound: BoundHeaders | None = None) -> None:
         self.directory = directory
         self.policy = policy
+        self._bound = bound
 
     def fetch(self, url: str) -> Download:
         """The kept file of `url`, downloaded now if there is none."""
@@ -70,7 +73,7 @@ class Downloads:
             if kept is not None:
                 return kept
             part = self._path(url, "part")
-            answer = transfer(url, part, self.policy)
+            answer = transfer(url, part, self.policy, self._bound)
             record = DownloadRecord(url=url, sha256=digest_file(part), size_bytes=part.stat().st_size, answer=answer)
             return self._keep(part, record)
 
@@ -88,7 +91,7 @@ class Downloads:
     def size(self, url: str) -> int | None:
         """Bytes of `url`, from the kept file or by asking; None when the server does not say."""
         kept = self.kept(url)
-        return kept.record.size_bytes if kept is not None else probe(url, self.policy).total_bytes
+        return kept.record.size_bytes if kept is not None else probe(url, self.policy, self._bound).total_bytes
 
     def _keep(self, part: Path, record: DownloadRecord) -> Download:
         path = self._path(record.url, "bin")

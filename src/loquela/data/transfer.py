@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,39 +15,29 @@ import httpx
 from pydantic import ValidationError
 
 from loquela.core.atomic import write_error, write_json
-from loquela.core.errors import DataError, ErrorCode, RecipeError, ResourceError
-from loquela.data.http_answer import Answer, TryAgain, continues, network_failure, read_answer, require_ok
+from loquela.core.errors import DataError, ErrorCode, ResourceError
 from loquela.security.http import checked_url, guarded_client
+from loquela.security.http_answer import Answer, TryAgain, continues, network_failure, read_answer, require_ok
+from loquela.security.http_auth import BoundHeaders
+from loquela.security.http_policy import HttpPolicy
+from loquela.security.http_retries import with_retries
 
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True)
-class TransferPolicy:
-    """Limits of a download; the pause before retry n is `backoff_seconds` · 2^n, or what Retry-After says."""
-
-    allow_private: bool = False
-    timeout_seconds: float = 30.0
-    total_seconds: float = 3600.0
-    max_bytes: int = 10**9
-    retries: int = 3
-    backoff_seconds: float = 1.0
-    longest_pause_seconds: float = 120.0
-
-
-def transfer(url: str, part: Path, policy: TransferPolicy) -> Answer:
+def transfer(url: str, part: Path, policy: HttpPolicy, bound: BoundHeaders | None = None) -> Answer:
     """Bring `url` into `part`, whole. Bytes of an earlier try that are still valid are kept.
 
     Raises RecipeError(INVALID_SOURCE), DataError (DATA_NOT_FOUND, UNSUPPORTED_FORMAT), ResourceError (AUTH_FAILED,
     NETWORK_ERROR, TIMEOUT, INSUFFICIENT_RESOURCES, DISK_FULL).
     """
     deadline = time.monotonic() + policy.total_seconds
-    return _with_retries(url, policy, lambda client: _attempt(client, url, part, policy, deadline))
+    return _with_client(url, policy, bound, lambda client: _in_time(client, url, part, policy, deadline))
 
 
-def probe(url: str, policy: TransferPolicy) -> Answer:
+def probe(url: str, policy: HttpPolicy, bound: BoundHeaders | None = None) -> Answer:
     """Ask for the size of `url` without its body; raises as `transfer` does."""
-    return _with_retries(url, policy, lambda client: _probe_once(client, url))
+    return _with_client(url, policy, bound, lambda client: _probe_once(client, url))
 
 
 def _probe_once(client: httpx.Client, url: str) -> Answer:
@@ -61,48 +50,29 @@ def _probe_once(client: httpx.Client, url: str) -> Answer:
     return read_answer(response)
 
 
-def _with_retries(url: str, policy: TransferPolicy, attempt: Callable[[httpx.Client], Result]) -> Result:
+def _with_client(
+    url: str, policy: HttpPolicy, bound: BoundHeaders | None, attempt: Callable[[httpx.Client], Result]
+) -> Result:
     checked_url(url)
     with guarded_client(
         allow_private=policy.allow_private,
         timeout_seconds=policy.timeout_seconds,
         user_agent="loquela",
+        bound=bound,
     ) as client:
-        number = 0
-        while True:
-            try:
-                return _translated(url, policy, lambda: attempt(client))
-            except TryAgain as again:
-                pause = policy.backoff_seconds * 2**number if again.pause_seconds is None else again.pause_seconds
-                if number == policy.retries or pause > policy.longest_pause_seconds:
-                    raise again.failure from again
-            time.sleep(pause)
-            number += 1
+        return with_retries(url, policy, lambda: attempt(client))
 
 
-def _translated(url: str, policy: TransferPolicy, attempt: Callable[[], Result]) -> Result:
-    """Run one attempt; what the network does wrong becomes `TryAgain`, what the address does wrong an error."""
+def _in_time(client: httpx.Client, url: str, part: Path, policy: HttpPolicy, deadline: float) -> Answer:
     try:
-        return attempt()
+        return _attempt(client, url, part, policy, deadline)
     except httpx.TimeoutException as error:
-        raise TryAgain(
-            network_failure(
-                ErrorCode.TIMEOUT, f"{url} sent nothing for {policy.timeout_seconds:g} s ({type(error).__name__})"
-            )
-        ) from error
-    except (httpx.TooManyRedirects, httpx.UnsupportedProtocol) as error:
-        raise RecipeError(
-            ErrorCode.INVALID_SOURCE, f"{url} cannot be fetched: {error}", "correct the address in data.sources"
-        ) from error
-    except httpx.TransportError as error:
-        raise TryAgain(network_failure(ErrorCode.NETWORK_ERROR, f"the connection to {url} failed: {error}")) from error
-    except ResourceError as error:
-        if error.retryable:
-            raise TryAgain(error) from error
-        raise
+        if time.monotonic() < deadline:
+            raise
+        raise _too_slow(url, part.stat().st_size if part.exists() else 0, policy) from error
 
 
-def _attempt(client: httpx.Client, url: str, part: Path, policy: TransferPolicy, deadline: float) -> Answer:
+def _attempt(client: httpx.Client, url: str, part: Path, policy: HttpPolicy, deadline: float) -> Answer:
     earlier = _earlier_answer(part)
     offset = part.stat().st_size if earlier is not None else 0
     if earlier is not None and earlier.total_bytes == offset:
@@ -110,7 +80,7 @@ def _attempt(client: httpx.Client, url: str, part: Path, policy: TransferPolicy,
     headers: dict[str, str] = {}
     if earlier is not None and earlier.validator and offset:
         headers = {"Range": f"bytes={offset}-", "If-Range": earlier.validator}
-    with client.stream("GET", url, headers=headers) as response:
+    with client.stream("GET", url, headers=headers, extensions={"deadline": deadline}) as response:
         if response.status_code == 416 and headers:
             _forget(part)
             raise TryAgain(network_failure(ErrorCode.NETWORK_ERROR, f"{url} changed while it was downloaded"), 0.0)
@@ -135,7 +105,7 @@ def _attempt(client: httpx.Client, url: str, part: Path, policy: TransferPolicy,
     return answer
 
 
-def _append(response: httpx.Response, part: Path, url: str, policy: TransferPolicy, deadline: float) -> None:
+def _append(response: httpx.Response, part: Path, url: str, policy: HttpPolicy, deadline: float) -> None:
     """Write the body to the end of `part` as it arrives, within the limits of size and time."""
     try:
         with part.open("ab", buffering=0) as stream:
@@ -169,7 +139,7 @@ def _forget(part: Path) -> None:
     _answer_path(part).unlink(missing_ok=True)
 
 
-def _check_content(response: httpx.Response, answer: Answer, url: str, policy: TransferPolicy) -> None:
+def _check_content(response: httpx.Response, answer: Answer, url: str, policy: HttpPolicy) -> None:
     if response.headers.get("content-encoding", "identity").lower() not in ("identity", ""):
         raise _unsupported(url, f"sent {response.headers['content-encoding']}-compressed data though asked not to")
     if (answer.content_type or "").lower().startswith(("text/html", "application/xhtml")):
@@ -184,7 +154,7 @@ def _unsupported(url: str, what: str) -> DataError:
     )
 
 
-def _too_slow(url: str, size: int, policy: TransferPolicy) -> ResourceError:
+def _too_slow(url: str, size: int, policy: HttpPolicy) -> ResourceError:
     return ResourceError(
         ErrorCode.TIMEOUT,
         f"{url} took longer than {policy.total_seconds:g} s in all; {size:,} bytes are kept",
@@ -193,7 +163,7 @@ def _too_slow(url: str, size: int, policy: TransferPolicy) -> ResourceError:
     )
 
 
-def _too_large(url: str, size: str, policy: TransferPolicy) -> ResourceError:
+def _too_large(url: str, size: str, policy: HttpPolicy) -> ResourceError:
     return ResourceError(
         ErrorCode.INSUFFICIENT_RESOURCES,
         f"{url} has {size} bytes; with data.corpus_size_mb as it is, at most {policy.max_bytes:,} are fetched",

@@ -7,10 +7,13 @@ the environment are not used: behind one, the check would be about the wrong mac
 
 from __future__ import annotations
 
+import httpcore
 import httpx
 
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.security.addresses import Resolver, permitted_addresses, resolve_host
+from loquela.security.http_auth import BoundHeaders
+from loquela.security.http_deadline import DeadlineBackend
 
 MAX_REDIRECTS = 5
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -19,26 +22,40 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 class GuardedTransport(httpx.BaseTransport):
     """Sends a request to a permitted address of its host; TLS still proves the host's name.
 
+    A request with the extension "deadline" (of time.monotonic) ends by then; one of the origin of `bound` gets its
+    headers. For one thread at a time.
+
     Raises RecipeError(INVALID_SOURCE) for a refused address, ResourceError(NETWORK_ERROR) for an unknown host.
     """
 
-    def __init__(self, *, allow_private: bool, resolver: Resolver = resolve_host) -> None:
+    def __init__(
+        self, *, allow_private: bool, resolver: Resolver = resolve_host, bound: BoundHeaders | None = None
+    ) -> None:
         self.allow_private = allow_private
         self.resolver = resolver
+        self._bound = bound
+        self._backend = DeadlineBackend()
+        self._inner = httpx.HTTPTransport()
+        # httpx lets nobody choose the backend; its transport works with any pool.
         # A kept connection is found again by address alone; two hosts at one address must not share it.
-        self._inner = httpx.HTTPTransport(limits=httpx.Limits(max_keepalive_connections=0))
+        self._inner._pool = httpcore.ConnectionPool(
+            ssl_context=httpx.create_ssl_context(), max_keepalive_connections=0, network_backend=self._backend
+        )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Try the permitted addresses in order until one accepts the connection."""
         url = request.url
         port = url.port or DEFAULT_PORTS.get(url.scheme, 0)
         addresses = permitted_addresses(url.host, port, allow_private=self.allow_private, resolver=self.resolver)
+        deadline = request.extensions.get("deadline")
+        self._backend.deadline = deadline if isinstance(deadline, float) else None
+        headers = [*request.headers.raw, *(self._bound.of(url) if self._bound is not None else ())]
         failure: httpx.TransportError | None = None
         for address in addresses:
             pinned = httpx.Request(
                 request.method,
                 url.copy_with(host=address),
-                headers=request.headers,
+                headers=headers,
                 stream=request.stream,
                 extensions={**request.extensions, "sni_hostname": url.host},
             )
@@ -54,11 +71,16 @@ class GuardedTransport(httpx.BaseTransport):
 
 
 def guarded_client(
-    *, allow_private: bool, timeout_seconds: float, user_agent: str, resolver: Resolver = resolve_host
+    *,
+    allow_private: bool,
+    timeout_seconds: float,
+    user_agent: str,
+    resolver: Resolver = resolve_host,
+    bound: BoundHeaders | None = None,
 ) -> httpx.Client:
     """A client that follows at most five redirects and asks for bodies as they are (no compression)."""
     return httpx.Client(
-        transport=GuardedTransport(allow_private=allow_private, resolver=resolver),
+        transport=GuardedTransport(allow_private=allow_private, resolver=resolver, bound=bound),
         follow_redirects=True,
         max_redirects=MAX_REDIRECTS,
         timeout=httpx.Timeout(timeout_seconds),

@@ -82,10 +82,11 @@ def require_ok(response: httpx.Response, url: str) -> None:
         raise ResourceError(
             ErrorCode.AUTH_FAILED,
             f"{url} refuses access: {reason}",
-            "download the file yourself and give its path in data.sources",
+            "give the source a credential that may read it, or fetch it yourself and give its path in data.sources",
             details={"url": url, "status": status},
         )
     failure = network_failure(ErrorCode.NETWORK_ERROR, f"{url} answers {reason}", retryable=status in RETRIED_STATUS)
+    failure.details["status"] = status
     if not failure.retryable:
         raise failure
     raise TryAgain(failure, retry_after(response))
