@@ -35,9 +35,11 @@ def copy(unfinished, tmp_path, monkeypatch):
     return home
 
 
-# Takes the pseudo-terminal as its own, so that the byte of Ctrl+C on it becomes a signal, as at a person's.
+# Takes the pseudo-terminal as its own, so that the byte of Ctrl+C on it becomes a signal, as at a person's; whoever
+# started the tests in the background made them ignore that signal, which a child would inherit.
 ON_ITS_TERMINAL = (
-    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    "import fcntl, os, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
 )
 
 

@@ -156,7 +156,9 @@ def _result(folder: Path, log: Path) -> StageResult:
     errors = [outcome.error for outcome in sorted(outcomes, key=lambda outcome: outcome.time) if outcome.error]
     # Ranks that lost their peer only echo what another met: its own words come first.
     told = [error for error in errors if error.code not in (ErrorCode.WORKER_CRASH, ErrorCode.CHECKPOINT_FAILED)]
-    for error in (*told, *errors):
+    # Of ranks that stopped on request, only one that had seen the request yet can say whose it was.
+    knowing = [error for error in told if error.code is not ErrorCode.INTERRUPTED or error.details.get("reason")]
+    for error in (*knowing, *told, *errors):
         raise error.error()
     for outcome in outcomes:
         if outcome.result is not None:

@@ -373,7 +373,7 @@ class TrainingLoop:
             f"stopped by {self.parts.stop.reason or 'another process'} after step {step} of "
             f"{self.parts.steps_total}; everything is saved in {self.parts.run_directory}",
             "go on with the same command and --resume auto",
-            details={"step": step, "steps_total": self.parts.steps_total},
+            details={"step": step, "steps_total": self.parts.steps_total, "reason": self.parts.stop.reason},
         )
 
     def _end_of_ladder(self, reading: Reading, epoch: int) -> ProofError:
