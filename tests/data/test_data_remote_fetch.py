@@ -43,7 +43,11 @@ def _raw_deflate(data: bytes) -> bytes:
     return packer.compress(data) + packer.flush()
 
 
-PACKERS = {"gzip": gzip.compress, "deflate": zlib.compress, "br": lambda data: brotli.compress(data, quality=1), "zstd": _zstd}
+def _brotli(data: bytes) -> bytes:
+    return brotli.compress(data, quality=1)
+
+
+PACKERS = {"gzip": gzip.compress, "deflate": zlib.compress, "br": _brotli, "zstd": _zstd}
 
 
 # ── compressed bodies ─────────────────────────────────────────────────────────────────────────────────────────
