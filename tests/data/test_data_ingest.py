@@ -199,8 +199,8 @@ def test_trace_points(tmp_path: Path) -> None:
         bus=bus,
     )
     assert names == [
-        "dataset_builder.dataset_split_start.v1",
         "data.source_read.v1",
+        "dataset_builder.dataset_split_start.v1",
         "data_preprocessor.normalization_complete.v1",
     ]
 

@@ -5,11 +5,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loquela.data.split import Draft, Splitter, assign, groups
-
-
-def _draft(number: int, source: str = "a.txt", key: str | None = None) -> Draft:
-    return Draft(str(number), "text", source, None, key)
+from loquela.data.split import Splitter, Unit, assign
 
 
 @given(
@@ -44,30 +40,28 @@ def test_places_are_drawn_not_regular() -> None:
     assert len({place % 10 for place in places}) == 10
 
 
-def test_pairs_stay_together_and_order_is_kept() -> None:
-    drafts = [_draft(number, key=str(number // 2)) for number in range(400)]
-    assert [len(group) for group in groups(drafts)] == [2] * 200
-    assigned = list(assign(drafts, Splitter(3, 0.1, 0.1)))
-    assert [draft for draft, _ in assigned] == drafts
-    by_pair: dict[str | None, set[str]] = {}
-    for draft, split in assigned:
-        by_pair.setdefault(draft.split_key, set()).add(split)
-    assert all(len(splits) == 1 for splits in by_pair.values())
-    counts = Counter(split for _, split in assigned)
+def test_strata_that_alternate_give_their_shares_as_if_alone() -> None:
+    units = [Unit("en"), Unit("es")] * 200
+    drawn = assign(units, Splitter(3, 0.1, 0.1))
+    assert drawn[::2] == assign([Unit("en")] * 200, Splitter(3, 0.1, 0.1))
+    counts = Counter(drawn)
     assert abs(counts["validation"] - 40) <= 4
     assert abs(counts["test"] - 40) <= 4
-    assert counts.total() == 400
+
+
+def test_a_unit_that_is_too_large_is_learnt_from() -> None:
+    drawn = assign([Unit("a", too_large=number % 2 == 0) for number in range(100)], Splitter(3, 0.3, 0.0))
+    assert set(drawn[::2]) == {"train"}
+    assert abs(drawn[1::2].count("validation") - 15) <= 1
+    assert assign([Unit("a", too_large=True), Unit("a")], Splitter(1, 0.02, 0.0)) == ["train", "validation"]
 
 
 @given(
     count=st.integers(1, 12), test=st.sampled_from([0.0, 0.02]), seed=st.integers(0, 50), source=st.sampled_from("ab")
 )
 @settings(max_examples=100, deadline=None)
-def test_no_split_is_empty_while_there_are_documents(count: int, test: float, seed: int, source: str) -> None:
-    drafts = [_draft(number, source) for number in range(count)]
-    assigned = list(assign(drafts, Splitter(seed, 0.02, test)))
-    assert [draft for draft, _ in assigned] == drafts
-    found = {split for _, split in assigned}
+def test_no_split_is_empty_while_there_are_units(count: int, test: float, seed: int, source: str) -> None:
+    found = set(assign([Unit(source)] * count, Splitter(seed, 0.02, test)))
     if count >= 4:
         assert found == {"train", "validation"} | ({"test"} if test else set())
     if count == 2 and not test:

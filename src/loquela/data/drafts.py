@@ -6,24 +6,54 @@ import hashlib
 from collections.abc import Iterator
 from functools import partial
 
+from pydantic import Field
+
+from loquela.artifacts.attributes import Attributes
 from loquela.artifacts.corpus import Lineage
+from loquela.core.model import BoundaryModel
 from loquela.data.cut import cut
 from loquela.data.normalize import normalize_document, normalized_size
 from loquela.data.source_contract import SourceText
-from loquela.data.split import Draft
 from loquela.data.tally import Tally, utf8_size
 from loquela.recipe.schema import DataSection
 
 ID_DIGITS = 32
 
 
-def drafts(text: SourceText, section: DataSection, tally: Tally) -> Iterator[Draft]:
+class Draft(BoundaryModel):
+    """A document before it has a split; `text_number` counts the texts of its part, `split_key` is its text's."""
+
+    id: str
+    text: str
+    source: str
+    text_number: int
+    lineage: Lineage
+    language: str | None = None
+    split_key: str | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    attributes: Attributes | None = None
+
+
+def document_id(text: str) -> str:
+    """The digest that a document is known by."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:ID_DIGITS]
+
+
+def drafts(text: SourceText, number: int, section: DataSection, tally: Tally) -> Iterator[Draft]:
     """The documents of `text` in order, counted from what leaves "decode" to what leaves "normalize"."""
     for lineage, piece in _pieces(text, section, tally):
         document = normalize_document(piece, section.normalization, tally)
         if document:
-            digest = hashlib.sha256(document.encode("utf-8")).hexdigest()[:ID_DIGITS]
-            yield Draft(digest, document, text.name, text.language, text.split_key, text.labels, lineage)
+            yield Draft(
+                id=document_id(document),
+                text=document,
+                source=text.name,
+                language=text.language,
+                text_number=number,
+                lineage=lineage,
+                split_key=text.split_key,
+                labels=dict(text.labels),
+            )
 
 
 def _pieces(text: SourceText, section: DataSection, tally: Tally) -> Iterator[tuple[Lineage, str]]:

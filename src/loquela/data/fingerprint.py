@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from loquela.data.decontaminate import evaluation_fingerprints
 from loquela.data.ingest import requests
 from loquela.data.source_contract import SourceFingerprint
 from loquela.data.source_registry import source_for
@@ -27,10 +28,12 @@ def fingerprint(section: DataSection, output_directory: Path) -> dict[str, JsonV
     the key is the same before and after.
     """
     downloads = downloads_directory(output_directory)
-    return {
-        request.entry.key: source_for(request.address).fingerprint(request).model_dump(mode="json")
+    found = {
+        request.entry.key: source_for(request.address).fingerprint(request)
         for request in requests(section, downloads, section.seed)
     }
+    found.update(evaluation_fingerprints(section.decontaminate))
+    return {address: known.model_dump(mode="json") for address, known in found.items()}
 
 
 def changes_between(recorded: Mapping[str, JsonValue], now: Mapping[str, JsonValue]) -> list[str]:

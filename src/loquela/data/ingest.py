@@ -1,21 +1,27 @@
-"""Sources → corpus: read, decode, cut, normalise, drop exact duplicates, draw the split; every byte accounted for."""
+"""Sources → corpus: parts are made, then joined into one; every byte is accounted for or nothing is kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import mkdtemp
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
-from loquela.artifacts.corpus import LEDGER_NAME, SPLITS, CorpusWriter, Document
-from loquela.core.atomic import write_json
+from loquela.artifacts.attributes import ENCODING_NAME, QUARANTINE_NAME
+from loquela.artifacts.corpus import LEDGER_NAME, SPLITS, CorpusWriter
+from loquela.core.atomic import atomic_path, write_error, write_json
 from loquela.core.errors import DataError, ErrorCode
 from loquela.core.model import BoundaryModel
-from loquela.data.drafts import drafts
+from loquela.data.assemble import Assembly, Written, decide, write_corpus
+from loquela.data.decontaminate import EvaluationRows, evaluation_fingerprints
+from loquela.data.leakage import Leakage
+from loquela.data.parts import Part, PartFacts, plan_parts, run_part
 from loquela.data.source_contract import SourceFingerprint, SourceRequest
 from loquela.data.source_registry import source_for
-from loquela.data.split import Draft, Splitter, assign
-from loquela.data.tally import Ledger, Tally, utf8_size
+from loquela.data.tally import Ledger, Tally
+from loquela.data.units import StratumUnits
 from loquela.monitoring.events import Bus, trace
 from loquela.recipe.schema import DataSection
 
@@ -27,6 +33,23 @@ class SplitCount(BoundaryModel):
     bytes: int
 
 
+class SplitUnits(BoundaryModel):
+    """What the split held together: by stratum, what was drawn; documents of the largest unit."""
+
+    stratify_by: str
+    strata: dict[str, StratumUnits]
+    units: int
+    largest_unit: int
+
+
+class DuplicateCounts(BoundaryModel):
+    """Near-duplicate clusters of two or more different texts, documents in them, and the largest."""
+
+    clusters: int = 0
+    documents: int = 0
+    largest: int = 0
+
+
 class CorpusFacts(BoundaryModel):
     """The manifest facts of a corpus; `sources` are the fingerprints of what it was made from, by address."""
 
@@ -35,12 +58,21 @@ class CorpusFacts(BoundaryModel):
     languages: dict[str, int]
     splits: dict[str, SplitCount]
     sources: dict[str, SourceFingerprint]
+    split_units: SplitUnits | None = None
+    leakage: Leakage | None = None
+    near_duplicates: DuplicateCounts = Field(default_factory=DuplicateCounts)
+    evaluation_rows: EvaluationRows = Field(default_factory=EvaluationRows)
+    quarantined: int = 0
 
 
 class CorpusLedger(Ledger):
     """The arrows, and the checksums of what flowed through them."""
 
     sources: dict[str, SourceFingerprint]
+
+
+# Makes the parts of a corpus somewhere below a folder, and returns their folders and facts in order.
+MakeParts = Callable[[list[Part], Path], list[tuple[Path, PartFacts]]]
 
 
 def requests(section: DataSection, downloads: Path, seed: int) -> list[SourceRequest]:
@@ -56,18 +88,82 @@ def build_corpus(
     directory: Path,
     bus: Bus,
     between_documents: Callable[[], None] = lambda: None,
+    make_parts: MakeParts | None = None,
 ) -> CorpusFacts:
-    """Write `documents.jsonl` and `ledger.json` into `directory`; `between_documents` may raise to stop.
+    """Fill `directory` with a corpus; `between_documents` may raise to stop, `make_parts` may make parts elsewhere.
 
     Raises DataError: DATA_NOT_FOUND, INSUFFICIENT_DATA, ENCODING_ERROR, CORRUPT_DATA, READ_FAILED, DATA_CHANGED for a
     source that changed while it was read; RecipeError and ResourceError from the sources.
     """
+    scratch = _scratch_folder(directory)
+    try:
+        asked = requests(section, downloads, seed)
+        before = _fingerprints(asked)
+        plan = plan_parts(section, downloads, seed)
+        if make_parts is None:
+            made = [_made_here(part, section, downloads, seed, scratch, between_documents) for part in plan]
+        else:
+            made = make_parts(plan, scratch)
+        _require_unchanged(asked, before, bus)
+        sources = {**before, **evaluation_fingerprints(section.decontaminate)}
+        return _joined(made, section, seed, directory, scratch, sources, bus, between_documents)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _scratch_folder(directory: Path) -> Path:
+    try:
+        return Path(mkdtemp(prefix=".parts-", dir=directory))
+    except OSError as error:
+        raise write_error(error, directory) from error
+
+
+def _made_here(
+    part: Part,
+    section: DataSection,
+    downloads: Path,
+    seed: int,
+    scratch: Path,
+    between_documents: Callable[[], None],
+) -> tuple[Path, PartFacts]:
+    folder = scratch / f"part-{part.number:05d}"
+    return folder, run_part(part, section, downloads, seed, folder, between_documents)
+
+
+def _fingerprints(asked: list[SourceRequest]) -> dict[str, SourceFingerprint]:
+    return {request.entry.key: source_for(request.address).fingerprint(request) for request in asked}
+
+
+def _require_unchanged(asked: list[SourceRequest], before: dict[str, SourceFingerprint], bus: Bus) -> None:
+    for request in asked:
+        now, found = source_for(request.address).fingerprint(request), before[request.entry.key]
+        if now != found:
+            raise DataError(
+                ErrorCode.DATA_CHANGED,
+                f"{request.address} changed while it was read",
+                "wait until nobody writes there any more, then run the same command again",
+                details={"source": request.address},
+            )
+        bus.publish(
+            "data.source_read.v1",
+            {"source": request.address, "bytes": now.bytes, "texts": now.texts, "sha256": now.sha256},
+        )
+
+
+def _joined(
+    made: list[tuple[Path, PartFacts]],
+    section: DataSection,
+    seed: int,
+    directory: Path,
+    scratch: Path,
+    sources: dict[str, SourceFingerprint],
+    bus: Bus,
+    between_documents: Callable[[], None],
+) -> CorpusFacts:
+    folders, facts = [folder for folder, _ in made], [found for _, found in made]
     tally = Tally()
-    fingerprints: dict[str, SourceFingerprint] = {}
-    languages: dict[str, int] = {}
-    asked = requests(section, downloads, seed)
-    distinct = _drafts(asked, tally, fingerprints, bus, between_documents)
-    splitter = Splitter(seed, section.validation_fraction, section.test_fraction)
+    for found in facts:
+        tally.add(found.arrows)
     trace(
         bus,
         "DatasetBuilder",
@@ -76,86 +172,60 @@ def build_corpus(
         test=section.test_fraction,
         seed=seed,
     )
-    with CorpusWriter(directory) as writer:
-        for draft, split in assign(_counted_into_split(distinct, tally), splitter):
-            writer.write(
-                Document(
-                    id=draft.id,
-                    text=draft.text,
-                    source=draft.source,
-                    language=draft.language,
-                    split=split,
-                    labels=dict(draft.labels),
-                    lineage=draft.lineage,
-                )
-            )
-            languages[draft.language or "unknown"] = languages.get(draft.language or "unknown", 0) + 1
-    tally.leave("split", sum(writer.bytes.values()), sum(writer.documents.values()))
+    assembly = decide(folders, facts, section, seed, scratch)
+    written = write_corpus(assembly, folders, directory, tally, between_documents)
     ledger = tally.ledger()
-    _require_enough(writer, section)
-    recorded = CorpusLedger(arrows=ledger.arrows, sources=fingerprints)
+    _require_enough(written.writer, section, len(assembly.units.units))
+    recorded = CorpusLedger(arrows=ledger.arrows, sources=sources)
     write_json(directory / LEDGER_NAME, recorded.model_dump(mode="json"))
+    reports: list[JsonValue] = [report.model_dump(mode="json") for found in facts for report in found.encoding]
+    write_json(directory / ENCODING_NAME, {"objects": reports})
+    quarantined = _join_quarantine(folders, directory)
     _trace_normalized(bus, ledger)
+    return _facts(written, assembly, section, facts, sources, quarantined)
+
+
+def _join_quarantine(folders: list[Path], directory: Path) -> int:
+    """One file of all records that could not be read; how many there are."""
+    lines = 0
+    with atomic_path(directory / QUARANTINE_NAME) as path, path.open("wb") as stream:
+        for folder in folders:
+            found = folder / QUARANTINE_NAME
+            content = found.read_bytes() if found.is_file() else b""
+            stream.write(content)
+            lines += content.count(b"\n")
+    return lines
+
+
+def _facts(
+    written: Written,
+    assembly: Assembly,
+    section: DataSection,
+    parts: list[PartFacts],
+    sources: dict[str, SourceFingerprint],
+    quarantined: int,
+) -> CorpusFacts:
+    writer = written.writer
     return CorpusFacts(
         documents=sum(writer.documents.values()),
         bytes=sum(writer.bytes.values()),
-        languages=dict(sorted(languages.items())),
+        languages=dict(sorted(written.languages.items())),
         splits={split: SplitCount(documents=writer.documents[split], bytes=writer.bytes[split]) for split in SPLITS},
-        sources=fingerprints,
+        sources=sources,
+        split_units=SplitUnits(
+            stratify_by=section.stratify_by,
+            strata=assembly.units.strata,
+            units=len(assembly.units.units),
+            largest_unit=assembly.largest_unit(),
+        ),
+        leakage=written.leakage,
+        near_duplicates=DuplicateCounts.model_validate(assembly.cluster_counts()),
+        evaluation_rows=parts[0].looked_for if parts else EvaluationRows(),
+        quarantined=quarantined,
     )
 
 
-def _drafts(
-    asked: list[SourceRequest],
-    tally: Tally,
-    fingerprints: dict[str, SourceFingerprint],
-    bus: Bus,
-    between_documents: Callable[[], None],
-) -> Iterator[Draft]:
-    """Every distinct document of every source; `fingerprints` is filled on the way."""
-    seen: set[bytes] = set()
-    for request in asked:
-        source = source_for(request.address)
-        before = source.fingerprint(request)
-        for text in source.read(request, tally):
-            for draft in _distinct(drafts(text, request.section, tally), tally, seen):
-                between_documents()
-                yield draft
-        if source.fingerprint(request) != before:
-            raise DataError(
-                ErrorCode.DATA_CHANGED,
-                f"{request.address} changed while it was read",
-                "wait until nobody writes there any more, then run the same command again",
-                details={"source": request.address},
-            )
-        fingerprints[request.entry.key] = before
-        bus.publish(
-            "data.source_read.v1",
-            {"source": request.address, "bytes": before.bytes, "texts": before.texts, "sha256": before.sha256},
-        )
-
-
-def _distinct(documents: Iterator[Draft], tally: Tally, seen: set[bytes]) -> Iterator[Draft]:
-    """Documents whose text was not seen before, in any source."""
-    for draft in documents:
-        size = utf8_size(draft.text)
-        tally.enter("deduplicate", size, 1)
-        digest = bytes.fromhex(draft.id)
-        if digest in seen:
-            tally.change("deduplicate", "exact_duplicate", -size, -1)
-            continue
-        seen.add(digest)
-        tally.leave("deduplicate", size, 1)
-        yield draft
-
-
-def _counted_into_split(distinct: Iterator[Draft], tally: Tally) -> Iterator[Draft]:
-    for draft in distinct:
-        tally.enter("split", utf8_size(draft.text), 1)
-        yield draft
-
-
-def _require_enough(writer: CorpusWriter, section: DataSection) -> None:
+def _require_enough(writer: CorpusWriter, section: DataSection, units: int) -> None:
     documents, size = sum(writer.documents.values()), sum(writer.bytes.values())
     numbers: dict[str, JsonValue] = {
         "documents": documents,
@@ -180,7 +250,10 @@ def _require_enough(writer: CorpusWriter, section: DataSection) -> None:
     if not writer.documents["validation"] or not writer.documents["train"]:
         raise DataError(
             ErrorCode.INSUFFICIENT_DATA,
-            f"the corpus is {documents} document(s), {size:,} bytes: too few to learn from some and validate on others",
+            f"the corpus is {documents} document(s), {size:,} bytes: too few to learn from some and validate on others"
+            + (
+                f" ({units} when near duplicates and parts of one text are held together)" if units != documents else ""
+            ),
             f"add sources, or lower data.document_bytes (now {section.document_bytes:,})",
             details=numbers,
         )

@@ -15,6 +15,8 @@ from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag, field
 
 from loquela.core.model import BoundaryModel
 from loquela.core.near_names import unknown_name
+from loquela.recipe.decontamination_section import DecontaminationSection
+from loquela.recipe.duplicates_section import DuplicatesSection
 from loquela.recipe.encoding_section import EncodingSection
 from loquela.recipe.source_entry import SourceEntry
 
@@ -113,6 +115,16 @@ class DataSection(BoundaryModel):
         "stop", description="when a source's bytes differ from those this run was made from"
     )
     encoding: EncodingSection = Field(default_factory=EncodingSection)
+    split_unit: Literal["auto", "document", "source"] = Field(
+        "auto", description="hold out documents, or whole source texts; auto: whole ones where there are enough of them"
+    )
+    stratify_by: str = Field(
+        "source",
+        pattern=r"^(source|language|label:.+)$",
+        description="source, language or label:<name>: each of its values gives its share to every split",
+    )
+    duplicates: DuplicatesSection = Field(default_factory=DuplicatesSection)
+    decontaminate: DecontaminationSection = Field(default_factory=DecontaminationSection)
     normalization: NormalizationSection = Field(default_factory=NormalizationSection)
 
     @property

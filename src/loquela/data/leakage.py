@@ -1,0 +1,78 @@
+"""What the held-out documents still share with the training documents, after the split: measured, not assumed."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loquela.core.model import BoundaryModel
+from loquela.data.shingles import Hashes, ngram_hashes, word_hashes
+
+NGRAM_WORDS = 13
+# Numbers of held-out n-grams that are kept at once; with more, every second, fourth, … of all n-grams is looked at.
+MOST_NGRAMS = 4_000_000
+WORD_BYTES = 5
+
+
+class Leakage(BoundaryModel):
+    """Held-out documents whose word 13-grams stand in training documents too, and those from the same source text.
+
+    `share_looked_at` is the part of all n-grams that was compared: 1 is every one. A document's containment is the
+    share of its n-grams that occur anywhere in the training documents.
+    """
+
+    ngram: int = NGRAM_WORDS
+    share_looked_at: float = 1.0
+    documents: int = 0
+    sharing_any: int = 0
+    sharing_half: int = 0
+    mean_containment: float = 0.0
+    same_source: int = 0
+
+
+class LeakageMeter:
+    """First every held-out document is taken in, then every training document; then the result is there."""
+
+    def __init__(self, held_out_bytes: int) -> None:
+        """`held_out_bytes` is the size of all held-out documents together."""
+        expected = held_out_bytes // WORD_BYTES
+        self._shift = max(0, (expected // MOST_NGRAMS).bit_length())
+        self._kept: list[Hashes] = []
+        self._table: Hashes | None = None
+        self._seen: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
+
+    def hold_out(self, text: str) -> None:
+        """Take in a held-out document."""
+        self._kept.append(self._ngrams(text))
+
+    def learn(self, text: str) -> None:
+        """Take in a training document."""
+        if self._table is None:
+            self._table = np.unique(np.concatenate([np.zeros(0, dtype=np.uint64), *self._kept]))
+            self._seen = np.zeros(len(self._table), dtype=np.bool_)
+        if len(self._table):
+            found = self._ngrams(text)
+            places = np.searchsorted(self._table, found)
+            places[places == len(self._table)] = 0
+            self._seen[places[self._table[places] == found]] = True
+
+    def result(self, same_source: int) -> Leakage:
+        """What was found; `same_source` held-out documents come from a text that is learnt from, too."""
+        shares: list[float] = []
+        for ngrams in self._kept:
+            if self._table is None or len(ngrams) == 0:
+                shares.append(0.0)
+            else:
+                shares.append(float(self._seen[np.searchsorted(self._table, ngrams)].mean()))
+        return Leakage(
+            share_looked_at=0.5**self._shift,
+            documents=len(shares),
+            sharing_any=sum(share > 0 for share in shares),
+            sharing_half=sum(share >= 0.5 for share in shares),
+            mean_containment=round(sum(shares) / len(shares), 6) if shares else 0.0,
+            same_source=same_source,
+        )
+
+    def _ngrams(self, text: str) -> Hashes:
+        found = np.unique(ngram_hashes(word_hashes(text).values, NGRAM_WORDS))
+        return found[found & np.uint64((1 << self._shift) - 1) == 0] if self._shift else found
