@@ -18,6 +18,7 @@ from loquela.core.near_names import unknown_name
 from loquela.recipe.decontamination_section import DecontaminationSection
 from loquela.recipe.duplicates_section import DuplicatesSection
 from loquela.recipe.encoding_section import EncodingSection
+from loquela.recipe.secrets_in_recipes import without_secret
 from loquela.recipe.source_entry import SourceEntry
 
 SCHEMA_VERSION = 1
@@ -69,7 +70,8 @@ def _written_as(source: object) -> str:
 
 
 WrittenSource = Annotated[
-    Annotated[str, Field(min_length=1), Tag("address")] | Annotated[SourceEntry, Tag("entry")],
+    Annotated[str, Field(min_length=1), AfterValidator(without_secret), Tag("address")]
+    | Annotated[SourceEntry, Tag("entry")],
     Discriminator(_written_as),
 ]
 

@@ -6,12 +6,17 @@ stand in a section of their own.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from loquela.core.model import BoundaryModel
+from loquela.recipe.secrets_in_recipes import REMEDY, secret_in
+from loquela.recipe.source_options.api import ApiOptions
+from loquela.recipe.source_options.database import DatabaseOptions
+from loquela.recipe.source_options.huggingface import HuggingFaceOptions
 from loquela.recipe.source_options.objects import ObjectOptions
+from loquela.recipe.source_options.web import WebOptions
 
 SourceFormat = Literal[
     "auto",
@@ -29,6 +34,14 @@ SourceFormat = Literal[
     "docx",
     "epub",
 ]
+
+# Section of options → the addresses that it belongs to.
+OPTION_PREFIXES = {
+    "database": ("sqlite:", "postgresql:", "postgres:"),
+    "api": ("api+https:", "api+http:"),
+    "web": ("web+https:", "web+http:"),
+    "huggingface": ("hf:",),
+}
 
 
 class SourceEntry(BoundaryModel):
@@ -50,12 +63,44 @@ class SourceEntry(BoundaryModel):
     split_by: str | None = Field(
         None, min_length=1, description="field or column; texts with one value fall on one side of the split"
     )
+    credential: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
+        description="name of the secret that opens it, kept with `loquela credentials set`; null: none",
+    )
     objects: ObjectOptions | None = Field(None, description="of s3://, gs:// and az://")
+    database: DatabaseOptions | None = Field(None, description="of sqlite:/// and postgresql://")
+    api: ApiOptions | None = Field(None, description="of api+https://, or of https:// that answers with JSON")
+    web: WebOptions | None = Field(None, description="of web+https://, or of https:// that is a web page")
+    huggingface: HuggingFaceOptions | None = Field(None, description="of hf:")
 
     @property
     def key(self) -> str:
         """What identifies the entry within its recipe."""
         return self.name or self.address
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_secret_and_one_kind(cls, given: JsonValue) -> JsonValue:
+        """Before anything else is said of the entry, because what is said repeats values."""
+        found = secret_in(given)
+        if found is not None:
+            raise ValueError(f"{found}, and a recipe is written into every run; {REMEDY}")
+        address = given.get("address") if isinstance(given, dict) else None
+        if isinstance(given, dict) and isinstance(address, str) and address.startswith(("https:", "http:")):
+            kinds = [kind for kind in ("api", "web") if given.get(kind) is not None]
+            if len(kinds) == 1:
+                return {**given, "address": f"{kinds[0]}+{address}"}
+        return given
+
+    @model_validator(mode="after")
+    def _options_of_its_kind(self) -> Self:
+        for section, prefixes in OPTION_PREFIXES.items():
+            if getattr(self, section) is not None and not self.address.lower().startswith(prefixes):
+                raise ValueError(
+                    f"the options {section} are not of {self.address}; they belong to {', '.join(prefixes)}… addresses"
+                )
+        return self
 
     @model_serializer(mode="wrap")
     def _only_what_was_chosen(self, handler: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
