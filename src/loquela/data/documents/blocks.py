@@ -52,7 +52,7 @@ def render(parts: Iterable[Block | Table], options: DocumentOptions) -> str:
 def _written(parts: Iterable[Block | Table], markup: Markup) -> Iterable[tuple[str, str]]:
     for part in parts:
         if isinstance(part, Block):
-            text = part.text if part.kind == "code" else part.text.strip()
+            text = part.text.strip("\n" if part.kind == "code" else None)
             if text.strip():
                 yield part.kind, _marked(part, text) if markup == "markdown" else text
         elif part.is_layout:
@@ -68,7 +68,7 @@ def _marked(block: Block, text: str) -> str:
         return f"{'  ' * block.level}{block.marker} {text}"
     if block.kind == "code":
         fence = "`" * max(3, max((len(run) for run in re.findall("`+", text)), default=0) + 1)
-        return f"{fence}\n{text.strip(chr(10))}\n{fence}"
+        return f"{fence}\n{text}\n{fence}"
     return text
 
 

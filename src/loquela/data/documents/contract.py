@@ -44,7 +44,7 @@ class LoadedDocument(BoundaryModel):
 
     def pages_of(self, start: int, end: int) -> list[int]:
         """Numbers of the pages that the characters [start, end) touch."""
-        return [page.number for page in self.pages if page.start < end and start < page.end]
+        return [page.number for page in self.pages if max(start, page.start) < min(end, page.end)]
 
 
 class LoadRequest(BoundaryModel):

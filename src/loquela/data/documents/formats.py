@@ -15,6 +15,8 @@ MEGABYTE = 1 << 20
 
 READERS = {
     media_types.PDF: "loquela.data.documents.pdf:read_pdf",
+    media_types.DOCX: "loquela.data.documents.docx:read_docx",
+    media_types.EPUB: "loquela.data.documents.epub:read_epub",
     media_types.HTML: "loquela.data.documents.html:read_html",
     media_types.MARKDOWN: "loquela.data.documents.markdown:read_markdown",
     media_types.TEXT: "loquela.data.documents.plain_text:read_text",

@@ -20,7 +20,8 @@ NO_TEXT = re.compile(
     "\\(cid:\\d+\\)|[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ue000-\uf8ff\ufffd\ud800-\udfff\U000f0000-\U0010ffff]"
 )
 MOJIBAKE = re.compile("[\u00c2\u00c3\u00d0\u00d1][\u0080-\u00bf]|\u00e2\u20ac[\u0080-\u2122]")
-WORD = re.compile(r"[^\W\d_]+")
+# With the marks that stand on Latin, Greek, Cyrillic, Hebrew and Arabic letters.
+WORD = re.compile("[^\\W\\d_](?:[^\\W\\d_]|[\u0300-\u036f\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670])*")
 LATIN_WORD = re.compile("[A-Za-z\u00aa\u00ba\u00c0-\u024f\u1e00-\u1eff]+")
 VOWELLESS = re.compile("[b-df-hj-np-tv-xzB-DF-HJ-NP-TV-XZ]{4,}")
 SPACE = re.compile(r"\s+")

@@ -71,9 +71,10 @@ def _without_furniture(pages: list[str]) -> tuple[list[str], int]:
 
 
 def _edges(lines: list[str]) -> list[tuple[int, str]]:
-    """The first and last written lines of a page with their places."""
+    """The first and last written lines of a page (at most a half of them) with their places."""
     written = [(index, line) for index, line in enumerate(lines) if line.strip()]
-    return written if len(written) <= 2 * EDGE_LINES else written[:EDGE_LINES] + written[-EDGE_LINES:]
+    edge = min(EDGE_LINES, len(written) // 4)
+    return written[:edge] + written[len(written) - edge :]
 
 
 def _likeness(line: str) -> str:
