@@ -15,7 +15,7 @@ from loquela.data.words import Words
         ("", []),
         (" \n\t ", []),
         ("The cat, the DOG.", ["The", "cat", "the", "DOG"]),
-        ("Don't stop—the well-known 3.14!", ["Don't", "stop", "the", "well-known", "3", "14"]),
+        ("Don't stop—the well-known 3.14!", ["Don't", "stop", "the", "well", "known", "3", "14"]),
         ("«¿Qué pasó, señor?», dijo él.", ["Qué", "pasó", "señor", "dijo", "él"]),
         ("l’avenir d'aujourd'hui", ["l’avenir", "d'aujourd'hui"]),
         ("nin\u0303o and cafe\u0301", ["nin\u0303o", "and", "cafe\u0301"]),  # decomposed: marks belong to the word

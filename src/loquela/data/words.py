@@ -1,7 +1,7 @@
 """The one tokenisation pass that every filter, the near-duplicate search and the evidence checks share.
 
-A word is a run of letters, digits, marks and underscores; apostrophes and hyphens inside it belong to it ("don't",
-"bien-être"). Scripts that are written without spaces between words (Chinese, Japanese, Thai, Khmer, …) fall back to
+A word is a run of letters, digits, marks and underscores; an apostrophe inside it belongs to it ("don't"), a hyphen
+divides ("bien", "être"). Scripts that are written without spaces between words (Chinese, Japanese, Thai, Khmer, …) fall back to
 one word a character. Everything is computed when it is first asked for, and once.
 """
 
@@ -22,8 +22,8 @@ _MARKS = (
     "\u0b01-\u0b03\u0b3c-\u0b4d\u0b82\u0bbe-\u0bcd\u0c00-\u0c04\u0c3e-\u0c4d\u0c81-\u0c83\u0cbc-\u0ccd\u0d00-\u0d03"
     "\u0d3b-\u0d4d\u0f71-\u0f84\u1ab0-\u1aff\u1dc0-\u1dff\u200c\u200d\u20d0-\u20f0\ufe20-\ufe2f"
 )
-_PLAIN = re.compile(r"\w+(?:['’-]\w+)*")
-_UNICODE = re.compile(rf"[{_UNSPACED}]|(?:[^\W{_UNSPACED}]|[{_MARKS}])+(?:['’-](?:[^\W{_UNSPACED}]|[{_MARKS}])+)*")
+_PLAIN = re.compile(r"\w+(?:['’]\w+)*")
+_UNICODE = re.compile(rf"[{_UNSPACED}]|(?:[^\W{_UNSPACED}]|[{_MARKS}])+(?:['’](?:[^\W{_UNSPACED}]|[{_MARKS}])+)*")
 _NEEDS_UNICODE = re.compile(rf"[{_UNSPACED}{_MARKS}]")
 
 

@@ -20,6 +20,7 @@ from loquela.recipe.duplicates_section import DuplicatesSection
 from loquela.recipe.encoding_section import EncodingSection
 from loquela.recipe.secrets_in_recipes import without_secret
 from loquela.recipe.source_entry import SourceEntry
+from loquela.recipe.validation_section import ValidationSection
 
 SCHEMA_VERSION = 1
 
@@ -117,6 +118,7 @@ class DataSection(BoundaryModel):
         "stop", description="when a source's bytes differ from those this run was made from"
     )
     encoding: EncodingSection = Field(default_factory=EncodingSection)
+    validation: ValidationSection = Field(default_factory=ValidationSection)
     split_unit: Literal["auto", "document", "source"] = Field(
         "auto", description="hold out documents, or whole source texts; auto: whole ones where there are enough of them"
     )
