@@ -1,33 +1,28 @@
-"""Bytes of an HTML, Markdown or text file → text with LF line ends."""
+"""Bytes of an HTML, Markdown or text file → text, with the evidence where they are not plain UTF-8."""
 
 from __future__ import annotations
 
-import codecs
-
 from loquela.core.errors import ErrorCode
 from loquela.data.documents.contract import document_error
+from loquela.data.encoding.fallback import choose_encoding
 
-BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 
+def decoded(raw: bytes, name: str, *, declared: str | None, language: str | None) -> tuple[str, list[str]]:
+    """The text without a byte order mark, and a warning where it is not UTF-8.
 
-def decoded(raw: bytes, name: str, *, declared: str | None = None) -> tuple[str, list[str]]:
-    """The text, and a warning where it is not plain UTF-8: a byte order mark, then `declared`, then UTF-8 decide.
-
-    Raises DataError(ENCODING_ERROR) where nothing fits.
+    Raises DataError(ENCODING_ERROR) where no encoding fits all of it.
     """
-    for mark, encoding in BOMS:
-        if raw.startswith(mark):
-            return raw[len(mark) :].decode(encoding), []
+    choice = choose_encoding(raw, declared=declared, language=language)
     try:
-        return raw.decode("utf-8"), []
+        text = raw.decode(choice.encoding)
     except UnicodeDecodeError as error:
-        found = declared or "cp1252"
-        try:
-            return raw.decode(found), [f"not UTF-8 (byte {error.start}): read as {found}"]
-        except (UnicodeDecodeError, LookupError) as second:
-            raise document_error(
-                name,
-                ErrorCode.ENCODING_ERROR,
-                f"is neither UTF-8 nor {found}: {second}",
-                "convert it to UTF-8",
-            ) from second
+        raise document_error(
+            name,
+            ErrorCode.ENCODING_ERROR,
+            f"is not {error.encoding.upper()} throughout: byte 0x{error.object[error.start]:02x} at offset "
+            f"{error.start:,} ({error.reason})",
+            "save it as UTF-8 in the program that wrote it, or remove it from data.sources",
+            byte=error.start,
+        ) from error
+    warnings = [] if choice.encoding == "utf-8" else [f"read as {choice.encoding}: {choice.evidence}"]
+    return text.removeprefix("\ufeff"), warnings

@@ -10,15 +10,21 @@ from loquela.data.documents.contract import LoadedDocument, PageSpan
 PAGE_GAP = "\n\n"
 # Controls but tab, line feed and form feed; surrogates, and what Unicode calls "not a character".
 UNFIT = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+NOTHING = re.compile(r"(?!)")
 LINE_END = re.compile("\r\n?")
 
 
 @dataclass
 class Draft:
-    """The text of each page in order; `paged` is false where the format has no pages and `pages` is one text."""
+    """The text of each page in order.
+
+    `paged` is false where the format has no pages and `pages` is one text; `verbatim` is a text as it was written, of
+    which nothing is removed.
+    """
 
     pages: list[str]
     paged: bool = False
+    verbatim: bool = False
     warnings: list[str] = field(default_factory=list)
     metadata: dict[str, str] = field(default_factory=dict)
 
@@ -34,7 +40,8 @@ class Draft:
 
 def finished(draft: Draft, media_type: str) -> LoadedDocument:
     """The document: unfit characters removed and reported, pages joined by a blank line, spans counted."""
-    cleaned = [UNFIT.subn("", LINE_END.sub("\n", page)) for page in draft.pages]
+    unfit = NOTHING if draft.verbatim else UNFIT
+    cleaned = [unfit.subn("", LINE_END.sub("\n", page)) for page in draft.pages]
     removed = sum(count for _, count in cleaned)
     warnings = list(draft.warnings)
     if removed:

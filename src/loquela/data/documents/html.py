@@ -9,6 +9,7 @@ from loquela.data.documents.contract import LoadRequest
 from loquela.data.documents.decoding import decoded
 from loquela.data.documents.draft import Draft
 from loquela.data.documents.xml_tree import Element, local_name, parse_html, walk
+from loquela.data.web_text import main_text
 
 SPACE = re.compile(r"[ \t\n\r\f]+")
 META_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([A-Za-z0-9_.:-]+)""", re.IGNORECASE)
@@ -28,11 +29,20 @@ HEADINGS = {f"h{level}": level for level in range(1, 7)}
 def read_html(request: LoadRequest) -> Draft:
     """The page's text with its title and language; DataError(ENCODING_ERROR) for undecodable bytes."""
     raw = request.path.read_bytes()
-    text, warnings = decoded(raw, request.name, declared=declared_charset(raw))
+    if request.options.html == "main_text":
+        return _main_text(raw)
+    text, warnings = decoded(raw, request.name, declared=declared_charset(raw), language=request.language)
     root = parse_html(text)
     if root is None:
         return Draft([""])
     return Draft([render(html_blocks(root), request.options)], warnings=warnings, metadata=page_metadata(root))
+
+
+def _main_text(raw: bytes) -> Draft:
+    found = main_text(raw, None, None)
+    about = {"title": found.title or "", "language": found.language or ""}
+    left_out = [f"{found.dropped_bytes:,} bytes beside the main text were left out"]
+    return Draft([found.text], warnings=left_out, metadata=about)
 
 
 def declared_charset(raw: bytes) -> str | None:

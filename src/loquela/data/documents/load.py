@@ -15,6 +15,7 @@ from loquela.data.documents.media_types import DOCUMENT_SUFFIXES, media_type_of
 from loquela.data.documents.process_client import ProcessDied, ProcessTooSlow, ReadingProcess
 from loquela.data.local_text import require_readable
 from loquela.recipe.document_section import DocumentOptions
+from loquela.security.credentials import lookup as credentials
 
 __all__ = ["DOCUMENT_SUFFIXES", "DocumentReader", "LoadedDocument", "PageSpan", "load_document"]
 
@@ -64,11 +65,18 @@ class DocumentReader:
             name=shown,
             media_type=media_type_of(path, media_type, shown),
             options=self.options,
-            password=password,
+            password=password if password is not None else self._stored_password(),
             language=language,
         )
         with self._lock:
             return self._ask(request)
+
+    def _stored_password(self) -> str | None:
+        """The password kept under `password_credential`: that of a user, or the token."""
+        if self.options.password_credential is None:
+            return None
+        credential = credentials.get(self.options.password_credential)
+        return credential.secret("password") or credential.secret("token")
 
     def _ask(self, request: LoadRequest) -> LoadedDocument:
         if self._process is None:
@@ -113,10 +121,10 @@ def load_document(
 ) -> LoadedDocument:
     """The text of the document in `path`, whose media type somebody may have declared.
 
-    `name` is what messages call it, `language` (ISO 639) sharpens the check for garbled fonts. All calls of this
-    process share one reading process. Raises DataError: DATA_NOT_FOUND, READ_FAILED, UNSUPPORTED_FORMAT (also for a
-    scanned PDF), CORRUPT_DATA, AUTH_FAILED (password), ENCODING_ERROR, INSUFFICIENT_DATA (no text), TIMEOUT, OOM,
-    WORKER_CRASH; ResourceError(MISSING_EXTRA).
+    `name` is what messages call it, `language` (ISO 639) sharpens the checks of encodings and fonts, `password` goes
+    before `options.password_credential`. All calls of this process share one reading process. Raises DataError:
+    DATA_NOT_FOUND, READ_FAILED, UNSUPPORTED_FORMAT (also for a scanned PDF), CORRUPT_DATA, AUTH_FAILED (password),
+    ENCODING_ERROR, INSUFFICIENT_DATA (no text), TIMEOUT, OOM, WORKER_CRASH; ResourceError(MISSING_EXTRA).
     """
     return _shared(options).load(path, media_type, name=name, password=password, language=language)
 

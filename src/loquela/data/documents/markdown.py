@@ -19,10 +19,10 @@ TAG = re.compile(r"<[^>]*>")
 
 def read_markdown(request: LoadRequest) -> Draft:
     """The text; DataError(ENCODING_ERROR) for bytes of no known encoding."""
-    text, warnings = decoded(request.path.read_bytes(), request.name)
+    text, warnings = decoded(request.path.read_bytes(), request.name, declared=None, language=request.language)
     if request.options.markup == "plain":
-        text = render(markdown_blocks(text), request.options)
-    return Draft([text], warnings=warnings)
+        return Draft([render(markdown_blocks(text), request.options)], warnings=warnings)
+    return Draft([text], verbatim=True, warnings=warnings)
 
 
 def markdown_blocks(text: str) -> list[Block | Table]:
