@@ -85,6 +85,7 @@ STAGES = (
         ("corpus", "tokenizer"),
         "shards",
         "loquela.data.stage:prepare",
+        format_version=2,
     ),
     Stage(
         "train",

@@ -7,6 +7,7 @@ import pytest
 
 from loquela.artifacts.manifest import write_manifest
 from loquela.artifacts.shards import ShardsFacts, ShardWriter, TokenShards, dtype_name, require_tokenizer
+from loquela.artifacts.token_places import document_at
 from loquela.core.errors import DataError, ErrorCode, InternalError
 
 DOCUMENTS = [[5, 6], [7], [8, 9, 10]]
@@ -136,3 +137,32 @@ def test_other_tokenizer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="were made with the tokenizer") as caught:
         require_tokenizer(shards, second)
     assert caught.value.code == ErrorCode.DATA_CHANGED
+
+
+def test_every_token_knows_its_document(tmp_path: Path) -> None:
+    ids = [f"{number:032x}" for number in (7, 8, 9)]
+    with ShardWriter(tmp_path, "train", 300, shard_tokens=5) as writer:
+        for tokens, document_id in zip(DOCUMENTS, ids, strict=True):
+            writer.write(tokens, 10, document_id)
+    facts = ShardsFacts(vocab_size=300, dtype="uint16", eos_id=3, splits={"train": writer.facts})
+    write_manifest(tmp_path, "shards", facts=facts.model_dump(mode="json"))
+    assert (tmp_path / "train/shard-00000.ids").read_bytes() == bytes(15) + b"\7" + bytes(15) + b"\x08"
+    found = [document_at(tmp_path, "train", token) for token in range(9)]
+    assert [(span.number, span.start, span.end) for span in found] == [
+        *[(0, 0, 3)] * 3,
+        *[(1, 3, 5)] * 2,
+        *[(2, 5, 9)] * 4,
+    ]
+    assert [span.id for span in found] == [ids[0]] * 3 + [ids[1]] * 2 + [ids[2]] * 4
+    assert found[5].shard == "train/shard-00001.bin"
+    with pytest.raises(DataError, match="there is no token 9 in train: it has 9, counted from 0"):
+        document_at(tmp_path, "train", 9)
+    (tmp_path / "train/shard-00000.ids").write_bytes(bytes(31))
+    with pytest.raises(DataError, match=r"shard-00000.ids has 31 bytes, but 2 ids take 32"):
+        document_at(tmp_path, "train", 0)
+
+
+def test_shards_not_made_from_a_corpus_have_no_ids(tmp_path: Path) -> None:
+    _write(tmp_path)
+    assert document_at(tmp_path, "train", 3).id is None
+    assert not list(tmp_path.rglob("*.ids"))

@@ -3,6 +3,7 @@
     shards/
       train/shard-00000.bin   uint16 or uint32 little endian; every document is followed by eos
       train/shard-00000.idx   uint64 little endian: offset of every document start in that shard, then its end
+      train/shard-00000.ids   16 bytes a document: the first half of its id in the corpus, where it came from one
       validation/…  test/…
       manifest.json           kind "shards", facts = `ShardsFacts`
 
@@ -33,6 +34,7 @@ DtypeName = Literal["uint16", "uint32"]
 
 # 2^25 tokens = 64 MiB of uint16: large enough for sequential reads, small enough to copy or to retry.
 SHARD_TOKENS = 2**25
+ID_BYTES = 16
 
 
 class ShardFile(BoundaryModel):
@@ -89,6 +91,7 @@ class ShardWriter:
         self._dtype = _disk_dtype(dtype_name(vocab_size))
         self._files: ExitStack | None = None
         self._offsets: list[int] = [0]
+        self._ids = bytearray()
 
     @property
     def facts(self) -> SplitFacts:
@@ -98,10 +101,11 @@ class ShardWriter:
     def __enter__(self) -> Self:
         return self
 
-    def write(self, tokens: list[int], text_bytes: int) -> None:
+    def write(self, tokens: list[int], text_bytes: int, document_id: str | None = None) -> None:
         """Append one document (without eos, which is added here) whose text has `text_bytes` UTF-8 bytes.
 
-        Raises DataError(TOKENIZATION_FAILED) for an id outside the vocabulary, ResourceError when writing fails.
+        `document_id` is its id in the corpus; all documents have one, or none. Raises DataError(TOKENIZATION_FAILED)
+        for a token outside the vocabulary, ResourceError when writing fails.
         """
         ids = np.array([*tokens, self.eos_id], dtype=np.int64)
         if ids.min() < 0 or ids.max() >= self.vocab_size:
@@ -121,6 +125,8 @@ class ShardWriter:
         self._documents += 1
         self._tokens += len(ids)
         self._bytes += text_bytes
+        if document_id is not None:
+            self._ids += bytes.fromhex(document_id)[:ID_BYTES]
         if self._offsets[-1] >= self.shard_tokens:
             self._close_shard()
 
@@ -137,6 +143,9 @@ class ShardWriter:
         files, self._files = self._files, None
         files.close()
         write_bytes(self.path.with_suffix(".idx"), np.array(self._offsets, dtype="<u8").tobytes())
+        if self._ids:
+            write_bytes(self.path.with_suffix(".ids"), bytes(self._ids))
+            self._ids.clear()
         name = self.path.relative_to(self.directory).as_posix()
         self._shards.append(ShardFile(file=name, tokens=self._offsets[-1]))
 

@@ -11,6 +11,7 @@ from pydantic import Field, JsonValue
 
 from loquela.artifacts.attributes import ENCODING_NAME, QUARANTINE_NAME
 from loquela.artifacts.corpus import LEDGER_NAME, SPLITS, CorpusWriter
+from loquela.artifacts.ledger import Ledger
 from loquela.core.atomic import atomic_path, write_error, write_json
 from loquela.core.errors import DataError, ErrorCode
 from loquela.core.model import BoundaryModel
@@ -20,7 +21,7 @@ from loquela.data.leakage import Leakage
 from loquela.data.parts import Part, PartFacts, plan_parts, run_part
 from loquela.data.source_contract import SourceFingerprint, SourceRequest
 from loquela.data.source_registry import source_for
-from loquela.data.tally import Ledger, Tally
+from loquela.data.tally import Tally
 from loquela.data.units import StratumUnits
 from loquela.monitoring.events import Bus, trace
 from loquela.recipe.schema import DataSection

@@ -20,6 +20,7 @@ from types import TracebackType
 from pydantic import Field
 
 from loquela.artifacts.attributes import ATTRIBUTES_NAME, DROPPED_NAME, Attributes
+from loquela.artifacts.ledger import Arrow
 from loquela.core.atomic import atomic_path, write_json, write_text
 from loquela.core.model import BoundaryModel
 from loquela.data.decontaminate import Decontaminator, EvaluationRows
@@ -32,7 +33,7 @@ from loquela.data.reading.quarantine import Quarantine
 from loquela.data.source_contract import DividedSource, SourceRequest
 from loquela.data.source_registry import source_for
 from loquela.data.spool import SpoolWriter
-from loquela.data.tally import Arrow, Tally, utf8_size
+from loquela.data.tally import Tally, utf8_size
 from loquela.recipe.schema import DataSection
 
 PART_NAME = "part.json"

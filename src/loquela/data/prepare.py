@@ -152,7 +152,7 @@ def _encode(
     encoded = tokenizer.encode_batch([document.text for document in batch])
     for document, tokens in zip(batch, encoded, strict=True):
         size = utf8_size(document.text)
-        writers[document.split].write(tokens, size)
+        writers[document.split].write(tokens, size, document.id)
         counter = counters[document.split]
         counter.documents += 1
         counter.bytes += size
