@@ -18,7 +18,8 @@ demo: $(STAMP)  ## train, evaluate and sample a small bilingual model, about 5 m
 test: $(STAMP)  ## the whole fast suite
 	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
-test-slow: $(STAMP)  ## what takes minutes: long crash runs, full flows
+test-slow: $(STAMP)  ## what takes minutes: long crash runs, full flows, a Ray cluster on this machine
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,ray]"
 	$(BIN)/pytest -m slow --timeout 3600
 
 check: $(STAMP)  ## lint, format, types, layers, docs

@@ -41,7 +41,7 @@ def work(folder: Path, asked: Asked | None = None) -> int:
     asked = asked or Asked(book)
     pending = list(enumerate(book.read().tasks))
     while pending:
-        left = [(number, task) for number, task in pending if not _performed(book, number, task, asked)]
+        left = [(number, task) for number, task in pending if not attempt(book, number, task, asked)]
         if asked.by_signal or book.stopped():
             return 1 if book.failure() else 0
         pending = left
@@ -50,8 +50,8 @@ def work(folder: Path, asked: Asked | None = None) -> int:
     return 0
 
 
-def _performed(book: TaskBook, number: int, task: Task, asked: Asked) -> bool:
-    """Whether the task is done, by this process or before; False leaves it for another look."""
+def attempt(book: TaskBook, number: int, task: Task, asked: Asked) -> bool:
+    """Perform task `number` unless it is done or claimed; whether it is done now (False: for another look)."""
     if task.done() is not None:
         return True
     if asked.by_signal or book.stopped():
