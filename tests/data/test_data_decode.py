@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from loquela.core.errors import DataError, ErrorCode
 from loquela.data.decode import decode
-from loquela.data.tally import Tally, utf8_size
+from loquela.data.tally import ARROWS, Tally, utf8_size
 
 
 def _decode(data: bytes, size: int = 1 << 20, declared: str | None = None) -> tuple[str, dict[str, int]]:
@@ -14,12 +14,10 @@ def _decode(data: bytes, size: int = 1 << 20, declared: str | None = None) -> tu
     tally = Tally()
     chunks = [data[start : start + size] for start in range(0, len(data), size)]
     text = "".join(decode(chunks, "a.txt", tally, declared=declared))
-    for arrow in ("read", "normalize"):
-        tally.enter(arrow, 0)
     tally.enter("read", len(data))
     tally.leave("read", len(data))
     tally.leave("decode", utf8_size(text))
-    for arrow in ("normalize", "cut", "deduplicate", "split"):
+    for arrow in ARROWS[2:]:
         tally.enter(arrow, utf8_size(text))
         tally.leave(arrow, utf8_size(text))
     ledger = tally.ledger()
@@ -84,9 +82,9 @@ def test_text_cut_inside_a_character_is_refused() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"text\nmore\0", "a NUL byte at byte 9, line 2"),
+        (b"text\nmore\0", "a NUL character at byte 9, line 2"),
         (b"text" + bytes(range(1, 8)), "7 control characters in the 11 bytes at byte 0"),
-        ("a\0b".encode("utf-16"), "a NUL character near it"),
+        ("a\0b".encode("utf-16"), "a NUL character at byte 4, line 1"),
     ],
 )
 def test_binary_data_is_refused(data: bytes, message: str) -> None:

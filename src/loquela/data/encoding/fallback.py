@@ -12,13 +12,15 @@ from loquela.core.extras import require
 from loquela.data.encoding.detector import DetectorModule, detected
 from loquela.data.encoding.familiar import LETTERS, SIGNS
 from loquela.data.encoding.language_hint import ENCODINGS, WESTERN, hinted_language
-from loquela.data.encoding.names import WIDER, known_encoding, mark_of, zero_pattern
+from loquela.data.encoding.names import WIDER, extends_ascii, known_encoding, mark_of, zero_pattern
 
 # chardet reads at most 200 kB; more would not change its mind.
 SAMPLE_BYTES = 1 << 16
 
 JOINING = frozenset("’´·—–\u00ad")
 LEAST_FAMILIAR = 0.95
+# Below it chardet is guessing from a handful of bytes.
+LEAST_CONFIDENCE = 0.3
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,9 @@ def choose_encoding(head: bytes, *, declared: str | None, language: str | None) 
 def other_encoding(sample: bytes, *, declared: str | None, language: str | None) -> EncodingChoice:
     """As `choose_encoding`, for bytes that are known not to be UTF-8."""
     sample = sample[:SAMPLE_BYTES]
-    if declared is not None:
-        stated = _as_declared(sample, known_encoding(declared, "the source"))
-        if stated is not None:
-            return stated
+    stated = as_declared(sample, declared) if declared else None
+    if stated is not None:
+        return stated
     hint = language or hinted_language(sample)
     if hint in WESTERN:
         text = _decoded(sample, "cp1252")
@@ -84,14 +85,17 @@ def _familiar(sign: str, before: str, after: str) -> bool:
     return sign in SIGNS and (not inside or sign in JOINING)
 
 
-def _as_declared(sample: bytes, encoding: str) -> EncodingChoice | None:
-    wider = WIDER.get(encoding, encoding)
+def as_declared(sample: bytes, declared: str) -> EncodingChoice | None:
+    """The encoding that the place declares, or its wider form; None where the bytes are not that."""
+    encoding = known_encoding(declared, "the source")
     if encoding == "utf-8":
         return None
-    for name, confidence in ((encoding, 0.9), (wider, 0.85)):
+    for name, said, confidence in (
+        (encoding, "declared", 0.9),
+        (WIDER.get(encoding, encoding), f"declared as {encoding}, of which it is the wider form", 0.85),
+    ):
         text = _decoded(sample, name)
         if text is not None and not any("\x80" <= sign <= "\x9f" for sign in text):
-            said = "declared" if name == encoding else f"declared as {encoding}, whose wider form it is"
             return EncodingChoice(name, said, confidence)
     return None
 
@@ -105,7 +109,8 @@ def _by_statistics(sample: bytes, hint: str | None) -> EncodingChoice:
     ):
         if hint in ENCODINGS and evidence.startswith("chardet") and not _agrees(encoding, sample, hint or ""):
             continue
-        if _decoded(sample, encoding) is not None:
+        text = _decoded(sample, encoding) if extends_ascii(encoding) else None
+        if text is not None and (confidence >= LEAST_CONFIDENCE or (encoding == "cp1252" and reads_as_western(text))):
             return EncodingChoice(encoding, evidence, confidence)
     return NOTHING_FITS
 

@@ -144,8 +144,8 @@ def _in_dense(data: bytes) -> list[tuple[int, int]]:
 def _believable(line: str, mended: str) -> bool:
     """Whether the characters that came up are ones that texts hold: "»Éstas" is no "ȃstas" out of a Mac.
 
-    A single pair that became one character must have become a Western letter or sign, or a Greek letter; rare Latin letters and phonetic signs
-    (U+0180 to U+02AF) and control characters are never believed.
+    A single pair that became one character must have become a Western letter or sign, or a Greek letter; rare Latin
+    letters, phonetic signs (U+0180 to U+02AF) and control characters are never believed.
     """
     new = set(mended) - set(line)
     if any("\u0180" <= sign <= "\u02af" or "\x80" <= sign <= "\x9f" for sign in new):
