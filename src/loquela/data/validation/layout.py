@@ -14,7 +14,7 @@ from itertools import pairwise
 from loquela.data.words import Words
 
 # Lines longer than this were not broken for a page or a terminal.
-WIDEST_PAGE = 120
+WIDEST_PAGE = 100
 NARROWEST_PAGE = 30
 # A text is hard-wrapped when at least this share of the line breaks inside its paragraphs stand where the next word
 # no longer fitted; verse, lists and tables break far from the edge.

@@ -8,6 +8,7 @@ A pattern that Hyperscan cannot take, or a machine without it, is served by RE2 
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Callable, Iterator, Sequence
 from types import ModuleType
 from typing import Protocol
@@ -19,6 +20,8 @@ from loquela.recipe.validation_section import ProhibitedPattern
 PURPOSE = "searching for prohibited patterns"
 # Memory of one RE2 automaton; a pattern that needs more is refused.
 AUTOMATON_BYTES = 32 << 20
+# RE2's \b knows ASCII letters only: beside any other letter it finds no edge, and the pattern would never match.
+_BLIND_EDGE = re.compile(r"\\b[(?:i)]*[^\x00-\x7f]|[^\x00-\x7f][)]*\\b|[|(][^\x00-\x7f].*\\b|\\b.*[^\x00-\x7f][|)]")
 
 
 class _Match(Protocol):
@@ -66,19 +69,23 @@ class PatternSet:
 
 
 def _compiled(re2: ModuleType, pattern: ProhibitedPattern) -> _Expression:
+    if _BLIND_EDGE.search(pattern.pattern):
+        reason = r"\b finds no edge beside a letter beyond ASCII; write (?:^|[^\pL]) and (?:$|[^\pL]) in its place"
+        raise _refused(pattern, reason)
     options = re2.Options()
     options.max_mem = AUTOMATON_BYTES
     options.log_errors = False
     try:
         expression: _Expression = re2.compile(pattern.pattern.encode("utf-8"), options)
-    except (re2.error, UnicodeEncodeError) as error:
-        reason = error.args[0] if error.args else error
-        raise _refused(
-            pattern, reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
-        ) from error
+    except re2.error as error:
+        raise _refused(pattern, _said(*error.args)) from error
     if expression.search(b"") is not None:
         raise _refused(pattern, "it matches the empty text, and so every text")
     return expression
+
+
+def _said(message: str | bytes = "", *_: object) -> str:
+    return message.decode("utf-8", "replace") if isinstance(message, bytes) else message
 
 
 def _sieve(patterns: Sequence[ProhibitedPattern]) -> tuple[_Database | None, list[int]]:
@@ -106,7 +113,7 @@ def _sieve(patterns: Sequence[ProhibitedPattern]) -> tuple[_Database | None, lis
 def _refused(pattern: ProhibitedPattern, reason: str) -> RecipeError:
     return RecipeError(
         ErrorCode.CONFIG_INVALID,
-        f"data.validation.patterns: {pattern.name} ({pattern.pattern}) cannot be searched in linear time: {reason}",
-        "write it without backreferences and lookaround, in the syntax of RE2, with something that must occur",
+        f"data.validation.patterns: {pattern.name} ({pattern.pattern}) cannot be searched for: {reason}",
+        "write it in the syntax of RE2: no backreferences, no lookaround, and something that must occur",
         details={"pattern": pattern.name, "reason": reason},
     )
