@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loquela.core.errors import ErrorCode, RecipeError
-from loquela.recipe.keys import flatten, nest, recipe_keys, recipe_sections
+from loquela.recipe.keys import flatten, nest, optional_sections, recipe_keys, recipe_sections, values_of
 from loquela.recipe.layers import LARGEST_FILE_BYTES
 from loquela.recipe.loading import complete_recipe, load_recipe
 from loquela.recipe.problems import Problem, recipe_error
@@ -43,7 +43,8 @@ def problems_of(path: Path | None, overrides: object = (), environment: dict[str
 def test_no_file_is_the_reference_recipe() -> None:
     resolved = load_recipe(None)
     assert resolved.recipe == Recipe()
-    assert set(resolved.origins) == set(recipe_keys())
+    absent = tuple(f"{name}." for name in optional_sections())
+    assert set(resolved.origins) == {key for key in recipe_keys() if not key.startswith(absent)}
     assert resolved.origins["seed"].kind == "default"
 
 
@@ -317,8 +318,10 @@ def test_every_key_and_section_is_described() -> None:
 
 
 def test_nest_undoes_flatten() -> None:
-    tree = Recipe().model_dump(mode="json")
-    assert nest(flatten(tree)) == tree
+    recipe = Recipe()
+    tree = recipe.model_dump(mode="json")
+    assert nest(values_of(recipe)) == {name: part for name, part in tree.items() if name not in optional_sections()}
+    assert flatten({"a": {"b": 1, "c": {"d": [2]}}}) == {"a.b": 1, "a.c.d": [2]}
     with pytest.raises(ValueError, match="goes through 'a'"):
         nest({"a": 1, "a.b": 2})
 
@@ -362,3 +365,28 @@ def test_options_carry_values_exactly(epochs: int, rate: float, clip: float | No
     ).recipe
     assert (recipe.train.epochs, recipe.train.learning_rate) == (epochs, rate)
     assert (recipe.train.gradient_clip_norm, recipe.compute.deterministic) == (clip, flag)
+
+
+# --- sections that may be left out -------------------------------------------------------------------------------
+
+
+def test_a_section_that_may_be_left_out_is_there_with_its_first_key(write: Write) -> None:
+    assert load_recipe(write("name: plain\nqa: null\n")).recipe.qa is None
+    by_file = load_recipe(write("qa:\n  provider: offline\n"))
+    by_option = load_recipe(None, ["qa.provider=offline"])
+    assert by_file.recipe.qa == by_option.recipe.qa
+    assert by_file.recipe.qa is not None
+    assert by_file.recipe.qa.pairs_per_chunk == 3
+    assert by_option.origins["qa.provider"].kind == "set"
+    assert by_option.origins["qa.pairs_per_chunk"].kind == "default"
+
+
+def test_a_section_without_a_key_is_no_guess(write: Write) -> None:
+    (problem,) = problems_of(write("qa: {}\n"))
+    assert problem["message"] == "is a section, not a value; {} came"
+    assert problem["remedy"] == "write its keys: qa.<key>"
+
+
+def test_a_wrong_key_of_such_a_section_names_the_right_one(write: Write) -> None:
+    (problem,) = problems_of(write("qa:\n  pairs_per_chunks: 3\n"))
+    assert "did you mean 'qa.pairs_per_chunk'?" in problem["message"]

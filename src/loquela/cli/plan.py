@@ -19,7 +19,7 @@ def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
 
     Nothing is downloaded or written; a matrix product of about 0.1 s measures this machine.
     """
-    from loquela.recipe.keys import flatten
+    from loquela.recipe.keys import values_of
     from loquela.runs.plan import plan_run
     from loquela.runs.prerequisites import fit_to_device
 
@@ -40,7 +40,7 @@ def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
         *((f"memory: {part.replace('_', ' ')}", f"{size:,.1f} MB") for part, size in plan.memory_mb.items()),
     ]
     table(("what", "predicted"), rows)
-    values = flatten(resolved.recipe.model_dump(mode="json"))
+    values = values_of(resolved.recipe)
     for key, origin in resolved.derived().items():
         click.echo(f"derived  {key} = {values[key]}: {origin.where}")
     for assumption in plan.assumptions:

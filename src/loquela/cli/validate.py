@@ -20,11 +20,11 @@ def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     Nothing is downloaded, written or trained. What the size dial derives is listed with its reason; what is allowed
     but unusual is noted.
     """
-    from loquela.recipe.keys import flatten
+    from loquela.recipe.keys import values_of
     from loquela.recipe.pipeline import from_recipe
 
     resolved = load(recipe, overrides)
-    values = flatten(resolved.recipe.model_dump(mode="json"))
+    values = values_of(resolved.recipe)
     flat, _ = from_recipe(resolved.recipe)
     recommendations = [] if flat is None else flat.recommendations()
     if as_json:

@@ -7,7 +7,7 @@ import re
 
 from pydantic import JsonValue
 
-from loquela.recipe.keys import flatten
+from loquela.recipe.keys import values_of
 from loquela.recipe.origins import Origin, ResolvedRecipe
 from loquela.recipe.scalars import ScalarError, read_scalar
 
@@ -22,7 +22,7 @@ def dump_recipe(resolved: ResolvedRecipe) -> str:
     """YAML with one key a line and its origin as a comment; `load_recipe` of it gives the same Recipe."""
     lines = ["# Every value of this run, and where it came from. It is a recipe: give it to `loquela run` again."]
     open_sections: list[str] = []
-    for path, value in flatten(resolved.recipe.model_dump(mode="json")).items():
+    for path, value in values_of(resolved.recipe).items():
         *sections, name = path.split(".")
         shared = 0
         while shared < min(len(sections), len(open_sections)) and sections[shared] == open_sections[shared]:

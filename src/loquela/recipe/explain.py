@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import JsonValue
 
 from loquela.core.model import BoundaryModel
-from loquela.recipe.keys import flatten, recipe_keys, recipe_sections
+from loquela.recipe.keys import recipe_keys, recipe_sections, values_of
 from loquela.recipe.layers import unknown_key
 from loquela.recipe.origins import Origin, ResolvedRecipe
 from loquela.recipe.problems import recipe_error
@@ -41,6 +41,9 @@ INFLUENCES = {
     "train.checkpoint_every_steps": "how much work a crash can cost, and disk traffic; nothing in the weights",
     "train.keep_checkpoints": "disk space",
     "evaluate": "what is measured and what fails the run; never the weights",
+    "qa": "which questions and answers are made from the corpus, and what they cost; never the corpus",
+    "qa.concurrency": "time; and how many requests a kill can make go out twice",
+    "qa.max_cost_usd": "when asking stops; never what is asked",
     "compute": "speed and memory; on one device and precision, not the result",
     "compute.device": "speed; results of different devices differ in the last digits",
     "compute.precision": "speed and memory; bf16 and fp16 round more than fp32",
@@ -68,7 +71,7 @@ def explain(resolved: ResolvedRecipe, path: str = "") -> list[Explanation]:
     keys = recipe_keys()
     if path and path not in keys and path not in recipe_sections():
         raise recipe_error([unknown_key(path, "")])
-    values = flatten(resolved.recipe.model_dump(mode="json"))
+    values = values_of(resolved.recipe)
     return [
         Explanation(
             key=key.path,

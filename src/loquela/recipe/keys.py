@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -13,12 +13,18 @@ from loquela.recipe.schema import Recipe
 from loquela.recipe.source_entry import SourceEntry
 
 JsonObject = dict[str, JsonValue]
-KeyKind = Literal["integer", "number", "boolean", "text", "path", "list"]
+KeyKind = Literal["integer", "number", "boolean", "text", "path", "list", "mapping"]
 
 # The list whose items may be written out, with keys of their own.
 SOURCES_KEY = "data.sources"
 
-_KINDS: dict[str, KeyKind] = {"integer": "integer", "number": "number", "boolean": "boolean", "array": "list"}
+_KINDS: dict[str, KeyKind] = {
+    "integer": "integer",
+    "number": "number",
+    "boolean": "boolean",
+    "array": "list",
+    "object": "mapping",
+}
 
 
 @dataclass(frozen=True)
@@ -66,10 +72,24 @@ def recipe_keys() -> dict[str, Key]:
     """Every leaf key of `Recipe` by dotted path, in the schema's order."""
     schema: JsonObject = Recipe.model_json_schema()
     definitions = _objects(schema.get("$defs"))
-    defaults = flatten(Recipe().model_dump(mode="json"))
+    defaults = values_of(Recipe())
     keys: dict[str, Key] = {}
     _collect(schema, definitions, "", defaults, keys)
     return keys
+
+
+def values_of(recipe: Recipe) -> dict[str, JsonValue]:
+    """Every leaf of `recipe` by dotted path; sections that are left out have none, a mapping is one value."""
+    return dict(_leaves_of(recipe.model_dump(mode="json"), ""))
+
+
+def _leaves_of(tree: JsonObject, prefix: str) -> Iterator[tuple[str, JsonValue]]:
+    for name, value in tree.items():
+        path = prefix + name
+        if path not in recipe_sections():
+            yield path, value
+        elif isinstance(value, dict):
+            yield from _leaves_of(value, path + ".")
 
 
 @cache
@@ -77,25 +97,34 @@ def source_keys() -> dict[str, Key]:
     """Every leaf key of an entry of `data.sources`, in the schema's order ("language", "objects.endpoint")."""
     schema: JsonObject = SourceEntry.model_json_schema()
     keys: dict[str, Key] = {}
-    _collect(schema, _objects(schema.get("$defs")), "", {}, keys, target_of=_section)
+    _collect(schema, _objects(schema.get("$defs")), "", {}, keys)
     return keys
 
 
 @cache
 def recipe_sections() -> dict[str, str]:
     """Every section of `Recipe` by dotted path, with its help."""
+    return {path: str(section.get("description", "")) for path, section, _ in _walk_sections()}
+
+
+@cache
+def optional_sections() -> frozenset[str]:
+    """The sections that a recipe may leave out altogether: without a key in it, such a section is not there."""
+    return frozenset(path for path, _, optional in _walk_sections() if optional)
+
+
+def _walk_sections() -> Iterator[tuple[str, JsonObject, bool]]:
+    """Path, schema and whether it may be left out, of every section, outer ones first."""
     schema: JsonObject = Recipe.model_json_schema()
     definitions = _objects(schema.get("$defs"))
-    sections: dict[str, str] = {}
     waiting = [("", schema)]
     while waiting:
         prefix, found = waiting.pop(0)
         for name, spec in _objects(found.get("properties")).items():
-            target = _resolve(spec, definitions)
+            target = _section(spec, definitions)
             if "properties" in target:
-                sections[prefix + name] = str(target.get("description", ""))
+                yield prefix + name, target, "anyOf" in spec
                 waiting.append((f"{prefix}{name}.", target))
-    return sections
 
 
 def _objects(value: JsonValue) -> dict[str, JsonObject]:
@@ -126,14 +155,13 @@ def _collect(
     prefix: str,
     defaults: dict[str, JsonValue],
     keys: dict[str, Key],
-    target_of: Callable[[JsonObject, dict[str, JsonObject]], JsonObject] = _resolve,
 ) -> None:
     required = schema.get("required")
     for name, spec in _objects(schema.get("properties")).items():
-        target = target_of(spec, definitions)
+        target = _section(spec, definitions)
         path = prefix + name
         if "properties" in target:
-            _collect(target, definitions, path + ".", defaults, keys, target_of)
+            _collect(target, definitions, path + ".", defaults, keys)
         else:
             must = isinstance(required, list) and name in required
             keys[path] = _key(path, target, definitions, defaults.get(path, target.get("default")), required=must)
@@ -179,7 +207,7 @@ def _allowed(
         return f"a list of {least}{_allowed(_kind(item), item, _choices(item), definitions)}"
     if kind == "boolean":
         return "true or false"
-    if spec.get("type") == "object":
+    if kind == "mapping":
         return "a mapping"
     if kind in ("text", "path"):
         pattern = spec.get("pattern")

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.core.near_names import nearest
-from loquela.recipe.keys import JsonObject, Key, recipe_keys, recipe_sections
+from loquela.recipe.keys import JsonObject, Key, optional_sections, recipe_keys, recipe_sections
 from loquela.recipe.origins import Origin, OriginKind
 from loquela.recipe.problems import Problem
 from loquela.recipe.schema import Recipe
@@ -159,7 +159,7 @@ def _leaves(tree: Mapping[str, JsonValue], prefix: str = "") -> list[tuple[str, 
     sections = recipe_sections()
     for name, value in tree.items():
         path = prefix + name
-        if isinstance(value, dict) and path in sections:
+        if isinstance(value, dict) and path in sections and (value or path not in optional_sections()):
             leaves.extend(_leaves(value, path + "."))
         elif value is not None or path not in sections:
             leaves.append((path, value))

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from loquela.core.near_names import nearest
 from loquela.recipe.derivation import derive
-from loquela.recipe.keys import SOURCES_KEY, Key, flatten, nest, recipe_keys
+from loquela.recipe.keys import SOURCES_KEY, Key, nest, optional_sections, recipe_keys, values_of
 from loquela.recipe.layers import (
     Layer,
     environment_layer,
@@ -96,12 +96,15 @@ def resolve(
         raise recipe_error(found) from None
     if found:
         raise recipe_error(found)
-    everything = flatten(recipe.model_dump(mode="json"))
-    return ResolvedRecipe(recipe=recipe, origins={key: origins.get(key, Origin(kind="default")) for key in everything})
+    return ResolvedRecipe(
+        recipe=recipe, origins={key: origins.get(key, Origin(kind="default")) for key in values_of(recipe)}
+    )
 
 
 def _defaults() -> dict[str, JsonValue]:
-    return {path: key.default for path, key in recipe_keys().items()}
+    """The default of every key, but for those of sections that may be left out: what is there fills itself in."""
+    optional = tuple(f"{name}." for name in optional_sections())
+    return {path: key.default for path, key in recipe_keys().items() if not path.startswith(optional)}
 
 
 def _problem(detail: ErrorDetails, origins: Mapping[str, Origin], places: Mapping[str, str]) -> Problem:

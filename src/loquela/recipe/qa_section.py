@@ -61,7 +61,7 @@ class QaSection(BoundaryModel):
     max_cost_usd: float = Field(
         1.0, ge=0, le=1_000_000, description="no request is sent whose worst case could go beyond this sum"
     )
-    prices: list[ModelPrice] = Field(default_factory=list, description="of models whose price is not known, or changed")
+    prices: list[ModelPrice] = Field([], description="of models whose price is not known, or changed")
     concurrency: int = Field(4, ge=1, le=64, description="requests under way at once; lowered when the provider asks")
     timeout_seconds: float = Field(120.0, gt=0, le=3600, description="that a request may stay without an answer")
     batch: bool = Field(False, description="provider: anthropic: half the price, answers within a day")

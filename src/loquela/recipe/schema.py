@@ -18,6 +18,7 @@ from loquela.core.near_names import unknown_name
 from loquela.recipe.decontamination_section import DecontaminationSection
 from loquela.recipe.duplicates_section import DuplicatesSection
 from loquela.recipe.encoding_section import EncodingSection
+from loquela.recipe.qa_section import QaSection
 from loquela.recipe.secrets_in_recipes import without_secret
 from loquela.recipe.source_entry import SourceEntry
 from loquela.recipe.validation_section import ValidationSection
@@ -324,6 +325,7 @@ class Recipe(BoundaryModel):
     train: TrainSection = Field(default_factory=TrainSection)
     evaluate: EvaluateSection = Field(default_factory=EvaluateSection)
     compute: ComputeSection = Field(default_factory=ComputeSection)
+    qa: QaSection | None = Field(None, description="questions and answers from the corpus; null: none are made")
 
     @field_validator("skip_phases")
     @classmethod

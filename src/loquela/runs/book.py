@@ -16,7 +16,7 @@ from loquela.monitoring.curve_file import CurveFile
 from loquela.monitoring.events import EventBus, EventFile, Listener
 from loquela.monitoring.logs import RunLogs
 from loquela.recipe.dumping import dump_recipe
-from loquela.recipe.keys import flatten
+from loquela.recipe.keys import values_of
 from loquela.recipe.loading import ResolvedRecipe
 from loquela.recipe.schema import Recipe
 from loquela.runs.environment import git_revision, hardware, versions
@@ -107,7 +107,7 @@ class RunBook:
         self.status.save(self.directory)
 
     def _announce(self, plan: Plan) -> None:
-        values = flatten(self.recipe.model_dump(mode="json"))
+        values = values_of(self.recipe)
         self.bus.publish(
             "pipeline.started.v1",
             {

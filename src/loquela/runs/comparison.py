@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import Field, JsonValue
 
 from loquela.core.model import BoundaryModel
-from loquela.recipe.keys import flatten
+from loquela.recipe.keys import values_of
 from loquela.runs.manifest import TrainingRunManifest, load_run_manifest
 
 
@@ -38,7 +38,7 @@ def compare_runs(first: Path, second: Path) -> RunComparison:
     return RunComparison(
         first=one.run_id,
         second=two.run_id,
-        recipe=_differences(flatten(one.recipe.model_dump(mode="json")), flatten(two.recipe.model_dump(mode="json"))),
+        recipe=_differences(values_of(one.recipe), values_of(two.recipe)),
         stages=_differences(_digests(one), _digests(two)),
         versions=_differences(one.versions, two.versions),
         hardware=_differences(one.hardware, two.hardware),
