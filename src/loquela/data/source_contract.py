@@ -11,15 +11,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from pydantic import Field
+
 from loquela.core.model import BoundaryModel
 from loquela.data.encoding.report import EncodingReport
 from loquela.data.reading.quarantine import Quarantine
 from loquela.data.tally import Tally
 from loquela.recipe.schema import DataSection
 from loquela.recipe.source_entry import SourceEntry
+from loquela.security.credentials import lookup
+from loquela.security.credentials.credential import Credential
+from loquela.security.credentials.lookup import Find
 
 # Characters [start, end) of a decoded text → the raw bytes [start, end) that they came from.
 RawSpan = Callable[[int, int], tuple[int, int]]
+# Characters [start, end) of a text → the numbers of the pages they lie on, rising.
+PagesOf = Callable[[int, int], list[int]]
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,7 @@ class SourceRequest:
 
     `quarantine` takes records that cannot be read, `report` is told once of each object how its bytes became text; None
     where nobody keeps them. `objects` are the names of those to read, None for all (see `DividedSource`).
+    `find_credential` gives the secret of a name.
     """
 
     entry: SourceEntry
@@ -37,6 +45,7 @@ class SourceRequest:
     quarantine: Quarantine | None = None
     report: Callable[[EncodingReport], None] | None = None
     objects: tuple[str, ...] | None = None
+    find_credential: Find = lookup.get
 
     @property
     def address(self) -> str:
@@ -48,14 +57,23 @@ class SourceRequest:
         """The address without its prefix ("gutenberg:1342" → "1342")."""
         return self.address.partition(":")[2]
 
+    def credential(self, host: str) -> Credential | None:
+        """The secret that the entry names, for `host`; RecipeError(AUTH_FAILED) when there is none of that name."""
+        name = self.entry.credential
+        return None if name is None else self.find_credential(name).permitted_for(host, name)
+
 
 class SourceCheck(BoundaryModel):
-    """What is known of a source before anything is read; `size_bytes` and `texts` are None where unknown."""
+    """What is known of a source before anything is read; `size_bytes` and `texts` are None where unknown.
+
+    `formats` are what can be read there ("rows", "json", "html", "txt", …), as far as it was looked at.
+    """
 
     address: str
     size_bytes: int | None
     texts: int | None
     message: str
+    formats: list[str] = Field(default_factory=list)
 
 
 class SourceFingerprint(BoundaryModel):
@@ -79,7 +97,8 @@ class SourceText:
     text lies in, `record` its number there from 1, `raw_bytes` where in that object its raw bytes lie and `raw_sha256`
     their digest; all None where there is no such thing. `raw_span` tells the bytes of a part of the text; it is asked
     in rising order, while `pieces` flow, and is None where characters do not map to bytes (PDF, database).
-    `labels` are columns that came along, to stratify by.
+    `pages_of` tells the page numbers that a part of the text touches, None where there are no pages. `labels` are
+    columns that came along, to stratify by.
     """
 
     name: str
@@ -91,6 +110,7 @@ class SourceText:
     raw_bytes: tuple[int, int] | None = None
     raw_sha256: str | None = None
     raw_span: RawSpan | None = None
+    pages_of: PagesOf | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
 

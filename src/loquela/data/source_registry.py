@@ -15,6 +15,8 @@ SOURCES.register("builtin", "loquela.data.sources.builtin:BuiltinSource")
 SOURCES.register("http", "loquela.data.sources.http:HttpSource")
 SOURCES.register("https", "loquela.data.sources.http:HttpSource")
 SOURCES.register("gutenberg", "loquela.data.sources.gutenberg:GutenbergSource")
+SOURCES.register("sqlite", "loquela.data.sources.database:DatabaseSource")
+SOURCES.register("postgresql", "loquela.data.sources.database:DatabaseSource")
 
 # Two letters at least: "C:\texts" is a path.
 PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")

@@ -37,7 +37,7 @@ SourceFormat = Literal[
 
 # Section of options → the addresses that it belongs to.
 OPTION_PREFIXES = {
-    "database": ("sqlite:", "postgresql:", "postgres:"),
+    "database": ("sqlite:", "postgresql:"),
     "api": ("api+https:", "api+http:"),
     "web": ("web+https:", "web+http:"),
     "huggingface": ("hf:",),
