@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
+from documents_made import lines_at, make_docx, make_pdf
 
 from loquela.core.errors import DataError, ErrorCode
 from loquela.data.documents.load import DocumentReader, load_document
@@ -82,3 +90,122 @@ def test_no_descriptor_and_no_process_stays(tmp_path: Path) -> None:
             reader.load(page)
         assert reader.processes_started == 2
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def slow_pdf(path: Path) -> Path:
+    """Many seconds of work for pypdf in a small file."""
+    return make_pdf(path, [b"BT /F1 1 Tf (x y z) Tj ET\n" * 20_000] * 60, compress=True)
+
+
+def reading_processes() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "reading_process" in " ".join(child.cmdline())]
+
+
+def own_of(others: list[psutil.Process]) -> list[psutil.Process]:
+    return [process for process in reading_processes() if process not in others]
+
+
+def test_a_document_that_takes_too_long(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("quick")
+    others = reading_processes()
+    with DocumentReader(DocumentOptions(timeout_seconds=1.5, pdf_engine="pypdf")) as reader:
+        assert reader.load(page).text == "quick\n"
+        with pytest.raises(
+            DataError, match="was still being read after 1.5 seconds, so its process was ended"
+        ) as caught:
+            reader.load(slow_pdf(tmp_path / "slow.pdf"))
+        assert caught.value.code == ErrorCode.TIMEOUT
+        assert "timeout_seconds" in caught.value.remedy
+        assert reading_processes() == others
+        assert reader.load(page).text == "quick\n"
+        assert reader.processes_started == 2
+
+
+def test_a_document_that_kills_its_process(tmp_path: Path) -> None:
+    slow = slow_pdf(tmp_path / "slow.pdf")
+    page = tmp_path / "page.html"
+    page.write_text("quick")
+    others = reading_processes()
+
+    def kill() -> None:
+        deadline = time.monotonic() + 30
+        while not (found := own_of(others)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(0.8)  # well into the document
+        found[0].send_signal(signal.SIGSEGV)
+
+    with DocumentReader(DocumentOptions(pdf_engine="pypdf")) as reader:
+        killer = threading.Thread(target=kill)
+        killer.start()
+        with pytest.raises(DataError, match="made the process that read it crash: killed by SIGSEGV") as caught:
+            reader.load(slow)
+        killer.join()
+        assert caught.value.code == ErrorCode.WORKER_CRASH
+        assert reader.load(page).text == "quick\n"
+
+
+def test_a_document_that_needs_too_much_memory(tmp_path: Path) -> None:
+    path = tmp_path / "large.docx"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with archive.open("word/document.xml", "w", force_zip64=True) as part:
+            for _ in range(300):
+                part.write(b" " * (1 << 20))
+    with DocumentReader(DocumentOptions(memory_mb=256)) as reader:
+        with pytest.raises(DataError, match="needs more memory than the 256 MB that a document may take") as caught:
+            reader.load(path)
+        assert caught.value.code == ErrorCode.OOM
+        assert (
+            reader.load(make_docx(tmp_path / "small.docx", "<w:p><w:r><w:t>small</w:t></w:r></w:p>")).text == "small\n"
+        )
+        assert reader.processes_started == 2
+
+
+def test_a_bloated_process_is_replaced(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("<p>" + "word " * 3_000_000)
+    with DocumentReader(DocumentOptions(recycle_memory_mb=64)) as reader:
+        reader.load(page)
+        page.write_text("small")
+        reader.load(page)
+        assert reader.processes_started == 2
+
+
+def test_no_process_outlives_the_program_that_asked(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("text")
+    program = (
+        "import os, sys, psutil; from pathlib import Path;"
+        "from loquela.data.documents.load import load_document;"
+        "from loquela.recipe.document_section import DocumentOptions;"
+        "load_document(Path(sys.argv[1]), None, DocumentOptions());"
+        "print(psutil.Process().children()[0].pid, flush=True); os._exit(0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(page)], capture_output=True, text=True, check=True)
+    left = int(done.stdout)
+    deadline = time.monotonic() + 20
+    while psutil.pid_exists(left) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not psutil.pid_exists(left)
+
+
+def test_secrets_of_the_environment_stay_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
+    page = tmp_path / "page.html"
+    page.write_text("text")
+    others = reading_processes()
+    with DocumentReader(DocumentOptions()) as reader:
+        reader.load(page)
+        environment = own_of(others)[0].environ()
+    assert "AWS_SECRET_ACCESS_KEY" not in environment and "PATH" in environment
+
+
+def test_the_password_of_a_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import pypdf
+
+    writer = pypdf.PdfWriter(make_pdf(tmp_path / "open.pdf", [lines_at([(72, 700, "Secret.")])]))
+    writer.encrypt("let me in")
+    writer.write(tmp_path / "locked.pdf")
+    monkeypatch.setenv("LOQUELA_CREDENTIAL_BOOKS", "let me in")
+    options = DocumentOptions.model_validate({"password_credential": "books"})
+    assert load_document(tmp_path / "locked.pdf", None, options).text == "Secret."

@@ -137,16 +137,32 @@ def test_the_whole_page_and_its_metadata(reader: DocumentReader) -> None:
     assert "15,50 €" in western.text and "read as cp1252" in western.warnings[0]
 
 
-DAMAGED = ("marianela_mixed_utf8_cp1252.txt", "marianela_invalid_bytes.txt")
-TEXTS = sorted(path.name for path in MATERIAL.glob("documents/txt/*") if path.name not in DAMAGED)
+REFUSED = ("marianela_mixed_utf8_cp1252.txt", "marianela_invalid_bytes.txt")
+REPAIRED = ("marianela_mojibake.txt", "ftfy_face.txt", "ftfy_in_the_wild.json")
+TEXTS = sorted(path.name for path in MATERIAL.glob("documents/txt/*"))
 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_text_files_as_documents(name: str, reader: DocumentReader) -> None:
-    """Decoded as the manifest says."""
+    """Decoded as the manifest says, or refused with the place, or repaired and said so."""
     lines = (MATERIAL / "documents/manifest.jsonl").read_text(encoding="utf-8").splitlines()
     entry = next(found for found in map(json.loads, lines) if found["file"].endswith("/" + name))
     path = MATERIAL / "documents/txt" / name
+    if name in REFUSED:
+        with pytest.raises(DataError) as caught:
+            reader.load(path, "text/plain", language="es")
+        assert caught.value.code in (ErrorCode.ENCODING_ERROR, ErrorCode.CORRUPT_DATA)
+        assert "byte" in caught.value.message and "line" in caught.value.message
+        return
     document = reader.load(path, "text/plain", language=entry.get("lang"))
-    encoding = entry.get("encoding", "utf-8")
-    assert document.text == path.read_bytes().decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+    written = path.read_bytes().decode(entry.get("encoding", "utf-8")).replace("\r\n", "\n").replace("\r", "\n")
+    if name in REPAIRED:
+        assert document.text == written or any("repaired" in warning for warning in document.warnings)
+        return
+    assert document.text == written
+
+
+def test_mojibake_is_undone_and_said(reader: DocumentReader) -> None:
+    document = reader.load(MATERIAL / "documents/txt/marianela_mojibake.txt", language="es")
+    assert "señor" in document.text and "Ã±" not in document.text
+    assert any("repaired" in warning for warning in document.warnings)

@@ -10,6 +10,7 @@ from pydantic import Field, JsonValue, model_validator
 from loquela.core.errors import DataError, ErrorCode
 from loquela.core.model import BoundaryModel
 from loquela.recipe.document_section import DocumentOptions
+from loquela.recipe.encoding_section import EncodingSection
 
 
 class PageSpan(BoundaryModel):
@@ -56,6 +57,7 @@ class LoadRequest(BoundaryModel):
     options: DocumentOptions
     password: str | None = None
     language: str | None = None
+    encoding: EncodingSection = Field(default_factory=EncodingSection)
 
 
 class LoadFailure(BoundaryModel):

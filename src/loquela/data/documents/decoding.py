@@ -1,28 +1,34 @@
-"""Bytes of an HTML, Markdown or text file → text, with the evidence where they are not plain UTF-8."""
+"""Bytes of an HTML, Markdown, EPUB or text file → text with LF line ends, and a warning for whatever was not UTF-8."""
 
 from __future__ import annotations
 
-from loquela.core.errors import ErrorCode
-from loquela.data.documents.contract import document_error
-from loquela.data.encoding.fallback import choose_encoding
+from loquela.data.decode import decode
+from loquela.data.documents.contract import LoadRequest
+from loquela.data.encoding.report import EncodingReport
+from loquela.data.tally import Tally
 
 
-def decoded(raw: bytes, name: str, *, declared: str | None, language: str | None) -> tuple[str, list[str]]:
-    """The text without a byte order mark, and a warning where it is not UTF-8.
+def decoded(
+    raw: bytes, request: LoadRequest, *, declared: str | None = None, name: str | None = None
+) -> tuple[str, list[str]]:
+    """The text of `raw` by the policy of `data.encoding`, and what is worth knowing about it.
 
-    Raises DataError(ENCODING_ERROR) where no encoding fits all of it.
+    `declared` is what the document itself states. A document is one piece: where the policy would quarantine a line,
+    the whole is refused. Raises DataError (ENCODING_ERROR, CORRUPT_DATA for what is no text).
     """
-    choice = choose_encoding(raw, declared=declared, language=language)
-    try:
-        text = raw.decode(choice.encoding)
-    except UnicodeDecodeError as error:
-        raise document_error(
-            name,
-            ErrorCode.ENCODING_ERROR,
-            f"is not {error.encoding.upper()} throughout: byte 0x{error.object[error.start]:02x} at offset "
-            f"{error.start:,} ({error.reason})",
-            "save it as UTF-8 in the program that wrote it, or remove it from data.sources",
-            byte=error.start,
-        ) from error
-    warnings = [] if choice.encoding == "utf-8" else [f"read as {choice.encoding}: {choice.evidence}"]
-    return text.removeprefix("\ufeff"), warnings
+    name = name or request.name
+    policy = request.encoding
+    if policy.on_invalid == "quarantine":
+        policy = policy.model_copy(update={"on_invalid": "stop"})
+    report = EncodingReport(object=name)
+    pieces = decode([raw], name, Tally(), declared=declared, language=request.language, policy=policy, report=report)
+    text = "".join(pieces)
+    warnings = []
+    if report.encoding != "utf-8":
+        warnings.append(f"read as {report.encoding}: {report.evidence}")
+    warnings += [f"{count} line(s) repaired: {how}" for how, count in report.repaired.items()]
+    if report.invalid_count:
+        warnings.append(
+            f"{report.invalid_count} place(s) with bytes that are no text, the first at byte {report.invalid[0].offset}"
+        )
+    return text, warnings

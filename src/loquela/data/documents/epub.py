@@ -34,9 +34,7 @@ def read_epub(request: LoadRequest) -> Draft:
                 pages.append("")
                 continue
             raw = parts.read(name)
-            text, notes = decoded(
-                raw, f"{request.name}!/{name}", declared=declared_charset(raw), language=request.language
-            )
+            text, notes = decoded(raw, request, declared=declared_charset(raw), name=f"{request.name}!/{name}")
             root = parse_html(text)
             pages.append(render(html_blocks(root), request.options) if root is not None else "")
             warnings += [f"{name}: {note}" for note in notes]

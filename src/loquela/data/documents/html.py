@@ -31,7 +31,7 @@ def read_html(request: LoadRequest) -> Draft:
     raw = request.path.read_bytes()
     if request.options.html == "main_text":
         return _main_text(raw)
-    text, warnings = decoded(raw, request.name, declared=declared_charset(raw), language=request.language)
+    text, warnings = decoded(raw, request, declared=declared_charset(raw))
     root = parse_html(text)
     if root is None:
         return Draft([""])

@@ -15,6 +15,7 @@ from loquela.data.documents.media_types import DOCUMENT_SUFFIXES, media_type_of
 from loquela.data.documents.process_client import ProcessDied, ProcessTooSlow, ReadingProcess
 from loquela.data.local_text import require_readable
 from loquela.recipe.document_section import DocumentOptions
+from loquela.recipe.encoding_section import EncodingSection
 from loquela.security.credentials import lookup as credentials
 
 __all__ = ["DOCUMENT_SUFFIXES", "DocumentReader", "LoadedDocument", "PageSpan", "load_document"]
@@ -56,6 +57,7 @@ class DocumentReader:
         name: str | None = None,
         password: str | None = None,
         language: str | None = None,
+        encoding: EncodingSection | None = None,
     ) -> LoadedDocument:
         """See `load_document`."""
         require_readable(path)
@@ -67,6 +69,7 @@ class DocumentReader:
             options=self.options,
             password=password if password is not None else self._stored_password(),
             language=language,
+            encoding=encoding or EncodingSection(),
         )
         with self._lock:
             return self._ask(request)
@@ -118,15 +121,17 @@ def load_document(
     name: str | None = None,
     password: str | None = None,
     language: str | None = None,
+    encoding: EncodingSection | None = None,
 ) -> LoadedDocument:
     """The text of the document in `path`, whose media type somebody may have declared.
 
-    `name` is what messages call it, `language` (ISO 639) sharpens the checks of encodings and fonts, `password` goes
-    before `options.password_credential`. All calls of this process share one reading process. Raises DataError:
-    DATA_NOT_FOUND, READ_FAILED, UNSUPPORTED_FORMAT (also for a scanned PDF), CORRUPT_DATA, AUTH_FAILED (password),
-    ENCODING_ERROR, INSUFFICIENT_DATA (no text), TIMEOUT, OOM, WORKER_CRASH; ResourceError(MISSING_EXTRA).
+    `name` is what messages call it; `language` (ISO 639) sharpens the checks of encodings and fonts; `password` goes
+    before `options.password_credential`; `encoding` is the policy for text that is not UTF-8. All calls of this process
+    share one reading process. Raises DataError: DATA_NOT_FOUND, READ_FAILED, UNSUPPORTED_FORMAT (also for a scanned
+    PDF), CORRUPT_DATA, AUTH_FAILED (password), ENCODING_ERROR, INSUFFICIENT_DATA (no text), TIMEOUT, OOM, WORKER_CRASH,
+    INSUFFICIENT_RESOURCES (over a limit of size); ResourceError(MISSING_EXTRA).
     """
-    return _shared(options).load(path, media_type, name=name, password=password, language=language)
+    return _shared(options).load(path, media_type, name=name, password=password, language=language, encoding=encoding)
 
 
 _readers: dict[int, DocumentReader] = {}

@@ -19,7 +19,7 @@ TAG = re.compile(r"<[^>]*>")
 
 def read_markdown(request: LoadRequest) -> Draft:
     """The text; DataError(ENCODING_ERROR) for bytes of no known encoding."""
-    text, warnings = decoded(request.path.read_bytes(), request.name, declared=None, language=request.language)
+    text, warnings = decoded(request.path.read_bytes(), request)
     if request.options.markup == "plain":
         return Draft([render(markdown_blocks(text), request.options)], warnings=warnings)
     return Draft([text], verbatim=True, warnings=warnings)

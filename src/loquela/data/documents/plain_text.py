@@ -9,5 +9,5 @@ from loquela.data.documents.draft import Draft
 
 def read_text(request: LoadRequest) -> Draft:
     """The whole text; DataError(ENCODING_ERROR) for bytes of no known encoding."""
-    text, warnings = decoded(request.path.read_bytes(), request.name, declared=None, language=request.language)
+    text, warnings = decoded(request.path.read_bytes(), request)
     return Draft([text], verbatim=True, warnings=warnings)
