@@ -60,6 +60,7 @@ STAGES = (
             "data.stratify_by",
             "data.encoding",
             "data.normalization",
+            "data.validation",
             "data.decontaminate",
             "data.duplicates",
         ),

@@ -28,6 +28,7 @@ from loquela.data.drafts import Draft, document_id, drafts
 from loquela.data.dropped import DroppedExamples
 from loquela.data.duplicates import folded
 from loquela.data.encoding.report import EncodingReport
+from loquela.data.judging import Judge
 from loquela.data.near_duplicates import grams, signature
 from loquela.data.reading.quarantine import Quarantine
 from loquela.data.source_contract import DividedSource, SourceRequest
@@ -134,6 +135,7 @@ class _PartWork:
         self.encoding: list[EncodingReport] = []
         self.strata: set[str] = set()
         self.dropped = DroppedExamples()
+        self.judge = Judge(section.validation)
         self.decontaminator = Decontaminator(section.decontaminate)
         self.spool = SpoolWriter(directory)
         self._files = ExitStack()
@@ -150,7 +152,11 @@ class _PartWork:
 
     def take(self, draft: Draft) -> None:
         """Judge one document, and keep it or record why not."""
-        cleaned = self._decontaminated(draft)
+        judged = self.judge.judge(draft, self.tally)
+        if judged.reason is not None:
+            self._drop(judged.draft, "validate", judged.reason, judged.value, judged.threshold)
+            return
+        cleaned = self._decontaminated(judged.draft)
         if cleaned is None:
             return
         self.strata.add(stratum_of(cleaned, self.entry, self.section))

@@ -1,6 +1,6 @@
 """Counts at every arrow from source to split; they add up or the stage stops.
 
-    read ─ decode ─ cut ─ normalize ─ decontaminate ─ deduplicate ─ split
+    read ─ decode ─ cut ─ normalize ─ validate ─ decontaminate ─ deduplicate ─ split
 
 At each arrow: what went in, what came out, and a reason for every byte and item of difference. Items are texts
 up to the cut and documents after it; bytes are raw bytes into `decode` and UTF-8 bytes from then on.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from loquela.artifacts.ledger import Arrow, Change, Ledger
 
-ARROWS = ("read", "decode", "cut", "normalize", "decontaminate", "deduplicate", "split")
+ARROWS = ("read", "decode", "cut", "normalize", "validate", "decontaminate", "deduplicate", "split")
 
 
 class Tally:
