@@ -162,8 +162,9 @@ def test_gutenberg_collection(server: LocalServer, tmp_path: Path) -> None:
 )
 def test_bad_input_makes_no_corpus(tmp_path: Path, content: bytes, code: ErrorCode, message: str) -> None:
     (tmp_path / "a.txt").write_bytes(content)
+    strict = {"sources": [str(tmp_path / "a.txt")], "encoding": {"fallback": False, "on_invalid": "stop"}}
     with pytest.raises(DataError, match=message) as caught:
-        _ingest(tmp_path, DataSection(sources=[str(tmp_path / "a.txt")]))
+        _ingest(tmp_path, DataSection.model_validate(strict))
     assert caught.value.code == code
     assert caught.value.remedy
     assert not (tmp_path / "corpus" / "ledger.json").exists()

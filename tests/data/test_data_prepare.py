@@ -24,7 +24,7 @@ from loquela.data.contracts import (
 from loquela.data.dataset import DatasetBuilder
 from loquela.data.holdout import Holdout
 from loquela.data.ingest import CorpusFacts, SplitCount
-from loquela.data.prepare import SplitTokens, TokenLedger, build_shards
+from loquela.data.prepare import SplitTokens, TokenLedger, require_end_token
 from loquela.data.preprocess import DataPreprocessor
 from loquela.monitoring.events import EventBus
 from loquela.recipe.schema import Recipe
@@ -101,7 +101,7 @@ def test_token_ledger_counts_all(flow: Flow) -> None:
         assert counted.bytes == corpus.splits[split].bytes
         assert counted.unknown_tokens == 0
     assert flow.events[-4:] == [
-        "data.prepare_progress.v1",
+        "data.tasks_progress.v1",
         "data_preprocessor.tokens_generated.v1",
         "dataset_builder.shuffle_complete.v1",
         "dataset_builder.dataset_persisted.v1",
@@ -159,11 +159,11 @@ def test_corpus_without_validation_or_holdout(flow: Flow, tmp_path: Path) -> Non
         Holdout(_corpus(tmp_path / "one", "tv"), 0.1)
 
 
-def test_tokenizer_without_an_end_token(flow: Flow, tmp_path: Path) -> None:
+def test_tokenizer_without_an_end_token(flow: Flow) -> None:
     tokenizer = load_tokenizer(flow.inputs["tokenizer"])
     tokenizer.eos_id = -1
     with pytest.raises(DataError, match="the char tokenizer has no end-of-text token"):
-        build_shards(flow.inputs["corpus"], tokenizer, "", tmp_path, context=16, bus=flow.bus)
+        require_end_token(tokenizer)
 
 
 def test_stop_request_ends_ingest(tmp_path: Path) -> None:

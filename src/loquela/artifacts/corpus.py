@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import BinaryIO, Literal, Self
 
 from pydantic import Field, ValidationError
 
@@ -99,31 +99,59 @@ class CorpusWriter:
         self._files.__exit__(kind, error, trace)
 
 
-def read_documents(directory: Path, split: str | None = None) -> Iterator[Document]:
+def read_documents(
+    directory: Path, split: str | None = None, *, within: tuple[int, int] | None = None
+) -> Iterator[Document]:
     """Stream the documents of a corpus in written order, all of them or those of one split.
 
-    Raises DataError: DATASET_NOT_FOUND without the file, CORRUPTION (file and line) for a line that is no document.
+    `within` is a range of bytes of the file as `line_ranges` gives them. Raises DataError: DATASET_NOT_FOUND without
+    the file, CORRUPTION (file and line, or byte) for a line that is no document.
     """
     path = directory / DOCUMENTS_NAME
-    try:
-        stream = path.open("rb")
-    except FileNotFoundError as error:
-        raise DataError(
-            ErrorCode.DATASET_NOT_FOUND,
-            f"no corpus in {directory}: it has no {DOCUMENTS_NAME}",
-            "run the ingest stage (loquela run RECIPE), or give the folder that holds the corpus",
-            details={"path": str(directory)},
-        ) from error
-    with stream:
+    start, end = within or (0, None)
+    with _opened(path) as stream:
+        stream.seek(start)
+        position = start
         for number, line in enumerate(stream, start=1):
+            if end is not None and position >= end:
+                return
+            position += len(line)
             try:
                 document = Document.model_validate_json(line)
             except ValidationError as error:
+                place = f"line {number}" if start == 0 else f"the line that ends at byte {position}"
                 raise DataError(
                     ErrorCode.CORRUPTION,
-                    f"{path}, line {number}, is not a document: {error.errors()[0]['msg']}",
+                    f"{path}, {place}, is not a document: {error.errors()[0]['msg']}",
                     f"delete {directory} and run the same command again; the ingest stage will run anew",
-                    details={"path": str(path), "line": number},
+                    details={"path": str(path), "line": number, "byte": position},
                 ) from error
             if split is None or document.split == split:
                 yield document
+
+
+def line_ranges(directory: Path, target_bytes: int) -> list[tuple[int, int]]:
+    """The file of a corpus in ranges of whole lines, each of `target_bytes` and what completes its last line."""
+    path = directory / DOCUMENTS_NAME
+    ranges: list[tuple[int, int]] = []
+    with _opened(path) as stream:
+        size = stream.seek(0, 2)
+        start = 0
+        while start < size:
+            stream.seek(min(size, start + target_bytes))
+            stream.readline()
+            ranges.append((start, stream.tell()))
+            start = stream.tell()
+    return ranges
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except FileNotFoundError as error:
+        raise DataError(
+            ErrorCode.DATASET_NOT_FOUND,
+            f"no corpus in {path.parent}: it has no {path.name}",
+            "run the ingest stage (loquela run RECIPE), or give the folder that holds the corpus",
+            details={"path": str(path.parent)},
+        ) from error

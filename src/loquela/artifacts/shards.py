@@ -30,6 +30,7 @@ from loquela.core.errors import DataError, ErrorCode, InternalError
 from loquela.core.model import BoundaryModel
 
 Tokens = NDArray[np.int64]
+Ids = NDArray[np.uint32]
 DtypeName = Literal["uint16", "uint32"]
 
 # 2^25 tokens = 64 MiB of uint16: large enough for sequential reads, small enough to copy or to retry.
@@ -101,13 +102,13 @@ class ShardWriter:
     def __enter__(self) -> Self:
         return self
 
-    def write(self, tokens: list[int], text_bytes: int, document_id: str | None = None) -> None:
+    def write(self, tokens: list[int] | Ids, text_bytes: int, document_id: str | None = None) -> None:
         """Append one document (without eos, which is added here) whose text has `text_bytes` UTF-8 bytes.
 
         `document_id` is its id in the corpus; all documents have one, or none. Raises DataError(TOKENIZATION_FAILED)
         for a token outside the vocabulary, ResourceError when writing fails.
         """
-        ids = np.array([*tokens, self.eos_id], dtype=np.int64)
+        ids = np.append(np.asarray(tokens, dtype=np.int64), self.eos_id)
         if ids.min() < 0 or ids.max() >= self.vocab_size:
             wrong = next(i for i in ids.tolist() if not 0 <= i < self.vocab_size)
             raise DataError(

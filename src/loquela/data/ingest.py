@@ -72,8 +72,8 @@ class CorpusLedger(Ledger):
     sources: dict[str, SourceFingerprint]
 
 
-# Makes the parts of a corpus somewhere below a folder, and returns their folders and facts in order.
-MakeParts = Callable[[list[Part], Path], list[tuple[Path, PartFacts]]]
+# Makes the parts of a corpus from what its sources hold, and returns their folders and facts in order.
+MakeParts = Callable[[list[Part], dict[str, SourceFingerprint]], list[tuple[Path, PartFacts]]]
 
 
 def requests(section: DataSection, downloads: Path, seed: int) -> list[SourceRequest]:
@@ -104,7 +104,7 @@ def build_corpus(
         if make_parts is None:
             made = [_made_here(part, section, downloads, seed, scratch, between_documents) for part in plan]
         else:
-            made = make_parts(plan, scratch)
+            made = make_parts(plan, before)
         _require_unchanged(asked, before, bus)
         sources = {**before, **evaluation_fingerprints(section.decontaminate)}
         return _joined(made, section, seed, directory, scratch, sources, bus, between_documents)

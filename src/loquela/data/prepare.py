@@ -1,28 +1,27 @@
-"""Corpus + tokenizer → shards, in batches of bounded size, every document and byte accounted for."""
+"""Corpus + tokenizer → shards: encoded in parts by tasks, joined in order, every document and byte accounted for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import Field
 
-from loquela.artifacts.corpus import LEDGER_NAME, SPLITS, Document, Split, read_documents
+from loquela.artifacts.corpus import LEDGER_NAME, SPLITS, line_ranges
 from loquela.artifacts.manifest import read_manifest
 from loquela.artifacts.shards import ShardsFacts, ShardWriter, SplitFacts, dtype_name
 from loquela.core.atomic import write_json
 from loquela.core.errors import DataError, ErrorCode, InternalError
 from loquela.core.model import BoundaryModel
+from loquela.data.encode_part import ENTRY, EncodeArguments, EncodedFacts, read_encoded
 from loquela.data.ingest import CorpusFacts
-from loquela.data.tally import utf8_size
-from loquela.monitoring.events import Bus, trace
+from loquela.data.tasks.task import Task
+from loquela.recipe.schema import TokenizerEngine
 from loquela.tokenizers.contract import TokenizerHandle
 
-BATCH_DOCUMENTS = 256
-BATCH_BYTES = 1 << 20
-PROGRESS_BATCHES = 16
+# Bytes of the corpus's file in one task.
+PART_BYTES = 64 << 20
 
 
 class SplitTokens(BoundaryModel):
@@ -34,26 +33,6 @@ class SplitTokens(BoundaryModel):
     unknown_tokens: int = 0
     eos_tokens: int = 0
     tokens: int = 0
-
-
-@dataclass
-class _Counter:
-    """The numbers of `SplitTokens` while they grow."""
-
-    documents: int = 0
-    bytes: int = 0
-    text_tokens: int = 0
-    unknown_tokens: int = 0
-
-    def totals(self) -> SplitTokens:
-        return SplitTokens(
-            documents=self.documents,
-            bytes=self.bytes,
-            text_tokens=self.text_tokens,
-            unknown_tokens=self.unknown_tokens,
-            eos_tokens=self.documents,
-            tokens=self.text_tokens + self.documents,
-        )
 
 
 class TokenLedger(BoundaryModel):
@@ -79,41 +58,63 @@ class TokenLedger(BoundaryModel):
                     )
 
 
-def build_shards(
-    corpus: Path,
-    tokenizer: TokenizerHandle,
-    tokenizer_digest: str,
-    directory: Path,
-    *,
-    context: int,
-    bus: Bus,
-    between_batches: Callable[[], None] = lambda: None,
-) -> ShardsFacts:
-    """Write shards and `ledger.json` into `directory`; `between_batches` may raise to stop.
+def encode_tasks(
+    corpus: Path, tokenizer_folder: Path, engine: TokenizerEngine, folder: Path, part_bytes: int = PART_BYTES
+) -> list[Task]:
+    """One task for every range of the corpus's file; which ranges there are depends on the corpus alone."""
+    inputs = {
+        "corpus": read_manifest(corpus, "corpus").digest,
+        "tokenizer": read_manifest(tokenizer_folder, "tokenizer").digest,
+    }
+    return [
+        Task(
+            name=f"part {number} of the tokens",
+            entry=ENTRY,
+            arguments=EncodeArguments(
+                corpus=corpus.resolve(), tokenizer=tokenizer_folder.resolve(), start=start, end=end, engine=engine
+            ).model_dump(mode="json"),
+            inputs=inputs,
+            place=folder / f"tokens-{number:05d}",
+        )
+        for number, (start, end) in enumerate(line_ranges(corpus, part_bytes))
+    ]
 
-    Raises DataError: INSUFFICIENT_DATA without validation text or with less than one row of `context` + 1 tokens to
-    train on, TOKENIZATION_FAILED for a tokenizer without an end token or with ids beyond its vocabulary, CORRUPTION.
-    """
+
+def require_end_token(tokenizer: TokenizerHandle) -> None:
+    """DataError(TOKENIZATION_FAILED) for a tokenizer that cannot tell where a document ends."""
     if not 0 <= tokenizer.eos_id < tokenizer.vocab_size:
         raise DataError(
             ErrorCode.TOKENIZATION_FAILED,
             f"the {tokenizer.method} tokenizer has no end-of-text token, which separates documents",
             "add an end token (</s> or <eos>) to tokenizer.model_file, or remove that key and let one be trained",
         )
-    trace(bus, "DataPreprocessor", "tokenization_start", method=tokenizer.method, vocab_size=tokenizer.vocab_size)
-    corpus_facts = CorpusFacts.model_validate(read_manifest(corpus, "corpus").facts)
-    counters = {split: _Counter() for split in SPLITS}
+
+
+def join_shards(
+    parts: list[tuple[Path, EncodedFacts]],
+    corpus: Path,
+    tokenizer: TokenizerHandle,
+    tokenizer_digest: str,
+    directory: Path,
+    *,
+    context: int,
+    between_parts: Callable[[], None] = lambda: None,
+) -> ShardsFacts:
+    """Write shards and `ledger.json` into `directory` from encoded parts, in order; `between_parts` may raise to stop.
+
+    Raises DataError: INSUFFICIENT_DATA without validation text or with less than one row of `context` + 1 tokens to
+    train on, TOKENIZATION_FAILED for ids beyond the vocabulary.
+    """
     with ExitStack() as files:
         writers = {
             split: files.enter_context(ShardWriter(directory, split, tokenizer.vocab_size, eos_id=tokenizer.eos_id))
             for split in SPLITS
         }
-        for number, batch in enumerate(_batches(read_documents(corpus))):
-            between_batches()
-            _encode(batch, tokenizer, writers, counters)
-            if number % PROGRESS_BATCHES == 0:
-                done = sum(counter.bytes for counter in counters.values())
-                bus.publish("data.prepare_progress.v1", {"bytes": done, "bytes_total": corpus_facts.bytes})
+        for folder, _ in parts:
+            between_parts()
+            for split in SPLITS:
+                for tokens, size, document_id in read_encoded(folder, split):
+                    writers[split].write(tokens, size, document_id)
     facts = ShardsFacts(
         vocab_size=tokenizer.vocab_size,
         dtype=dtype_name(tokenizer.vocab_size),
@@ -121,43 +122,24 @@ def build_shards(
         tokenizer_digest=tokenizer_digest,
         splits={split: writer.facts for split, writer in writers.items()},
     )
-    ledger = TokenLedger(splits={split: counter.totals() for split, counter in counters.items()})
-    ledger.check(corpus_facts, facts.splits)
-    trace(bus, "DataPreprocessor", "tokens_generated", tokens={split: f.tokens for split, f in facts.splits.items()})
+    ledger = TokenLedger(splits={split: _totals(split, [counts for _, counts in parts]) for split in SPLITS})
+    ledger.check(CorpusFacts.model_validate(read_manifest(corpus, "corpus").facts), facts.splits)
     _require_enough(facts, context)
     write_json(directory / LEDGER_NAME, ledger.model_dump(mode="json"))
     return facts
 
 
-def _batches(documents: Iterator[Document]) -> Iterator[list[Document]]:
-    """Neighbouring documents, few and small enough to hold at once."""
-    batch: list[Document] = []
-    size = 0
-    for document in documents:
-        batch.append(document)
-        size += len(document.text)
-        if len(batch) == BATCH_DOCUMENTS or size >= BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
-def _encode(
-    batch: list[Document],
-    tokenizer: TokenizerHandle,
-    writers: Mapping[Split, ShardWriter],
-    counters: Mapping[Split, _Counter],
-) -> None:
-    encoded = tokenizer.encode_batch([document.text for document in batch])
-    for document, tokens in zip(batch, encoded, strict=True):
-        size = utf8_size(document.text)
-        writers[document.split].write(tokens, size, document.id)
-        counter = counters[document.split]
-        counter.documents += 1
-        counter.bytes += size
-        counter.text_tokens += len(tokens)
-        counter.unknown_tokens += tokens.count(tokenizer.unk_id)
+def _totals(split: str, parts: list[EncodedFacts]) -> SplitTokens:
+    counts = [part.splits[split] for part in parts]
+    documents, text_tokens = sum(c.documents for c in counts), sum(c.text_tokens for c in counts)
+    return SplitTokens(
+        documents=documents,
+        bytes=sum(c.bytes for c in counts),
+        text_tokens=text_tokens,
+        unknown_tokens=sum(c.unknown_tokens for c in counts),
+        eos_tokens=documents,
+        tokens=text_tokens + documents,
+    )
 
 
 def _require_enough(facts: ShardsFacts, context: int) -> None:

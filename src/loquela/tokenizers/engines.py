@@ -8,19 +8,19 @@ difference stops the work.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loquela.core.errors import ErrorCode, ProofError, ResourceError
 from loquela.core.model import BoundaryModel
+from loquela.recipe.schema import TokenizerEngine
 from loquela.tokenizers.contract import JSON_NAME, TokenizerHandle
 from loquela.tokenizers.proof_strings import proof_strings
 from loquela.tokenizers.tokie_engine import TokieEngine, tokie_engine
 
 Ids = NDArray[np.uint32]
-EngineName = Literal["auto", "library", "tokie"]
 
 CHECK_EVERY = 64
 
@@ -84,7 +84,7 @@ class CheckedEngine:
 
 
 def choose_engine(
-    wanted: EngineName, directory: Path, tokenizer: TokenizerHandle, sample: list[str]
+    wanted: TokenizerEngine, directory: Path, tokenizer: TokenizerHandle, sample: list[str]
 ) -> tuple[Engine, EngineFacts]:
     """The engine for the tokenizer in `directory`; `sample` are texts of the kind that it will encode.
 
