@@ -16,10 +16,13 @@ from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag, field
 from loquela.core.model import BoundaryModel
 from loquela.core.near_names import unknown_name
 from loquela.recipe.decontamination_section import DecontaminationSection
+from loquela.recipe.document_section import DocumentOptions
 from loquela.recipe.duplicates_section import DuplicatesSection
 from loquela.recipe.encoding_section import EncodingSection
+from loquela.recipe.examples_section import ExamplesSection
 from loquela.recipe.qa_section import QaSection
 from loquela.recipe.secrets_in_recipes import without_secret
+from loquela.recipe.slurm_section import SlurmSection
 from loquela.recipe.source_entry import SourceEntry
 from loquela.recipe.validation_section import ValidationSection
 
@@ -36,6 +39,7 @@ DEFAULT_SOURCES = [
 
 SkippablePhase = Literal["corpus_download", "tokenizer_training"]
 BUILT_IN_TOKENIZERS = ("bpe", "unigram", "wordpiece", "char", "word", "sentencepiece")
+TokenizerEngine = Literal["auto", "library", "tokie"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 ModelFamily = Literal["transformer", "lstm", "gru"]
 EvaluationMetric = Literal["perplexity", "accuracy", "f1"]
@@ -120,6 +124,7 @@ class DataSection(BoundaryModel):
     )
     encoding: EncodingSection = Field(default_factory=EncodingSection)
     validation: ValidationSection = Field(default_factory=ValidationSection)
+    documents: DocumentOptions = Field(default_factory=DocumentOptions)
     split_unit: Literal["auto", "document", "source"] = Field(
         "auto", description="hold out documents, or whole source texts; auto: whole ones where there are enough of them"
     )
@@ -308,6 +313,14 @@ class ComputeSection(BoundaryModel):
     loader_workers: int | None = Field(None, ge=0, le=64, description="null: 0 on CPU, min(4, cores) on CUDA")
     prefetch_factor: int = Field(2, ge=1, le=64, description="batches that each loader worker keeps ready")
     memory_limit_mb: int | None = Field(None, ge=64, description="null: what the machine has free")
+    data: str = Field("local", description="where data is prepared: local, slurm, ray or an installed executor")
+    data_workers: int | None = Field(
+        None, ge=1, le=4096, description="processes that prepare data; null: one for each physical core"
+    )
+    slurm: SlurmSection = Field(default_factory=SlurmSection)
+    tokenizer_engine: TokenizerEngine = Field(
+        "auto", description="what turns text into ids; auto: tokie where its ids are proven to be the tokenizer's own"
+    )
 
 
 class Recipe(BoundaryModel):
@@ -326,6 +339,7 @@ class Recipe(BoundaryModel):
     evaluate: EvaluateSection = Field(default_factory=EvaluateSection)
     compute: ComputeSection = Field(default_factory=ComputeSection)
     qa: QaSection | None = Field(None, description="questions and answers from the corpus; null: none are made")
+    examples: ExamplesSection | None = Field(None, description="rows to fine-tune on; null: none are prepared")
 
     @field_validator("skip_phases")
     @classmethod
