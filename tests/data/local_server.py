@@ -10,12 +10,16 @@ Behaviour = Callable[["Handler"], None]
 
 
 class LocalServer:
-    """Serves `files` with etags and ranges; the next requests of a path in `plans` are answered by those instead."""
+    """Serves `files` with etags and ranges; the next requests of a path in `plans` are answered by those instead.
+
+    `default` answers what is in neither.
+    """
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.types: dict[str, str] = {}
         self.plans: dict[str, list[Behaviour]] = {}
+        self.default: Behaviour | None = None
         self.seen: list[tuple[str, str, dict[str, str]]] = []
         self.closing = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -53,6 +57,8 @@ class Handler(BaseHTTPRequestHandler):
             plans.pop(0)(self)
         elif self.path in owner.files:
             self.send_file(owner.files[self.path], owner.types.get(self.path, "text/plain"), body=body)
+        elif owner.default is not None and body:
+            owner.default(self)
         else:
             self.send_status(404)
 

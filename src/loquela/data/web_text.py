@@ -29,8 +29,6 @@ BESIDE_THE_TEXT = [
         for name in ("reflist", "refbegin", "navbox", "infobox", "mw-editsection", "hatnote", "catlinks", "noprint")
     ),
 ]
-# Bytes that no encoding explains are borne in what is dropped, if they are this few of all.
-BORNE_DAMAGE = 0.001
 REPLACEMENT = "\ufffd"
 
 
@@ -101,9 +99,13 @@ def _decoded(html: bytes, url: str | None, declared: str | None, language: str |
 
 
 def _mostly_right(page: str) -> bool:
-    """Whether a page read as UTF-8 was UTF-8, but for bytes that somebody spoilt."""
+    """Whether a page read as UTF-8 was UTF-8, but for bytes that somebody spoilt.
+
+    Characters of several bytes do not come about by chance in other encodings: they prove it where they are more.
+    """
     spoilt = page.count(REPLACEMENT)
-    return spoilt == 0 or (spoilt <= max(1, BORNE_DAMAGE * len(page)) and len(page) - len(page.encode()) < -3 * spoilt)
+    beyond_ascii = len(page.encode("utf-8")) - len(page)  # each spoilt byte gives 2, a right character 1 to 3
+    return spoilt == 0 or beyond_ascii > 3 * spoilt
 
 
 def _is_known(label: str) -> bool:
