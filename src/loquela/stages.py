@@ -59,6 +59,8 @@ STAGES = (
             "data.split_unit",
             "data.stratify_by",
             "data.encoding",
+            "data.documents",
+            "data.splitter",
             "data.normalization",
             "data.validation",
             "data.decontaminate",

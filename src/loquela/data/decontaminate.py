@@ -17,17 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import JsonValue
 
-from loquela.core.digests import digest_file
 from loquela.core.errors import DataError, ErrorCode
 from loquela.core.model import BoundaryModel
 from loquela.data.local_text import require_readable
 from loquela.data.shingles import Hashes, WordHashes, ngram_hashes, word_hashes
-from loquela.data.source_contract import SourceFingerprint
 from loquela.recipe.decontamination_section import DecontaminationSection
 
 LEAST_WORDS = 8
 REDACTED = "[…]"
-PREFIX = "decontaminate:"
 
 
 class EvaluationRows(BoundaryModel):
@@ -143,12 +140,3 @@ def _strings(value: JsonValue, fields: list[str], *, wanted: bool) -> Iterator[s
     elif isinstance(value, dict):
         for name, item in value.items():
             yield from _strings(item, fields, wanted=wanted or name in fields)
-
-
-def evaluation_fingerprints(section: DecontaminationSection) -> dict[str, SourceFingerprint]:
-    """What the evaluation files hold now, by "decontaminate:<path>": a part of what a corpus depends on."""
-    found: dict[str, SourceFingerprint] = {}
-    for path in section.files:
-        size = require_readable(path.expanduser())
-        found[f"{PREFIX}{path}"] = SourceFingerprint(texts=1, bytes=size, sha256=digest_file(path.expanduser()))
-    return found

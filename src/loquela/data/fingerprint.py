@@ -7,8 +7,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from loquela.data.decontaminate import evaluation_fingerprints
 from loquela.data.ingest import requests
+from loquela.data.side_inputs import side_inputs
 from loquela.data.source_contract import SourceFingerprint
 from loquela.data.source_registry import source_for
 from loquela.recipe.schema import DataSection
@@ -32,7 +32,7 @@ def fingerprint(section: DataSection, output_directory: Path) -> dict[str, JsonV
         request.entry.key: source_for(request.address).fingerprint(request)
         for request in requests(section, downloads, section.seed)
     }
-    found.update(evaluation_fingerprints(section.decontaminate))
+    found.update(side_inputs(section))
     return {address: known.model_dump(mode="json") for address, known in found.items()}
 
 

@@ -16,9 +16,10 @@ from loquela.core.atomic import atomic_path, write_error, write_json
 from loquela.core.errors import DataError, ErrorCode
 from loquela.core.model import BoundaryModel
 from loquela.data.assemble import Assembly, Written, decide, write_corpus
-from loquela.data.decontaminate import EvaluationRows, evaluation_fingerprints
+from loquela.data.decontaminate import EvaluationRows
 from loquela.data.leakage import Leakage
 from loquela.data.parts import Part, PartFacts, plan_parts, run_part
+from loquela.data.side_inputs import side_inputs
 from loquela.data.source_contract import SourceFingerprint, SourceRequest
 from loquela.data.source_registry import source_for
 from loquela.data.tally import Tally
@@ -100,13 +101,13 @@ def build_corpus(
     try:
         asked = requests(section, downloads, seed)
         before = _fingerprints(asked)
+        sources = {**before, **side_inputs(section)}
         plan = plan_parts(section, downloads, seed)
         if make_parts is None:
             made = [_made_here(part, section, downloads, seed, scratch, between_documents) for part in plan]
         else:
-            made = make_parts(plan, before)
+            made = make_parts(plan, sources)
         _require_unchanged(asked, before, bus)
-        sources = {**before, **evaluation_fingerprints(section.decontaminate)}
         return _joined(made, section, seed, directory, scratch, sources, bus, between_documents)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -24,6 +24,7 @@ from loquela.recipe.qa_section import QaSection
 from loquela.recipe.secrets_in_recipes import without_secret
 from loquela.recipe.slurm_section import SlurmSection
 from loquela.recipe.source_entry import SourceEntry
+from loquela.recipe.splitter_section import SplitterOptions
 from loquela.recipe.validation_section import ValidationSection
 
 SCHEMA_VERSION = 1
@@ -125,6 +126,7 @@ class DataSection(BoundaryModel):
     encoding: EncodingSection = Field(default_factory=EncodingSection)
     validation: ValidationSection = Field(default_factory=ValidationSection)
     documents: DocumentOptions = Field(default_factory=DocumentOptions)
+    splitter: SplitterOptions = Field(default_factory=SplitterOptions)
     split_unit: Literal["auto", "document", "source"] = Field(
         "auto", description="hold out documents, or whole source texts; auto: whole ones where there are enough of them"
     )

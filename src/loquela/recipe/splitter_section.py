@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -33,6 +34,9 @@ class SplitterOptions(BoundaryModel):
     separators: list[str] | None = Field(
         None, min_length=1, description="where to cut, best first; null: blank line, line, space, anywhere"
     )
+    tokenizer: Path | None = Field(
+        None, description="tokenizer.json or SentencePiece .model that counts tokens for the method token"
+    )
     structure: Literal["none", "markdown", "html"] = Field(
         "none", description="prefer to cut at the headings and blocks of this markup (recursive, token)"
     )
@@ -41,6 +45,8 @@ class SplitterOptions(BoundaryModel):
     def _fits_together(self) -> Self:
         if self.method == "paragraphs" and (self.overlap or self.separators or self.structure != "none"):
             raise ValueError("overlap, separators and structure are for the methods recursive, character and token")
+        if self.method != "token" and self.tokenizer is not None:
+            raise ValueError("tokenizer counts for the method token only")
         if self.method == "character" and (self.structure != "none" or len(self.separators or [""]) > 1):
             raise ValueError(
                 "the method character cuts at one separator; use recursive for several, or for a structure"

@@ -38,7 +38,7 @@ def split_text(
         raise RecipeError(
             ErrorCode.CONFIG_INVALID,
             "data.splitter.method: token measures in tokens, and there is no tokenizer to count them",
-            "name one in tokenizer.model_file, or use data.splitter.method: recursive",
+            "name one in data.splitter.tokenizer, or use data.splitter.method: recursive",
         )
     else:
         yield from _by_tokens(text, options, size, count_tokens)
