@@ -10,10 +10,10 @@ from loquela.core.errors import DataError
 from loquela.data.encoding.fallback import SAMPLE_BYTES
 from loquela.data.encoding.faults import binary, undecodable
 from loquela.data.encoding.feed import lines
-from loquela.data.encoding.line_parts import ZERO, LinePart, line_parts
+from loquela.data.encoding.line_parts import ZERO, LinePart, line_parts, report_bad
 from loquela.data.encoding.mojibake import MojibakeRepair
 from loquela.data.encoding.names import newline_of, unit_bytes
-from loquela.data.encoding.report import EncodingReport, InvalidPlace
+from loquela.data.encoding.report import EncodingReport
 from loquela.data.encoding.segments import SINGLE_BYTE_PREFIXES, Segment, SpanMap, segment
 from loquela.data.encoding.settling import encoding_of_lines, read_line, settle
 from loquela.data.reading.quarantine import Quarantine
@@ -162,26 +162,25 @@ class BlockReader:
 
     def _bad_line(self, raw: bytes, start: int, number: int) -> Iterator[Segment]:
         parts = line_parts(raw, self.encoding)
-        bad = [part for part in parts if part.reason is not None]
         offset = self.offset + start
         if self.policy.on_invalid == "stop":
-            raise self._stopped(raw, offset, number, bad[0])
+            raise self._stopped(raw, offset, number, next(part for part in parts if part.reason is not None))
         if self.policy.on_invalid == "quarantine":
-            self._note(raw, offset, number, bad, "quarantined")
+            report_bad(self.report, parts, raw, offset, number, "quarantined")
             self._set_aside(raw, offset, number)
         elif self._of_bad_lines and (text := read_line(raw, self._of_bad_lines)) is not None:
-            self._note(raw, offset, number, bad, self._of_bad_lines)
+            report_bad(self.report, parts, raw, offset, number, self._of_bad_lines)
             self.report.count_repaired(f"line_read_as_{self._of_bad_lines}")
             reason = f"{self._of_bad_lines}_to_utf-8"
             yield segment(offset, offset + len(raw), text, self._of_bad_lines, reason)
         else:
-            self._note(raw, offset, number, bad, "U+FFFD")
+            bad = report_bad(self.report, parts, raw, offset, number, "U+FFFD")
             self.report.count_repaired("invalid_bytes_replaced", len(bad))
             for part in parts:
-                ends = offset + part.start, offset + part.end
                 if part.reason is None:
                     yield self._good(start + part.start, raw[part.start : part.end], self.encoding)
                 else:
+                    ends = offset + part.start, offset + part.end
                     yield segment(*ends, part.text, None, "invalid_bytes_replaced")
 
     def _stopped(self, raw: bytes, offset: int, number: int, bad: LinePart) -> DataError:
@@ -189,17 +188,6 @@ class BlockReader:
             return binary(self.name, offset + bad.start, number, ZERO)
         before = self._beyond_ascii > 0 or not self.report.untouched
         return undecodable(self.name, self.path, self.encoding, number, offset, raw, beyond_ascii_before=before)
-
-    def _note(self, raw: bytes, offset: int, number: int, bad: list[LinePart], action: str) -> None:
-        for part in bad:
-            place = InvalidPlace(
-                offset=offset + part.start,
-                line=number,
-                bytes_hex=raw[part.start : part.end].hex(),
-                reason=part.reason or "",
-                action=action,
-            )
-            self.report.found_invalid(place)
 
     def _set_aside(self, raw: bytes, offset: int, number: int) -> None:
         self.report.quarantined += 1

@@ -13,7 +13,7 @@ from loquela.data.block_reader import BlockReader
 from loquela.data.encoding.fallback import SAMPLE_BYTES
 from loquela.data.encoding.faults import mostly_quarantined, require_text
 from loquela.data.encoding.feed import ByteFeed
-from loquela.data.encoding.names import extends_ascii, known_encoding, mark_of, unit_bytes, zero_pattern
+from loquela.data.encoding.names import byte_ordered, extends_ascii, known_encoding, mark_of, unit_bytes, zero_pattern
 from loquela.data.encoding.report import EncodingReport
 from loquela.data.encoding.segments import SpanMap
 from loquela.data.reading.quarantine import Quarantine
@@ -100,12 +100,7 @@ def _start(head: bytes, reader: BlockReader) -> int:
     elif (zeros := zero_pattern(head)) is not None and (unit_bytes(stated) > 1 or reader.policy.fallback):
         reader.settled(zeros, "zero bytes where it has them", 0.99)
     elif not extends_ascii(stated):
-        reader.settled(_ordered(stated), "declared", 0.9)
+        reader.settled(byte_ordered(stated), "declared", 0.9)
     if unit_bytes(reader.encoding) == 1:
         require_text(head, reader.name)
     return size
-
-
-def _ordered(encoding: str) -> str:
-    """`encoding` with its byte order said: "utf-16" without a mark would look for one in every block."""
-    return f"{encoding}-le" if encoding in ("utf-16", "utf-32") else encoding

@@ -21,6 +21,7 @@ JOINING = frozenset("’´·—–\u00ad")
 LEAST_FAMILIAR = 0.95
 # Below it chardet is guessing from a handful of bytes.
 LEAST_CONFIDENCE = 0.3
+LATIN_SHARE = 0.7
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,18 @@ def _by_statistics(sample: bytes, hint: str | None) -> EncodingChoice:
         text = _decoded(sample, encoding) if extends_ascii(encoding) else None
         if text is not None and (confidence >= LEAST_CONFIDENCE or (encoding == "cp1252" and reads_as_western(text))):
             return EncodingChoice(encoding, evidence, confidence)
+    text = _decoded(sample, "cp1252")
+    if text is not None and hint is None and _latin(text) and reads_as_western(text):
+        return EncodingChoice(
+            "cp1252", "Latin letters that read as Windows-1252; nothing else is known", LEAST_CONFIDENCE
+        )
     return NOTHING_FITS
+
+
+def _latin(text: str) -> bool:
+    """Whether most letters are plain ASCII ones."""
+    letters = [sign for sign in text if sign.isalpha()]
+    return sum(map(str.isascii, letters)) >= LATIN_SHARE * len(letters) > 0
 
 
 def _agrees(encoding: str, sample: bytes, hint: str) -> bool:

@@ -102,6 +102,19 @@ class MojibakeRepair:
                 break
         return mended if _believable(line, mended) else line
 
+    def mend_text(self, text: str) -> tuple[str, int]:
+        """`text` with every line mended that needs it, and how many those are."""
+        data = text.encode("utf-8")
+        pieces: list[str] = []
+        kept = count = 0
+        for start, end in self.suspects(data):
+            line = data[start:end].decode("utf-8")
+            mended = self.mend(line)
+            if mended != line:
+                pieces += [data[kept:start].decode("utf-8"), mended]
+                kept, count = end, count + 1
+        return ("".join([*pieces, data[kept:].decode("utf-8")]), count) if count else (text, 0)
+
     def _once(self, line: str) -> str:
         if self._module is None or self._settings is None:
             module: FixerModule = require("ftfy", extra="data", purpose="repairing mojibake (data.encoding)")

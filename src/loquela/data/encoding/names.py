@@ -62,6 +62,11 @@ def extends_ascii(encoding: str) -> bool:
         return False
 
 
+def byte_ordered(encoding: str) -> str:
+    """`encoding` with its byte order said: "utf-16" without a mark would look for one in every block."""
+    return f"{encoding}-le" if encoding in ("utf-16", "utf-32") else encoding
+
+
 def unit_bytes(encoding: str) -> int:
     """Size of one code unit: 2 for UTF-16, 4 for UTF-32, else 1."""
     return {"utf-16": 2, "utf-32": 4}.get(encoding.replace("_", "-")[:6], 1)

@@ -36,7 +36,7 @@ class Quarantine:
     def put(
         self, name: str, record: int, start: int, end: int, reason: str, data: bytes, *, sha256: str | None = None
     ) -> None:
-        """Set aside the bytes [start, end) of the object `name`; `data` may be only their beginning, then with `sha256`.
+        """Set aside the bytes [start, end) of the object `name`; with `sha256`, `data` may be only their beginning.
 
         Raises ResourceError (DISK_FULL, WRITE_PERMISSION, WRITE_FAILED).
         """

@@ -5,47 +5,54 @@ A record that is damaged costs that record alone: it goes to the quarantine with
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 
-from pydantic import JsonValue
-
+from loquela.core.errors import DataError, ErrorCode
+from loquela.core.near_names import unknown_name
 from loquela.data.encoding.report import EncodingReport
-from loquela.data.reading.quarantine import Quarantine
+from loquela.data.reading.columnar import columnar_records
+from loquela.data.reading.csv_records import csv_records
+from loquela.data.reading.formats import RECORD_FORMATS
+from loquela.data.reading.record import ReadOptions, Record
+from loquela.data.reading.record_book import RecordBook
+from loquela.data.reading.text_records import TextReader, json_records, jsonl_records, line_records
 from loquela.data.source_object import SourceObject
 from loquela.data.tally import Tally
-from loquela.recipe.encoding_section import EncodingSection
+
+__all__ = ["ReadOptions", "Record", "read_records"]
 
 
-@dataclass(frozen=True)
-class ReadOptions:
-    """How the records of one object are read.
+def read_records(
+    source: SourceObject, format: str, options: ReadOptions, tally: Tally, report: EncodingReport
+) -> Iterator[Record]:
+    """Stream the records of `source`, which is of `format` (one of `RECORD_FORMATS`; a record of txt is a line).
 
-    `text` names the field or column that holds the text; None takes the first of `TEXT_NAMES` that is there.
-    `fields` are the columns kept beside the text, None for all. `declared` is an encoding that the place states,
-    `language` the ISO 639 code of the texts where it is known. A record of more than `max_record_bytes` is set aside.
+    The tally's arrow "decode" is entered with the bytes of the object, and every byte that does not become text is
+    given a reason; the caller counts the arrow "read" and the object's one item into "decode", and lets each record
+    leave "decode". The one item becomes one item a record. `report` says what was found and done.
+
+    Raises DataError: READ_FAILED, CORRUPT_DATA, ENCODING_ERROR, UNSUPPORTED_FORMAT, INVALID_SOURCE for a text column
+    that is not there; ResourceError: TIMEOUT, MISSING_EXTRA, and what the quarantine's writing raises.
     """
+    if format not in RECORD_FORMATS:
+        raise DataError(
+            ErrorCode.UNSUPPORTED_FORMAT,
+            f"{source.name}: {unknown_name('format', format, RECORD_FORMATS)}",
+            f"set format to one of: {', '.join(RECORD_FORMATS)}",
+        )
+    book = RecordBook(source.name, format, options, tally, report)
+    if format in ("parquet", "arrow"):
+        yield from columnar_records(source, format, options, book)
+    else:
+        reader = TextReader(source, format, options, book, report)
+        yield from _TEXT_FORMATS[format](reader)
+    book.finish()
 
-    text: str | None = None
-    fields: tuple[str, ...] | None = None
-    declared: str | None = None
-    language: str | None = None
-    encoding: EncodingSection = field(default_factory=EncodingSection)
-    quarantine: Quarantine | None = None
-    max_record_bytes: int = 64 << 20
 
-
-@dataclass(frozen=True)
-class Record:
-    """One record: `text` with LF line ends, the other `fields`, its number in the object from 1.
-
-    Its raw bytes are [start, end) of the (decompressed) object, `sha256` is theirs; rows of parquet and arrow have
-    start = end = -1 and the digest of their JSON. `text` is None only where the format has no text column.
-    """
-
-    text: str | None
-    fields: Mapping[str, JsonValue]
-    number: int
-    start: int
-    end: int
-    sha256: str
+_TEXT_FORMATS: dict[str, Callable[[TextReader], Iterator[Record]]] = {
+    "txt": line_records,
+    "jsonl": jsonl_records,
+    "json": json_records,
+    "csv": lambda reader: csv_records(reader, reader.options.delimiter),
+    "tsv": lambda reader: csv_records(reader, reader.options.delimiter or "\t"),
+}
