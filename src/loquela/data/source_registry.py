@@ -21,8 +21,6 @@ SOURCES.register("api+https", "loquela.data.sources.api:ApiSource")
 SOURCES.register("api+http", "loquela.data.sources.api:ApiSource")
 SOURCES.register("web+https", "loquela.data.sources.web:WebSource")
 SOURCES.register("web+http", "loquela.data.sources.web:WebSource")
-SOURCES.register("sqlite", "loquela.data.sources.database:DatabaseSource")
-SOURCES.register("postgresql", "loquela.data.sources.database:DatabaseSource")
 
 # Two letters at least: "C:\texts" is a path.
 PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")

@@ -7,6 +7,9 @@ the environment are not used: behind one, the check would be about the wrong mac
 
 from __future__ import annotations
 
+import ssl
+from functools import cache
+
 import httpcore
 import httpx
 
@@ -17,6 +20,12 @@ from loquela.security.http_deadline import DeadlineBackend
 
 MAX_REDIRECTS = 5
 DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """The trusted certificates, read once: that takes longer than many an answer."""
+    return httpx.create_ssl_context()
 
 
 class GuardedTransport(httpx.BaseTransport):
@@ -35,11 +44,11 @@ class GuardedTransport(httpx.BaseTransport):
         self.resolver = resolver
         self._bound = bound
         self._backend = DeadlineBackend()
-        self._inner = httpx.HTTPTransport()
+        self._inner = httpx.HTTPTransport(verify=_tls())
         # httpx lets nobody choose the backend; its transport works with any pool.
         # A kept connection is found again by address alone; two hosts at one address must not share it.
         self._inner._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(), max_keepalive_connections=0, network_backend=self._backend
+            ssl_context=_tls(), max_keepalive_connections=0, network_backend=self._backend
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
