@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-slow check bench docs clean
+.PHONY: demo test test-slow check bench bench-data docs clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -36,5 +36,12 @@ bench:  ## tokens/s against the peers on this machine
 	.venv-bench/bin/pip install --quiet --disable-pip-version-check --editable .
 	.venv-bench/bin/python benchmarks/train.py
 
+# datatrove's filters want spaCy and NLTK, which nothing else here does.
+bench-data: $(STAMP)  ## validator, filters, encoder, PDF reader and memory, against their peers
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --requirement benchmarks/data-requirements.txt
+	$(PYTHON) -m venv .venv-datatrove
+	.venv-datatrove/bin/pip install --quiet --disable-pip-version-check "datatrove[processing]==0.10.1" spacy nltk
+	$(BIN)/python benchmarks/data.py --datatrove .venv-datatrove/bin/python
+
 clean:
-	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-bench .venv-datatrove .mypy_cache .ruff_cache .pytest_cache
