@@ -164,6 +164,15 @@ def test_damaged_containers(tmp_path: Path, reader: DocumentReader) -> None:
         reader.load(path)
 
 
+def test_a_container_of_a_strange_version(tmp_path: Path, reader: DocumentReader) -> None:
+    path = make_docx(tmp_path / "a.docx", p("text"))
+    raw = bytearray(path.read_bytes())
+    raw[raw.index(b"PK\x01\x02") + 6] = 141  # version needed to extract: 14.1
+    path.write_bytes(raw)
+    with pytest.raises(DataError, match="is a damaged or cut-off zip container: zip file version 14.1"):
+        reader.load(path)
+
+
 def test_an_encrypted_or_old_office_file(tmp_path: Path, reader: DocumentReader) -> None:
     path = tmp_path / "a.docx"
     path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 600 + "EncryptedPackage".encode("utf-16-le"))

@@ -114,6 +114,17 @@ def test_a_password(tmp_path: Path, reader: DocumentReader, algorithm: str) -> N
             pure.load(locked)
 
 
+def test_a_protection_that_nobody_knows(tmp_path: Path, reader: DocumentReader) -> None:
+    writer = pypdf.PdfWriter(make_pdf(tmp_path / "open.pdf", [page_of("Secret text.")]))
+    writer.encrypt(RIGHT, algorithm="RC4-128")
+    writer.write(tmp_path / "locked.pdf")
+    strange = (tmp_path / "locked.pdf").read_bytes().replace(b"/Filter /Standard", b"/Filter /Strangers")
+    (tmp_path / "strange.pdf").write_bytes(strange)
+    with pytest.raises(DataError, match="is protected by an encryption scheme that no reader here knows") as caught:
+        reader.load(tmp_path / "strange.pdf", password=RIGHT)
+    assert caught.value.code == ErrorCode.AUTH_FAILED
+
+
 def test_a_broken_table_is_mended_with_a_warning(tmp_path: Path, reader: DocumentReader) -> None:
     path = make_pdf(tmp_path / "broken.pdf", [page_of("Still here.")])
     sound = path.read_bytes()

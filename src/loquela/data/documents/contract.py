@@ -49,11 +49,14 @@ class LoadedDocument(BoundaryModel):
 
 
 class LoadRequest(BoundaryModel):
-    """One document for the reading process; the password never stands on a command line."""
+    """One document for the reading process; `media_type` is what somebody declared.
+
+    The password never stands on a command line.
+    """
 
     path: Path
     name: str
-    media_type: str
+    media_type: str | None
     options: DocumentOptions
     password: str | None = None
     language: str | None = None

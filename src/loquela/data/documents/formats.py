@@ -7,8 +7,9 @@ from collections.abc import Callable
 from loquela.core.entry import resolve
 from loquela.core.errors import ErrorCode
 from loquela.data.documents import media_types
-from loquela.data.documents.contract import LoadRequest, document_error
-from loquela.data.documents.draft import Draft
+from loquela.data.documents.contract import LoadedDocument, LoadRequest, document_error
+from loquela.data.documents.draft import Draft, finished
+from loquela.data.documents.media_types import media_type_of
 
 Reader = Callable[[LoadRequest], Draft]
 MEGABYTE = 1 << 20
@@ -23,8 +24,9 @@ READERS = {
 }
 
 
-def read_draft(request: LoadRequest) -> Draft:
-    """The text of the document; DataError where it has none, is too large or cannot be read."""
+def read_document(request: LoadRequest) -> LoadedDocument:
+    """The document; DataError where it has no text, is too large or cannot be read."""
+    media_type = media_type_of(request.path, request.media_type, request.name)
     size = request.path.stat().st_size
     if size > request.options.file_mb_max * MEGABYTE:
         raise document_error(
@@ -34,7 +36,7 @@ def read_draft(request: LoadRequest) -> Draft:
             "raise data.documents.file_mb_max, or remove the document from data.sources",
             size_bytes=size,
         )
-    draft = _reader(request.media_type)(request)
+    draft = _reader(media_type)(request)
     if draft.is_blank():
         raise document_error(
             request.name,
@@ -42,7 +44,7 @@ def read_draft(request: LoadRequest) -> Draft:
             "is empty: it holds no text at all",
             "remove it from data.sources",
         )
-    return draft
+    return finished(draft, media_type)
 
 
 def _reader(media_type: str) -> Reader:

@@ -11,7 +11,7 @@ from typing import Self
 
 from loquela.core.errors import DataError, ErrorCode, LoquelaError, ResourceError
 from loquela.data.documents.contract import LoadedDocument, LoadFailure, LoadRequest, PageSpan, document_error
-from loquela.data.documents.media_types import DOCUMENT_SUFFIXES, media_type_of
+from loquela.data.documents.media_types import DOCUMENT_SUFFIXES
 from loquela.data.documents.process_client import ProcessDied, ProcessTooSlow, ReadingProcess
 from loquela.data.local_text import require_readable
 from loquela.recipe.document_section import DocumentOptions
@@ -61,11 +61,10 @@ class DocumentReader:
     ) -> LoadedDocument:
         """See `load_document`."""
         require_readable(path)
-        shown = name or str(path)
         request = LoadRequest(
             path=path.absolute(),
-            name=shown,
-            media_type=media_type_of(path, media_type, shown),
+            name=name or str(path),
+            media_type=media_type,
             options=self.options,
             password=password if password is not None else self._stored_password(),
             language=language,

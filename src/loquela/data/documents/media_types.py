@@ -56,12 +56,11 @@ ZIP = b"PK\x03\x04"
 HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body")
 
 
-def media_type_of(path: Path, declared: str | None = None, name: str | None = None) -> str:
+def media_type_of(path: Path, declared: str | None, name: str) -> str:
     """The media type of the document in `path`, which is called `name` where people see it.
 
     Raises DataError: UNSUPPORTED_FORMAT for what no loader reads, AUTH_FAILED for an encrypted Office file.
     """
-    name = name or str(path)
     with path.open("rb") as stream:
         head = stream.read(HEAD_BYTES)
     found = _by_content(path, head, name)
@@ -103,7 +102,7 @@ def _by_content(path: Path, head: bytes, name: str) -> str | None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
-    except (zipfile.BadZipFile, ValueError) as error:
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         if Path(name).suffix.lower() not in (".docx", ".docm", ".epub"):
             return None
         raise document_error(

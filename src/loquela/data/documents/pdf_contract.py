@@ -51,6 +51,16 @@ def password_error(request: LoadRequest) -> DataError:
     )
 
 
+def protected_error(request: LoadRequest) -> DataError:
+    """AUTH_FAILED: not by a password, but by a scheme of its own."""
+    return document_error(
+        request.name,
+        ErrorCode.AUTH_FAILED,
+        "is protected by an encryption scheme that no reader here knows",
+        "export it without protection from the program that opens it",
+    )
+
+
 def broken_error(request: LoadRequest, why: str) -> DataError:
     """CORRUPT_DATA: the engine cannot open it."""
     return document_error(

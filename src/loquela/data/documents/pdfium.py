@@ -16,6 +16,7 @@ from loquela.data.documents.pdf_contract import (
     check_page_count,
     kept_metadata,
     password_error,
+    protected_error,
 )
 from loquela.data.documents.pdf_vertical import TextObject, vertical_text
 
@@ -93,6 +94,8 @@ def _open(request: LoadRequest, library: ModuleType, raw: ModuleType) -> Documen
         code: int | None = getattr(error, "err_code", None)
         if code == raw.FPDF_ERR_PASSWORD:
             raise password_error(request) from error
+        if code == raw.FPDF_ERR_SECURITY:
+            raise protected_error(request) from error
         raise broken_error(request, str(error)) from error
     return document
 

@@ -58,6 +58,14 @@ def read_with_pypdf(request: LoadRequest) -> PdfText:
             if not text.strip() and len(page.images):
                 read.scanned.append(number)
             read.pages.append(HYPHEN_AT_END.sub(HYPHEN_BREAK, text))
-    except (failures.PyPdfError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (
+        failures.PyPdfError,
+        NotImplementedError,
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+    ) as error:
         raise broken_error(request, f"{type(error).__name__}: {error}") from error
     return read

@@ -16,8 +16,7 @@ import psutil
 
 from loquela.core.errors import ErrorCode, LoquelaError, ResourceError
 from loquela.data.documents.contract import LoadFailure, LoadReply, LoadRequest
-from loquela.data.documents.draft import finished
-from loquela.data.documents.formats import read_draft
+from loquela.data.documents.formats import read_document
 
 MEGABYTE = 1 << 20
 GRACE_SECONDS = 2.0
@@ -55,7 +54,7 @@ def _limit_time(seconds: float) -> None:
 def answer(request: LoadRequest) -> LoadReply:
     """The document, or why not; nothing that a damaged file makes a library raise goes further."""
     try:
-        reply = LoadReply(document=finished(read_draft(request), request.media_type))
+        reply = LoadReply(document=read_document(request))
     except LoquelaError as error:
         kind = "resource" if isinstance(error, ResourceError) else "data"
         reply = _failure(kind, error.code, error.message, error.remedy)
@@ -80,7 +79,7 @@ def _corrupt(request: LoadRequest, why: str) -> LoadReply:
     return _failure(
         "data",
         ErrorCode.CORRUPT_DATA,
-        f"{request.name} could not be read as {request.media_type}: {why[:500]}",
+        f"{request.name} is damaged: {why[:500]}",
         "open it in the program that wrote it and save it anew, or remove it from data.sources",
     )
 

@@ -27,7 +27,7 @@ class ZipParts:
         self._left = request.options.unpacked_mb_max * MEGABYTE
         try:
             self._archive = zipfile.ZipFile(request.path)
-        except (zipfile.BadZipFile, ValueError, OSError) as error:
+        except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:
             raise self._damaged(str(error)) from error
         self._parts = {info.filename: info for info in self._archive.infolist()}
         if len(self._parts) > PARTS_MAX:
