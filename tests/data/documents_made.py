@@ -8,6 +8,13 @@ from pathlib import Path
 
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 FONT = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
+VERTICAL_FONT = (
+    b"<< /Type /Font /Subtype /Type0 /BaseFont /Ryumin-Light-V /Encoding /UniJIS-UCS2-V"
+    b" /DescendantFonts [<< /Type /Font"
+    b" /Subtype /CIDFontType0 /BaseFont /Ryumin-Light /CIDSystemInfo << /Registry (Adobe) /Ordering (Japan1)"
+    b" /Supplement 2 >> /DW 1000 /FontDescriptor << /Type /FontDescriptor /FontName /Ryumin-Light /Flags 4 /FontBBox"
+    b" [0 -200 1000 900] /ItalicAngle 0 /Ascent 800 /Descent -200 /CapHeight 700 /StemV 80 >> >>] >>"
+)
 IMAGE = (
     b"<< /Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray /BitsPerComponent 8 /Length 1 >>\n"
     b"stream\n\x80\nendstream"
@@ -28,6 +35,15 @@ def page_of(text: str) -> bytes:
     return lines_at([(72, 720 - 16 * row, line) for row, line in enumerate(text.split("\n"))])
 
 
+def columns_of(lines: list[str]) -> bytes:
+    """A content stream for VERTICAL_FONT: each line a column, from the right."""
+    drawn = [
+        f"BT /F1 12 Tf {500 - 20 * place} 700 Td <{line.encode('utf-16-be').hex()}> Tj ET"
+        for place, line in enumerate(lines)
+    ]
+    return "\n".join(drawn).encode()
+
+
 PICTURE = b"q 200 0 0 200 72 400 cm /Im1 Do Q"
 
 
@@ -38,6 +54,7 @@ def make_pdf(
     compress: bool = False,
     title: str | None = None,
     means: dict[int, int] | None = None,
+    font: bytes = FONT,
 ) -> Path:
     """A PDF 1.4 with a page for each content stream, its cross-reference table right.
 
@@ -47,7 +64,7 @@ def make_pdf(
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         f"<< /Type /Pages /Kids [{kids}] /Count {len(contents)} >>".encode(),
-        FONT,
+        font,
         IMAGE,
     ]
     for index, content in enumerate(contents):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pypdf
 import pytest
-from documents_made import PICTURE, lines_at, make_pdf, page_of
+from documents_made import PICTURE, VERTICAL_FONT, columns_of, lines_at, make_pdf, page_of
 
 from loquela.core.errors import DataError, ErrorCode, ResourceError
 from loquela.data.documents.contract import LoadedDocument
@@ -50,6 +50,13 @@ def test_two_columns_are_read_one_after_the_other(tmp_path: Path, engine: str) -
     right = [(320, 720 - 14 * row, f"right line {row}") for row in range(5)]
     text = with_options(make_pdf(tmp_path / "columns.pdf", [lines_at([*left, *right])]), pdf_engine=engine).text
     assert text.split("\n") == [line for _, _, line in [*left, *right]]
+
+
+def test_columns_of_japanese_from_the_right(tmp_path: Path, reader: DocumentReader) -> None:
+    """Of which the engine alone reads nothing: it takes each run to have no width."""
+    lines = ["一行目である", "二行目がある", "三行目で終る"]
+    document = reader.load(make_pdf(tmp_path / "columns.pdf", [columns_of(lines)], font=VERTICAL_FONT))
+    assert document.text.split("\n") == lines and document.warnings == []
 
 
 def test_hyphens_stay_unless_asked(tmp_path: Path) -> None:

@@ -8,50 +8,26 @@ vertical runs is read in the order in which it was drawn.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
 from contextlib import closing
 from types import ModuleType
-from typing import Protocol
+
+from loquela.data.documents.pdfium_types import Page, PageObject, TextPage
 
 NO_WIDTH = 2.0  # points
 SLANT = 0.001
 SAME_COLUMN = 1.0  # points
 
 
-class TextObject(Protocol):
-    """What is used of pypdfium2's page objects; `raw` is the engine's handle."""
-
-    raw: ctypes.c_void_p
-
-    def get_bounds(self) -> tuple[float, float, float, float]:
-        """Left, bottom, right, top in points."""
-
-
-class TextPage(Protocol):
-    """A page's text; `raw` is the engine's handle."""
-
-    raw: ctypes.c_void_p
-
-    def get_text_range(self) -> str:
-        """The whole text, lines ended by CR LF."""
-
-    def close(self) -> None:
-        """Free it."""
-
-
-def vertical_text(page: object, raw: ModuleType) -> str | None:
+def vertical_text(page: Page, raw: ModuleType) -> str | None:
     """The text of a page with vertical runs; None where there are none."""
-    get_objects = getattr(page, "get_objects")  # noqa: B009 - see pdfium.Page
-    found: Iterator[TextObject] = get_objects(filter=[raw.FPDF_PAGEOBJ_TEXT])
-    runs = [(run, run.get_bounds()) for run in found]
+    runs = [(run, run.get_bounds()) for run in page.get_objects(filter=[raw.FPDF_PAGEOBJ_TEXT])]
     vertical = [box[2] - box[0] < NO_WIDTH < box[3] - box[1] for _, box in runs]
     if not any(vertical):
         return None
     for (run, _), is_vertical in zip(runs, vertical, strict=True):
         if is_vertical:
             raw.FPDFPageObj_Transform(run.raw, 1, 0, SLANT, 1, 0, 0)
-    opened: TextPage = getattr(page, "get_textpage")()  # noqa: B009
-    with closing(opened) as text_page:
+    with closing(page.get_textpage()) as text_page:
         if sum(vertical) * 2 < len(runs):
             return text_page.get_text_range().replace("\r\n", "\n")
         lines: list[str] = []
@@ -66,7 +42,7 @@ def vertical_text(page: object, raw: ModuleType) -> str | None:
     return "\n".join(lines)
 
 
-def _run_text(run: TextObject, text_page: TextPage, raw: ModuleType) -> str:
+def _run_text(run: PageObject, text_page: TextPage, raw: ModuleType) -> str:
     size: int = raw.FPDFTextObj_GetText(run.raw, text_page.raw, None, 0)
     buffer = ctypes.create_string_buffer(size)
     raw.FPDFTextObj_GetText(run.raw, text_page.raw, ctypes.cast(buffer, ctypes.POINTER(raw.FPDF_WCHAR)), size)

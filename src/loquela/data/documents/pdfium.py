@@ -1,12 +1,10 @@
-"""Thin typed adapter around pypdfium2."""
+"""PDF by pypdfium2."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from contextlib import closing
 from types import ModuleType
-from typing import Protocol
 
 from loquela.core.extras import require
 from loquela.data.documents.contract import LoadRequest
@@ -18,48 +16,12 @@ from loquela.data.documents.pdf_contract import (
     password_error,
     protected_error,
 )
-from loquela.data.documents.pdf_vertical import TextObject, vertical_text
+from loquela.data.documents.pdf_vertical import vertical_text
+from loquela.data.documents.pdfium_types import Document, Page
 
+# A page of less may be one whose columns were lost, but for its number.
+SHORT = 200
 CJK = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-
-
-class TextPage(Protocol):
-    """What is used of pypdfium2's text pages."""
-
-    def get_text_range(self) -> str:
-        """The whole text, lines ended by CR LF."""
-
-    def close(self) -> None:
-        """Free it."""
-
-
-class Page(Protocol):
-    """What is used of pypdfium2's pages."""
-
-    def get_textpage(self) -> TextPage:
-        """Its text."""
-
-    def get_objects(self, filter: list[int], max_depth: int = 15) -> Iterator[TextObject]:
-        """What is drawn on it."""
-
-    def close(self) -> None:
-        """Free it."""
-
-
-class Document(Protocol):
-    """What is used of pypdfium2's documents."""
-
-    def __len__(self) -> int:
-        """Number of pages."""
-
-    def __getitem__(self, index: int) -> Page:
-        """A page, from 0."""
-
-    def get_metadata_dict(self) -> dict[str, str]:
-        """What the document says of itself."""
-
-    def close(self) -> None:
-        """Free it."""
 
 
 def read_with_pdfium(request: LoadRequest) -> PdfText:
@@ -103,7 +65,7 @@ def _open(request: LoadRequest, library: ModuleType, raw: ModuleType) -> Documen
 def _text(page: Page, raw: ModuleType) -> str:
     with closing(page.get_textpage()) as text_page:
         text = text_page.get_text_range().replace("\r\n", "\n")
-    if text.strip() and not CJK.search(text):
+    if len(text) > SHORT and not CJK.search(text):
         return text
     return vertical_text(page, raw) or text
 

@@ -65,18 +65,13 @@ def parse_xml(raw: bytes, name: str) -> Element:
     remedy = "open it in the program that wrote it and save it anew, or remove it from data.sources"
     try:
         root: Element = etree.fromstring(raw, parser)
-        declared = bool(etree.ElementTree(root).docinfo.internalDTD is not None and _entities(root, etree))
+        document_type = etree.ElementTree(root).docinfo.internalDTD
+        declared = document_type is not None and any(True for _ in document_type.iterentities())
     except etree.LxmlError as error:
         raise document_error(name, ErrorCode.CORRUPT_DATA, f"holds damaged XML: {error}", remedy) from error
     if declared:
         raise document_error(name, ErrorCode.CORRUPT_DATA, "declares XML entities, which no document needs", remedy)
     return root
-
-
-def _entities(root: Element, etree: object) -> bool:
-    """Whether the document type declares any entity."""
-    tree = getattr(etree, "ElementTree")(root)  # noqa: B009 - an untyped module
-    return any(True for _ in tree.docinfo.internalDTD.iterentities())
 
 
 def parse_html(text: str) -> Element | None:
