@@ -223,17 +223,19 @@ def test_check_says_what_is_there(library: str) -> None:
 @pytest.mark.parametrize(
     ("query", "more", "said"),
     [
-        (QUERY, {"text": "txet"}, "gives no column 'txet'; did you mean 'text'"),
-        (QUERY, {"labels": ["zzzzzz"]}, "gives no column 'zzzzzz'; it gives id, text, language, shelf"),
-        ("SELECT id, shelf FROM books ORDER BY id", {}, r"gives 2 columns \(id, shelf\), and none is called text or"),
+        (QUERY, {"text": "txet"}, "the query of .* has no column 'txet'; did you mean 'text'"),
+        (QUERY, {"labels": ["langauge"]}, "has no column 'langauge'; did you mean 'language'"),
+        (QUERY, {"labels": ["zzzzzz"]}, "has no column 'zzzzzz'; there are: id, text, language, shelf"),
+        ("SELECT id, shelf FROM books ORDER BY id", {}, r"has no column with a usual name for text \(text, content"),
         ("SELECT author FROM books ORDER BY id", {}, "cannot run the query: no such column: author"),
         ("SELECT id FROM shelves ORDER BY id", {}, "cannot run the query: no such table: shelves"),
     ],
 )
 def test_wrong_names(library: str, query: str, more: dict, said: str) -> None:
     for work in ("check", "fingerprint"):
-        with pytest.raises(RecipeError, match=said):
+        with pytest.raises(LoquelaError, match=said) as caught:
             getattr(source_for(library), work)(_request(_entry(library, query, **more)))
+        assert caught.value.code == ErrorCode.INVALID_SOURCE
 
 
 def test_a_single_column_needs_no_name(library: str) -> None:

@@ -21,6 +21,7 @@ SOURCES.register("api+https", "loquela.data.sources.api:ApiSource")
 SOURCES.register("api+http", "loquela.data.sources.api:ApiSource")
 SOURCES.register("web+https", "loquela.data.sources.web:WebSource")
 SOURCES.register("web+http", "loquela.data.sources.web:WebSource")
+SOURCES.register("hf", "loquela.data.sources.huggingface:HuggingFaceSource")
 
 # Two letters at least: "C:\texts" is a path.
 PREFIX = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")

@@ -7,17 +7,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from loquela.core.errors import ErrorCode, RecipeError
-from loquela.core.near_names import nearest
+from loquela.data.columns import EntryColumns, entry_columns
 from loquela.data.database.connection import Stopwatch
 from loquela.data.database.statement import Statement
 from loquela.recipe.source_entry import SourceEntry
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
-
-# Looked for, in this order, when the entry names no column and there are several.
-USUAL_TEXT_COLUMNS = ("text", "content", "body", "document")
 
 
 @dataclass(frozen=True)
@@ -30,15 +26,6 @@ class TextRow:
     split_key: str | None
 
 
-@dataclass(frozen=True)
-class _Places:
-    """Where in a row the wanted columns stand."""
-
-    text: int
-    labels: dict[str, int]
-    split_key: int | None
-
-
 def columns_of(connection: Connection, statement: Statement) -> list[str]:
     """The names of the columns, without running the query for rows."""
     from sqlalchemy import text
@@ -47,14 +34,9 @@ def columns_of(connection: Connection, statement: Statement) -> list[str]:
     return list(connection.execute(bounded, dict(statement.parameters)).keys())
 
 
-def require_columns(entry: SourceEntry, columns: Sequence[str]) -> _Places:
-    """Where the entry's columns are; RecipeError(INVALID_SOURCE) naming the nearest for one that is not there."""
-    name = entry.text or (columns[0] if len(columns) == 1 else _usual(entry, columns))
-    return _Places(
-        text=_place(entry, columns, name),
-        labels={label: _place(entry, columns, label) for label in entry.labels},
-        split_key=None if entry.split_by is None else _place(entry, columns, entry.split_by),
-    )
+def require_columns(entry: SourceEntry, columns: Sequence[str]) -> EntryColumns:
+    """The columns that the entry means; DataError(INVALID_SOURCE) naming the nearest for one that is not there."""
+    return entry_columns(entry, columns, f"the query of {entry.key}")
 
 
 def text_rows(
@@ -66,41 +48,17 @@ def text_rows(
     watch.restart()
     streamed = connection.execution_options(stream_results=True, max_row_buffer=batch_rows)
     with closing(streamed.execute(text(statement.sql), dict(statement.parameters))) as result:
-        places = require_columns(entry, list(result.keys()))
+        names = list(result.keys())
+        columns = require_columns(entry, names)
         number = 0
         for batch in result.partitions(batch_rows):
             for row in batch:
                 number += 1
-                yield _text_row(number, tuple(row), places)
+                yield _text_row(number, dict(zip(names, tuple(row), strict=True)), columns)
             watch.restart()
 
 
-def _text_row(number: int, row: tuple[object, ...], places: _Places) -> TextRow:
-    labels = {label: str(row[place]) for label, place in places.labels.items() if row[place] is not None}
-    key = None if places.split_key is None else row[places.split_key]
-    return TextRow(number, row[places.text], labels, None if key is None else str(key))
-
-
-def _usual(entry: SourceEntry, columns: Sequence[str]) -> str:
-    found = next((name for name in USUAL_TEXT_COLUMNS if name in columns), None)
-    if found is None:
-        raise RecipeError(
-            ErrorCode.INVALID_SOURCE,
-            f"the query of {entry.key} gives {len(columns)} columns ({', '.join(columns)}), and none is called "
-            f"{' or '.join(USUAL_TEXT_COLUMNS)}",
-            "name the column that holds the text: text: …",
-        )
-    return found
-
-
-def _place(entry: SourceEntry, columns: Sequence[str], name: str) -> int:
-    if name not in columns:
-        near = nearest(name, columns)
-        raise RecipeError(
-            ErrorCode.INVALID_SOURCE,
-            f"the query of {entry.key} gives no column {name!r}"
-            + (f"; did you mean {near!r}?" if near else f"; it gives {', '.join(columns)}"),
-            "correct the name, or select the column",
-            details={"columns": [*columns]},
-        )
-    return list(columns).index(name)
+def _text_row(number: int, row: dict[str, object], columns: EntryColumns) -> TextRow:
+    labels = {name: str(row[name]) for name in columns.labels if row[name] is not None}
+    key = None if columns.split_by is None else row[columns.split_by]
+    return TextRow(number, row[columns.text], labels, None if key is None else str(key))

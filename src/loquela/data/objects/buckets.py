@@ -23,7 +23,7 @@ from loquela.data.source_contract import SourceRequest
 from loquela.data.source_object import SourceObject
 from loquela.recipe.source_options.objects import ObjectOptions
 from loquela.security.addresses import permitted_addresses
-from loquela.security.credentials import lookup
+from loquela.security.credentials.lookup import Find
 from loquela.security.http import checked_url
 
 ADDRESS = re.compile(r"(s3|gs|az)://([A-Za-z0-9][A-Za-z0-9._-]{1,221})(?:/(.*))?", re.DOTALL)
@@ -187,7 +187,7 @@ def open_bucket(request: SourceRequest) -> Bucket:
         config[ENDPOINT_KEYS[scheme]] = endpoint
     if request.entry.credential is not None and not options.anonymous:
         host = checked_url(endpoint).host if endpoint else CLOUDS[scheme]
-        config.update(_credential(request.entry.credential, scheme, host))
+        config.update(_credential(request.find_credential, request.entry.credential, scheme, host))
     store = connect(
         scheme,
         bucket,
@@ -214,9 +214,9 @@ def _from_environment(names: tuple[str, ...]) -> str | None:
     return next((os.environ[name] for name in names if os.environ.get(name)), None)
 
 
-def _credential(name: str, scheme: str, host: str) -> dict[str, Setting]:
+def _credential(find: Find, name: str, scheme: str, host: str) -> dict[str, Setting]:
     kind, fields = CREDENTIALS[scheme]
-    found = lookup.get(name)
+    found = find(name)
     if found.kind != kind:
         raise RecipeError(
             ErrorCode.AUTH_FAILED,
