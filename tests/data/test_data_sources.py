@@ -122,7 +122,7 @@ def test_folder_is_sorted_recursive_and_passes_over_what_is_hidden_or_no_text(tm
 def test_folder_without_text(tmp_path: Path) -> None:
     (tmp_path / "e.jpg").touch()
     request = _request(str(tmp_path), tmp_path)
-    with pytest.raises(DataError, match=r"holds no text file \(.md, .rst, .text, .txt\); it holds 1 other files"):
+    with pytest.raises(DataError, match=r"holds no file that can be read; it holds 1 other files"):
         source_for(request.address).check(request)
 
 

@@ -6,11 +6,15 @@ import re
 from pathlib import Path
 
 from loquela.core.registry import Registry
+from loquela.data.objects.local import is_pattern
 from loquela.data.source_contract import Source
 
 SOURCES: Registry[Source] = Registry("source", "loquela.sources")
 SOURCES.register("file", "loquela.data.sources.file:FileSource")
 SOURCES.register("folder", "loquela.data.sources.folder:FolderSource")
+SOURCES.register("glob", "loquela.data.sources.pattern:PatternSource")
+for bucket_prefix in ("s3", "gs", "az"):
+    SOURCES.register(bucket_prefix, "loquela.data.sources.bucket:BucketSource")
 SOURCES.register("builtin", "loquela.data.sources.builtin:BuiltinSource")
 SOURCES.register("http", "loquela.data.sources.http:HttpSource")
 SOURCES.register("https", "loquela.data.sources.http:HttpSource")
@@ -32,5 +36,6 @@ def source_for(address: str) -> Source:
     prefix = PREFIX.match(address)
     path = Path(address).expanduser()
     if prefix is None or path.exists():
-        return SOURCES.get("folder" if path.is_dir() else "file")
+        kind = "folder" if path.is_dir() else "glob" if is_pattern(address) else "file"
+        return SOURCES.get(kind)
     return SOURCES.get(prefix[1].lower())

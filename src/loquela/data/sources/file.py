@@ -1,4 +1,4 @@
-"""One text file: `corpus.txt` or `file:corpus.txt`."""
+"""One file of any kind that can be read: `corpus.txt`, `file:books.zip`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from loquela.core.errors import DataError, ErrorCode
-from loquela.data.local_text import file_fingerprint, local_text, require_readable
+from loquela.data.content import texts_of
+from loquela.data.local_text import file_fingerprint, require_readable
+from loquela.data.objects.local import local_object
 from loquela.data.source_contract import SourceCheck, SourceFingerprint, SourceRequest, SourceText
 from loquela.data.tally import Tally
 
 
 class FileSource:
-    """A single UTF-8 text file (UTF-16 with a byte order mark is read too)."""
+    """A text, records, a document, an archive; what is of no known kind is read as text."""
 
     def check(self, request: SourceRequest) -> SourceCheck:
         """The file exists, may be read and is not empty."""
@@ -28,12 +30,12 @@ class FileSource:
         return SourceCheck(address=request.address, size_bytes=size, texts=1, message=f"{path} has {size:,} bytes")
 
     def fingerprint(self, request: SourceRequest) -> SourceFingerprint:
-        """Size and SHA-256 of the file."""
+        """Size and SHA-256 of the file as it lies."""
         return file_fingerprint(_path(request))
 
     def read(self, request: SourceRequest, tally: Tally) -> Iterator[SourceText]:
-        """The one text."""
-        yield local_text(_path(request), request.address, tally)
+        """The texts in it."""
+        yield from texts_of(local_object(_path(request), request.entry.key), request, tally, alone=True)
 
 
 def _path(request: SourceRequest) -> Path:

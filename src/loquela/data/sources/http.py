@@ -1,12 +1,15 @@
-"""A plain text file on the web: `https://host/corpus.txt`."""
+"""A file on the web: `https://host/corpus.txt`, `https://host/books.jsonl.gz`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from email.message import Message
 
+from loquela.data.content import texts_of
 from loquela.data.downloads import Downloads, policy_of
-from loquela.data.local_text import file_fingerprint, local_text
+from loquela.data.local_text import file_fingerprint
+from loquela.data.objects.local import local_object
 from loquela.data.source_contract import SourceCheck, SourceFingerprint, SourceRequest, SourceText
 from loquela.data.tally import Tally
 
@@ -27,11 +30,12 @@ class HttpSource:
         return file_fingerprint(_downloads(request).fetch(request.address).path)
 
     def read(self, request: SourceRequest, tally: Tally) -> Iterator[SourceText]:
-        """The one text."""
+        """The texts in it."""
         download = _downloads(request).fetch(request.address)
         header = Message()
         header["content-type"] = download.record.answer.content_type or "text/plain"
-        yield local_text(download.path, request.address, tally, declared=header.get_content_charset())
+        kept = local_object(download.path, request.entry.key)
+        yield from texts_of(replace(kept, encoding=header.get_content_charset()), request, tally, alone=True)
 
 
 def _downloads(request: SourceRequest) -> Downloads:
