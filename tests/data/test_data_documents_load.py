@@ -161,6 +161,37 @@ def test_a_document_that_needs_too_much_memory(tmp_path: Path) -> None:
         assert reader.processes_started == 2
 
 
+def test_a_process_that_ended_while_idle_is_no_fault_of_the_next_document(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("text")
+    others = reading_processes()
+    with DocumentReader(DocumentOptions()) as reader:
+        reader.load(page)
+        (process,) = own_of(others)
+        process.kill()
+        while process.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.01)
+        assert reader.load(page).text == "text\n"
+
+
+def test_threads_share_the_process_with_options_of_their_own(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("<h1>Head</h1>")
+    found: dict[int, set[str]] = {0: set(), 1: set()}
+    options = (DocumentOptions(), DocumentOptions(markup="plain"))
+
+    def read(which: int) -> None:
+        for _ in range(20):
+            found[which].add(load_document(page, None, options[which]).text)
+
+    threads = [threading.Thread(target=read, args=(which,)) for which in found]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {0: {"# Head\n"}, 1: {"Head\n"}}
+
+
 def test_a_bloated_process_is_replaced(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("<p>" + "word " * 3_000_000)

@@ -58,58 +58,47 @@ class DocumentReader:
         password: str | None = None,
         language: str | None = None,
         encoding: EncodingSection | None = None,
+        options: DocumentOptions | None = None,
     ) -> LoadedDocument:
-        """See `load_document`."""
+        """See `load_document`; `options` stand for those of the reader, for this document alone."""
         require_readable(path)
+        options = options or self.options
         request = LoadRequest(
             path=path.absolute(),
             name=name or str(path),
             media_type=media_type,
-            options=self.options,
-            password=password if password is not None else self._stored_password(),
+            options=options,
+            password=password if password is not None else _stored_password(options),
             language=language,
             encoding=encoding or EncodingSection(),
         )
         with self._lock:
             return self._ask(request)
 
-    def _stored_password(self) -> str | None:
-        """The password kept under `password_credential`: that of a user, or the token."""
-        if self.options.password_credential is None:
-            return None
-        credential = credentials.get(self.options.password_credential)
-        return credential.secret("password") or credential.secret("token")
-
     def _ask(self, request: LoadRequest) -> LoadedDocument:
+        options = request.options
+        if self._process is not None and (self._process.memory_mb != options.memory_mb or self._process.has_ended()):
+            self.close()
         if self._process is None:
-            self._process = ReadingProcess(self.options.memory_mb)
+            self._process = ReadingProcess(options.memory_mb)
             self.processes_started += 1
             self._read = 0
         try:
-            reply = self._process.ask(request, self.options.timeout_seconds)
+            reply = self._process.ask(request, options.timeout_seconds)
         except BaseException as error:
             self.close()
             if isinstance(error, ProcessTooSlow):
-                raise self._too_slow(request) from error
+                raise _too_slow(request) from error
             if isinstance(error, ProcessDied):
                 raise _crashed(request, error) from error
             raise
         self._read += 1
-        worn = self._read >= self.options.recycle_documents or reply.resident_mb > self.options.recycle_memory_mb
+        worn = self._read >= options.recycle_documents or reply.resident_mb > options.recycle_memory_mb
         if worn or (reply.failure is not None and reply.failure.code == ErrorCode.OOM):
             self.close()
         if reply.document is None:
             raise _raised(reply.failure, request)
         return reply.document
-
-    def _too_slow(self, request: LoadRequest) -> DataError:
-        return document_error(
-            request.name,
-            ErrorCode.TIMEOUT,
-            f"was still being read after {self.options.timeout_seconds:g} seconds, so its process was ended",
-            "raise data.documents.timeout_seconds, or remove it from data.sources",
-            timeout_seconds=self.options.timeout_seconds,
-        )
 
 
 def load_document(
@@ -130,20 +119,17 @@ def load_document(
     PDF), CORRUPT_DATA, AUTH_FAILED (password), ENCODING_ERROR, INSUFFICIENT_DATA (no text), TIMEOUT, OOM, WORKER_CRASH,
     INSUFFICIENT_RESOURCES (over a limit of size); ResourceError(MISSING_EXTRA).
     """
-    return _shared(options).load(path, media_type, name=name, password=password, language=language, encoding=encoding)
+    return _shared_reader().load(
+        path, media_type, name=name, password=password, language=language, encoding=encoding, options=options
+    )
 
 
 _readers: dict[int, DocumentReader] = {}
 
 
-def _shared(options: DocumentOptions) -> DocumentReader:
-    """This process's reader (a forked child must not speak into its parent's pipe), renewed when options change."""
-    reader = _readers.get(os.getpid())
-    if reader is None or reader.options.memory_mb != options.memory_mb:
-        close_readers()
-        reader = _readers[os.getpid()] = DocumentReader(options)
-    reader.options = options
-    return reader
+def _shared_reader() -> DocumentReader:
+    """This process's reader; a forked child must not speak into its parent's pipe."""
+    return _readers.setdefault(os.getpid(), DocumentReader(DocumentOptions()))
 
 
 @atexit.register
@@ -152,6 +138,25 @@ def close_readers() -> None:
     reader = _readers.pop(os.getpid(), None)
     if reader is not None:
         reader.close()
+
+
+def _stored_password(options: DocumentOptions) -> str | None:
+    """The password kept under `password_credential`: that of a user, or the token."""
+    if options.password_credential is None:
+        return None
+    credential = credentials.get(options.password_credential)
+    return credential.secret("password") or credential.secret("token")
+
+
+def _too_slow(request: LoadRequest) -> DataError:
+    seconds = request.options.timeout_seconds
+    return document_error(
+        request.name,
+        ErrorCode.TIMEOUT,
+        f"was still being read after {seconds:g} seconds, so its process was ended",
+        "raise data.documents.timeout_seconds, or remove it from data.sources",
+        timeout_seconds=seconds,
+    )
 
 
 def _raised(failure: LoadFailure | None, request: LoadRequest) -> LoquelaError:

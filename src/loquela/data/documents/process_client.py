@@ -32,6 +32,7 @@ class ReadingProcess:
     """One `reading_process`; not for use by several threads at once."""
 
     def __init__(self, memory_mb: int) -> None:
+        self.memory_mb = memory_mb
         self._errors: IO[bytes] = tempfile.TemporaryFile()
         # -P: a file of the user's in the working directory must not stand in for a library.
         command = [sys.executable, "-P", "-m", "loquela.data.documents.reading_process", str(memory_mb)]
@@ -58,6 +59,10 @@ class ReadingProcess:
             raise self._death() from error
         size = int.from_bytes(self._receive(LENGTH_BYTES, deadline), "big")
         return LoadReply.model_validate_json(self._receive(size, deadline))
+
+    def has_ended(self) -> bool:
+        """Whether somebody else ended it while it was idle."""
+        return self._process.poll() is not None
 
     def close(self) -> None:
         """End it, at once when it is busy."""
