@@ -26,7 +26,7 @@ def layout(text: str, *, unwrap: bool = False) -> Layout:
 
 
 def basic(text: str) -> dict[str, float]:
-    return ByteCounts().values(text, text.encode())
+    return ByteCounts().values(text.encode())
 
 
 # ── basic ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
+from loquela.core.errors import RecipeError
+from loquela.recipe.loading import load_recipe
 from loquela.recipe.quality_rules import RULE_SETS, RULES
 from loquela.recipe.validation_section import ValidationSection
 
@@ -49,3 +53,20 @@ def test_anything_asked_is_seen(section: dict) -> None:
 def test_refused(section: dict, message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         ValidationSection.model_validate(section)
+
+
+def test_problems_are_said_of_the_key_that_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "r.yaml"
+    path.write_text(
+        "data:\n  validation:\n    thresholds: {fineweb.short_line: 0.8}\n"
+        "    patterns: [{name: a, pattern: x, action: shout}, {name: b, patern: x}]\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(RecipeError, match="the recipe has 4 problems") as caught:
+        load_recipe(path)
+    said = str(caught.value)
+    assert "r.yaml:3: data.validation.thresholds: no such quality rule 'fineweb.short_line'" in said
+    assert "did you mean 'fineweb.short_lines'?" in said
+    assert "r.yaml:4: data.validation.patterns[0].action: Input should be 'drop', 'redact' or 'warn'" in said
+    assert "data.validation.patterns[1].pattern: is missing" in said
+    assert "data.validation.patterns[1].patern: is no key here" in said

@@ -115,18 +115,23 @@ def _problem(detail: ErrorDetails, origins: Mapping[str, Origin], places: Mappin
         inner = source_key_at(rest)
         remedy = _remedy(inner, came) if inner else ""
         return source_problem(detail, rest, _where(origins.get(SOURCES_KEY)), places, shown(came), remedy)
-    path = ""
-    index = ""
+    path = index = below = ""
     for part in detail["loc"]:
         if isinstance(part, int):
             index = f"[{part}]"
         elif path not in recipe_keys():
             path = f"{path}.{part}" if path else part
+        elif index:
+            below += f".{part}"
     key = recipe_keys().get(path)
     if key is None:
         return _rule_problem(path, str(detail["msg"]), origins)
-    if detail["type"] == "value_error" and key.kind == "list":
+    if detail["type"] == "value_error" and key.kind in ("list", "mapping"):
         return _rule_problem(path, str(detail["msg"]), origins)
+    if below:  # a key of one item of a list
+        what = {"missing": "is missing", "extra_forbidden": "is no key here"}.get(detail["type"], str(detail["msg"]))
+        remedy = f"change {path}{index}{below}; what stands there: loquela config explain {path}"
+        return Problem(_where(origins.get(path)), path + index + below, what, remedy)
     return Problem(
         _where(origins.get(path)),
         path + index,

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-SPACE = 0x20
-# Blocks of this size, their mask and their shifted copy stay in the first two levels of cache.
+# Blocks of this size, their masks and their shifted copy stay in the first two levels of cache.
 BLOCK_BYTES = 1 << 18
-# What is counted: bytes from `first`, `size` values wide; white space and controls apart from these.
-TAB_AND_LINE_FEED, CAPITALS, SMALL, DIGITS = (0x09, 2), (0x41, 26), (0x61, 26), (0x30, 10)
-PAGE_LAYOUT = (0x0C, 2)  # form feed and carriage return
-DELETE = (0x7F, 1)
-CHARACTERS_BEYOND_ASCII = (0xC0, 64)  # the first byte of each; those that follow it are 0x80 to 0xBF
+SPACE, TAB, LINE_FEED, DELETE = 0x20, 0x09, 0x0A, 0x7F
+CAPITALS, SMALL, DIGITS = (0x41, 26), (0x61, 26), (0x30, 10)  # the first byte and how many follow
+# As signed numbers, bytes beyond ASCII are below 0, and those inside a character (0x80 to 0xBF) below -64.
+BEYOND_ASCII, INSIDE_CHARACTER = 0, -64
+REPLACEMENT = b"\xef\xbf\xbd"
 
 
 class ByteCounts:
@@ -26,31 +25,39 @@ class ByteCounts:
 
     def __init__(self) -> None:
         self._mask: Mask = np.empty(BLOCK_BYTES, dtype=np.bool_)
+        self._edges: Mask = np.empty(BLOCK_BYTES, dtype=np.bool_)
         self._shifted: Bytes = np.empty(BLOCK_BYTES, dtype=np.uint8)
 
-    def values(self, text: str, data: bytes) -> dict[str, float]:
-        """The rules of `basic` for `text`, whose UTF-8 bytes are `data`."""
-        blank = low = runs = layout = capitals = small = digits = beyond = 0
+    def values(self, data: bytes) -> dict[str, float]:
+        """The rules of `basic` for a text whose UTF-8 bytes are `data`."""
+        blank = low = runs = line_feeds = capitals = small = digits = beyond = inside = 0
         after_blank = True
         everything = np.frombuffer(data, dtype=np.uint8)
+        plain = data.isascii()
         for start in range(0, len(data), BLOCK_BYTES):
             block = everything[start : start + BLOCK_BYTES]
             mask = self._mask[: len(block)]
-            low += int(np.count_nonzero(np.less(block, SPACE, out=mask)))
-            blank += int(np.count_nonzero(np.less_equal(block, SPACE, out=mask)))
-            runs += int(np.count_nonzero(mask[:-1] > mask[1:])) + int(after_blank and not mask[0])
+            low += _true(np.less(block, SPACE, out=mask))
+            line_feeds += _true(np.equal(block, LINE_FEED, out=mask))
+            if not plain:
+                signed = block.view(np.int8)
+                beyond += _true(np.less(signed, BEYOND_ASCII, out=mask))
+                inside += _true(np.less(signed, INSIDE_CHARACTER, out=mask))
+            blank += _true(np.less_equal(block, SPACE, out=mask))
+            runs += _true(np.greater(mask[:-1], mask[1:], out=self._edges[: len(block) - 1]))
+            runs += int(after_blank and not mask[0])
             after_blank = bool(mask[-1])
-            layout += self._count(block, TAB_AND_LINE_FEED)
             capitals += self._count(block, CAPITALS)
             small += self._count(block, SMALL)
             digits += self._count(block, DIGITS)
-            beyond += self._count(block, CHARACTERS_BEYOND_ASCII)
-        characters = len(text)
-        # Most texts have no control character at all; then these two counts are not needed.
-        controls = low - layout - (self._total(everything, PAGE_LAYOUT) if low > layout else 0)
-        controls += self._total(everything, DELETE)
+        characters = len(data) - inside
         visible = characters - blank
-        letters = capitals + small + beyond
+        letters = capitals + small + beyond - inside
+        # A byte that is not there at all is found missing faster than it is counted.
+        controls = low - line_feeds - (data.count(TAB) if TAB in data else 0)
+        controls -= sum(map(data.count, b"\f\r")) if controls else 0
+        controls += data.count(DELETE) if DELETE in data else 0
+        replacements = data.count(REPLACEMENT) if REPLACEMENT[0] in data else 0
         return {
             "basic.letters": letters / max(1, visible),
             "basic.digits": digits / max(1, visible),
@@ -60,16 +67,15 @@ class ByteCounts:
             "basic.whitespace_max": blank / max(1, characters),
             "basic.mean_run": visible / max(1, runs),
             "basic.controls": controls / max(1, characters),
-            "basic.replacements": text.count("\ufffd") / max(1, characters),
+            "basic.replacements": replacements / max(1, characters),
         }
 
     def _count(self, block: Bytes, values: tuple[int, int]) -> int:
         """How many bytes of `block` are one of the `size` values from `first`; uint8 wraps below zero."""
         first, size = values
-        shifted, mask = self._shifted[: len(block)], self._mask[: len(block)]
-        np.subtract(block, np.uint8(first), out=shifted)
-        return int(np.count_nonzero(np.less(shifted, size, out=mask)))
+        shifted = np.subtract(block, np.uint8(first), out=self._shifted[: len(block)])
+        return _true(np.less(shifted, size, out=self._mask[: len(block)]))
 
-    def _total(self, everything: Bytes, values: tuple[int, int]) -> int:
-        blocks = range(0, len(everything), BLOCK_BYTES)
-        return sum(self._count(everything[start : start + BLOCK_BYTES], values) for start in blocks)
+
+def _true(mask: Mask) -> int:
+    return int(np.count_nonzero(mask))

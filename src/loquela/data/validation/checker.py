@@ -80,7 +80,7 @@ class DocumentChecker:
     def _measured(self, rule_set: RuleSet, layout: Layout, language: str | None) -> dict[str, float]:
         match rule_set:
             case "basic":
-                return self._byte_counts.values(layout.text, layout.text.encode("utf-8"))
+                return self._byte_counts.values(layout.text.encode("utf-8"))
             case "gopher_quality":
                 return gopher_quality.measure(layout, language)
             case "gopher_repetition":

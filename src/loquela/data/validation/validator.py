@@ -55,7 +55,7 @@ class DataValidator:
             text = data.decode(rules.encoding)
         except UnicodeDecodeError as error:
             return self._misencoded(data, rules.encoding, error)
-        signals, score = judged(self._byte_counts.values(text, data), {})
+        signals, score = judged(self._byte_counts.values(data), {})
         broken = [signal for signal in signals if not signal.passed]
         trace(
             self.bus, COMPONENT, "quality_check", quality_score=score, rules_broken=[signal.name for signal in broken]
