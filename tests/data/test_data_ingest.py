@@ -200,6 +200,9 @@ def test_trace_points(tmp_path: Path) -> None:
         bus=bus,
     )
     assert names == [
+        "data_source_connector.connection_attempt.v1",
+        "data_source_connector.auth_success.v1",
+        "data_source_connector.source_validated.v1",
         "data.source_read.v1",
         "dataset_builder.dataset_split_start.v1",
         "data_preprocessor.normalization_complete.v1",

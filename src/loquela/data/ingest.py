@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -16,6 +17,7 @@ from loquela.core.atomic import atomic_path, write_error, write_json
 from loquela.core.errors import DataError, ErrorCode
 from loquela.core.model import BoundaryModel
 from loquela.data.assemble import Assembly, Written, decide, write_corpus
+from loquela.data.connector import connected
 from loquela.data.decontaminate import EvaluationRows
 from loquela.data.leakage import Leakage
 from loquela.data.parts import Part, PartFacts, plan_parts, run_part
@@ -100,7 +102,7 @@ def build_corpus(
     scratch = _scratch_folder(directory)
     try:
         asked = requests(section, downloads, seed)
-        before = _fingerprints(asked)
+        before = _fingerprints(asked, bus)
         sources = {**before, **side_inputs(section)}
         plan = plan_parts(section, downloads, seed)
         if make_parts is None:
@@ -132,8 +134,12 @@ def _made_here(
     return folder, run_part(part, section, downloads, seed, folder, between_documents)
 
 
-def _fingerprints(asked: list[SourceRequest]) -> dict[str, SourceFingerprint]:
-    return {request.entry.key: source_for(request.address).fingerprint(request) for request in asked}
+def _fingerprints(asked: list[SourceRequest], bus: Bus) -> dict[str, SourceFingerprint]:
+    found: dict[str, SourceFingerprint] = {}
+    for request in asked:
+        reach = partial(source_for(request.address).fingerprint, request)
+        found[request.entry.key] = connected(request, bus, reach)
+    return found
 
 
 def _require_unchanged(asked: list[SourceRequest], before: dict[str, SourceFingerprint], bus: Bus) -> None:
