@@ -73,7 +73,7 @@ def test_one_book_is_cut_from_inside_and_that_is_said(tmp_path: Path) -> None:
     facts, documents = _corpus(tmp_path, [path], document_bytes=900, validation_fraction=0.1)
     assert facts.split_units is not None
     (stratum,) = facts.split_units.strata.values()
-    assert (stratum.unit, stratum.reason) == ("document", "1 texts are too few to hold out whole ones")
+    assert (stratum.unit, stratum.reason) == ("document", "one text is too few to hold out whole ones")
     held_out = [document for document in documents if document.split != "train"]
     assert facts.leakage is not None
     assert facts.leakage.same_source == len(held_out) >= 3
@@ -87,8 +87,8 @@ def test_too_large_a_unit_is_learnt_from(tmp_path: Path) -> None:
     facts, documents = _corpus(
         tmp_path, [path, others], document_bytes=900, split_unit="source", stratify_by="language"
     )
-    assert {document.split for document in documents if document.source == str(path)} == {"train"}
-    assert len({document.group for document in documents if document.source == str(path)}) == 1
+    assert {document.split for document in documents if document.source == path.name} == {"train"}
+    assert len({document.group for document in documents if document.source == path.name}) == 1
     assert facts.split_units is not None
     assert facts.split_units.strata["unknown"].too_large == 1
 
@@ -110,10 +110,10 @@ def test_every_language_gives_its_share(tmp_path: Path) -> None:
     )
     facts = build_corpus(section, seed=3, downloads=tmp_path, directory=directory, bus=SilentBus())
     assert facts.split_units is not None
-    if "en" not in facts.split_units.strata:
-        pytest.skip("the sources do not pass an entry's language on yet")
+    assert set(facts.split_units.strata) == {"en", "es"}
     held_out = [document.language for document in read_documents(directory) if document.split == "validation"]
-    assert (held_out.count("en"), held_out.count("es")) == (9, 3)
+    assert abs(held_out.count("en") - 9) <= 1
+    assert abs(held_out.count("es") - 3) <= 1
 
 
 # ── leakage that remains ──────────────────────────────────────────────────────────────────────────────
@@ -160,7 +160,7 @@ def test_a_document_is_found_again_in_its_source(tmp_path: Path) -> None:
     for number, document in enumerate(documents, start=1):
         lineage = document.lineage
         assert lineage is not None
-        assert (lineage.object, lineage.chunk) == (str(path), number)
+        assert (lineage.object, lineage.chunk) == (path.name, number)
         piece = decoded[lineage.char_start : lineage.char_end]
         assert piece.replace("a\u0301", "á").replace("n\u0303", "ñ") == document.text
         if lineage.byte_start is not None and lineage.byte_end is not None:

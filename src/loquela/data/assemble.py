@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loquela.artifacts.attributes import ATTRIBUTES_NAME, DROPPED_NAME, Attributes, read_dropped
-from loquela.artifacts.corpus import CorpusWriter, Document, Split
+from loquela.artifacts.corpus import SPLITS, CorpusWriter, Document, Split
 from loquela.core.atomic import atomic_path, write_text
 from loquela.data.drafts import Draft
 from loquela.data.dropped import DroppedExamples
@@ -21,8 +21,8 @@ from loquela.data.near_duplicates import grams, near_duplicates
 from loquela.data.parts import PartFacts
 from loquela.data.split import Splitter, assign
 from loquela.data.spool import Spool, number_of
-from loquela.data.tally import Tally
-from loquela.data.units import Units, form_units
+from loquela.data.tally import Tally, utf8_size
+from loquela.data.units import Belonging, Units, form_units
 from loquela.recipe.schema import DataSection
 
 KEPT, EXACT, FOLDED, NEAR = 0, 1, 2, 3
@@ -34,7 +34,8 @@ class Assembly:
     """What was decided about every document of `spool`, by its number.
 
     `fate` is `KEPT` or what it is a duplicate by, `stands_for` the document that it is a duplicate of; `cluster` is
-    the first document of its near-duplicate cluster, `similarity` to the member it was matched with.
+    the first document of its near-duplicate cluster, `similarity` to the member it was matched with; `side` is its
+    split as a place in `SPLITS`, -1 for what is dropped.
     """
 
     spool: Spool
@@ -43,7 +44,15 @@ class Assembly:
     cluster: NDArray[np.int64]
     similarity: NDArray[np.float32]
     units: Units
-    splits: dict[int, Split]
+    side: NDArray[np.int8]
+
+    def split_of(self, number: int) -> Split:
+        """The split of a document that is kept."""
+        return SPLITS[int(self.side[number])]
+
+    def held_out(self) -> NDArray[np.int64]:
+        """The documents that are not learnt from."""
+        return np.flatnonzero(self.side > 0)
 
     def largest_unit(self) -> int:
         """Documents of the largest unit."""
@@ -70,19 +79,21 @@ class Written:
     languages: dict[str, int] = field(default_factory=dict)
 
 
-def decide(folders: list[Path], facts: list[PartFacts], section: DataSection, seed: int, scratch: Path) -> Assembly:
-    """Find duplicates in all parts together, and draw the split; `scratch` is a folder for files on the way."""
+def decide(folders: list[Path], facts: list[PartFacts], section: DataSection, seed: int) -> Assembly:
+    """Find duplicates in all parts together, and draw the split."""
     spool = Spool(folders)
-    first = first_with_same_key(spool.rows)
+    first = first_with_same_key(spool.digests("key"))
     numbers = np.arange(len(spool), dtype=np.int64)
     fate = np.zeros(len(spool), dtype=np.int8)
     if section.duplicates.exact:
-        same_id = (spool.rows["id"] == spool.rows["id"][first]).all(axis=1)
-        fate = np.where(first == numbers, KEPT, np.where(same_id, EXACT, FOLDED)).astype(np.int8)
-    cluster, similarity = first.copy(), np.zeros(len(spool), dtype=np.float32)
-    if section.duplicates.near != "off" and len(spool):
+        fate[first != numbers] = EXACT
+        if section.duplicates.fold:
+            ids = spool.digests("id")
+            fate[(ids != ids[first]).any(axis=1)] = FOLDED
+    cluster, similarity = first, np.zeros(len(spool), dtype=np.float32)
+    if section.duplicates.near != "off":
         found = near_duplicates(
-            spool.signatures(scratch / "signatures.bin"),
+            spool.signatures(),
             numbers[first == numbers],
             section.duplicates.threshold,
             lambda number: grams(spool.draft(number).text),
@@ -91,23 +102,28 @@ def decide(folders: list[Path], facts: list[PartFacts], section: DataSection, se
         if section.duplicates.near == "drop":
             fate[(fate == KEPT) & (cluster != numbers)] = NEAR
     names = {number_of(name): name for part in facts for name in part.strata}
-    units = form_units(spool.rows, fate == KEPT, cluster, names, section)
+    belonging = Belonging(spool.texts(), spool.numbers("split_key"), spool.numbers("stratum"), cluster)
+    units = form_units(belonging, fate == KEPT, names, section)
     drawn = assign(units.units, Splitter(seed, section.validation_fraction, section.test_fraction))
-    splits = dict(zip(units.first.tolist(), drawn, strict=True))
-    return Assembly(spool, fate, np.where(fate == NEAR, cluster, first), cluster, similarity, units, splits)
+    side = np.full(len(spool), -1, dtype=np.int8)
+    kept = np.flatnonzero(fate == KEPT)
+    places = np.array([SPLITS.index(split) for split in drawn], dtype=np.int8)
+    side[kept] = places[np.searchsorted(units.first, units.of[kept])]
+    return Assembly(spool, fate, np.where(fate == NEAR, cluster, first), cluster, similarity, units, side)
 
 
 def write_corpus(
     assembly: Assembly, folders: list[Path], directory: Path, tally: Tally, between_documents: Callable[[], None]
 ) -> Written:
     """Write documents, attributes and examples of what was dropped; `tally` counts "deduplicate" and "split"."""
-    meter = LeakageMeter(_held_out_bytes(assembly))
-    for number in _held_out(assembly):
+    held_out = assembly.held_out().tolist()
+    meter = LeakageMeter(int(assembly.spool.numbers("bytes")[held_out].sum()))
+    for number in held_out:
         meter.hold_out(assembly.spool.draft(number).text)
     dropped = DroppedExamples()
     for folder in folders:
         dropped.add_all(read_dropped(folder))
-    sizes = dict(zip(*np.unique(assembly.units.of[assembly.fate == KEPT], return_counts=True), strict=True))
+    in_unit = np.bincount(assembly.units.of[assembly.fate == KEPT], minlength=len(assembly.spool))
     in_cluster = np.bincount(assembly.cluster, minlength=len(assembly.spool))
     with ExitStack() as files:
         written = Written(files.enter_context(CorpusWriter(directory)))
@@ -120,7 +136,7 @@ def write_corpus(
                 attributes.write(found.model_dump_json(exclude_none=True).encode("utf-8") + b"\n")
             if not _counted(assembly, number, draft, tally, dropped):
                 continue
-            document = _document(assembly, number, draft, grouped=bool(sizes[assembly.units.of[number]] > 1))
+            document = _document(assembly, number, draft, grouped=bool(in_unit[assembly.units.of[number]] > 1))
             written.writer.write(document)
             language = document.language or "unknown"
             written.languages[language] = written.languages.get(language, 0) + 1
@@ -134,17 +150,13 @@ def write_corpus(
     return written
 
 
-def _split(assembly: Assembly, number: int) -> Split:
-    return assembly.splits[int(assembly.units.of[number])]
-
-
 def _document(assembly: Assembly, number: int, draft: Draft, *, grouped: bool) -> Document:
     return Document(
         id=draft.id,
         text=draft.text,
         source=draft.source,
         language=draft.language,
-        split=_split(assembly, number),
+        split=assembly.split_of(number),
         group=assembly.spool.id_of(int(assembly.units.of[number])) if grouped else None,
         labels=draft.labels,
         lineage=draft.lineage,
@@ -153,7 +165,7 @@ def _document(assembly: Assembly, number: int, draft: Draft, *, grouped: bool) -
 
 def _counted(assembly: Assembly, number: int, draft: Draft, tally: Tally, dropped: DroppedExamples) -> bool:
     """Whether the document is kept; counts it, and shows the examples what was dropped."""
-    size = int(assembly.spool.rows["bytes"][number])
+    size = utf8_size(draft.text)
     fate = int(assembly.fate[number])
     tally.enter("deduplicate", size, 1)
     if fate == KEPT:
@@ -182,20 +194,7 @@ def _attributes(assembly: Assembly, number: int, draft: Draft, *, shared: bool) 
     return found.model_copy(update=changes)
 
 
-def _held_out(assembly: Assembly) -> Iterator[int]:
-    for number in np.flatnonzero(assembly.fate == KEPT).tolist():
-        if _split(assembly, number) != "train":
-            yield number
-
-
-def _held_out_bytes(assembly: Assembly) -> int:
-    return sum(int(assembly.spool.rows["bytes"][number]) for number in _held_out(assembly))
-
-
 def _from_learnt_texts(assembly: Assembly) -> int:
     """Held-out documents of texts of which other documents are learnt from."""
-    rows = assembly.spool.rows
-    held_out = set(_held_out(assembly))
-    kept = np.flatnonzero(assembly.fate == KEPT).tolist()
-    learnt = {int(rows["text"][number]) for number in kept if number not in held_out}
-    return sum(int(rows["text"][number]) in learnt for number in held_out)
+    texts = assembly.spool.texts()
+    return int(np.isin(texts[assembly.held_out()], texts[assembly.side == 0]).sum())

@@ -110,7 +110,7 @@ def build_corpus(
         else:
             made = make_parts(plan, sources)
         _require_unchanged(asked, before, bus)
-        return _joined(made, section, seed, directory, scratch, sources, bus, between_documents)
+        return _joined(made, section, seed, directory, sources, bus, between_documents)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -163,7 +163,6 @@ def _joined(
     section: DataSection,
     seed: int,
     directory: Path,
-    scratch: Path,
     sources: dict[str, SourceFingerprint],
     bus: Bus,
     between_documents: Callable[[], None],
@@ -180,7 +179,7 @@ def _joined(
         test=section.test_fraction,
         seed=seed,
     )
-    assembly = decide(folders, facts, section, seed, scratch)
+    assembly = decide(folders, facts, section, seed)
     written = write_corpus(assembly, folders, directory, tally, between_documents)
     ledger = tally.ledger()
     _require_enough(written.writer, section, len(assembly.units.units))

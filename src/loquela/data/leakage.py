@@ -10,8 +10,10 @@ from loquela.data.shingles import Hashes, ngram_hashes, word_hashes
 
 NGRAM_WORDS = 13
 # Numbers of held-out n-grams that are kept at once; with more, every second, fourth, … of all n-grams is looked at.
-MOST_NGRAMS = 4_000_000
+MOST_NGRAMS = 1_000_000
 WORD_BYTES = 5
+# A first look at the top bits of an n-gram tells most that are not held out: 4 MB, whatever the corpus.
+HINT_BITS = 22
 
 
 class Leakage(BoundaryModel):
@@ -40,30 +42,37 @@ class LeakageMeter:
         self._kept: list[Hashes] = []
         self._table: Hashes | None = None
         self._seen: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
+        self._hint: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
 
     def hold_out(self, text: str) -> None:
         """Take in a held-out document."""
-        self._kept.append(self._ngrams(text))
+        self._kept.append(np.unique(self._sampled(text)))
 
     def learn(self, text: str) -> None:
         """Take in a training document."""
+        table = self._held_out()
+        found = self._sampled(text)
+        found = found[self._hint[found >> np.uint64(64 - HINT_BITS)]]
+        if len(found):
+            places = np.minimum(np.searchsorted(table, found), len(table) - 1)
+            self._seen[places[table[places] == found]] = True
+
+    def _held_out(self) -> Hashes:
+        """All held-out n-grams, sorted, each once."""
         if self._table is None:
             self._table = np.unique(np.concatenate([np.zeros(0, dtype=np.uint64), *self._kept]))
             self._seen = np.zeros(len(self._table), dtype=np.bool_)
-        if len(self._table):
-            found = self._ngrams(text)
-            places = np.searchsorted(self._table, found)
-            places[places == len(self._table)] = 0
-            self._seen[places[self._table[places] == found]] = True
+            self._hint = np.zeros(1 << HINT_BITS, dtype=np.bool_)
+            self._hint[self._table >> np.uint64(64 - HINT_BITS)] = True
+        return self._table
 
     def result(self, same_source: int) -> Leakage:
         """What was found; `same_source` held-out documents come from a text that is learnt from, too."""
+        table = self._held_out()
         shares: list[float] = []
         for ngrams in self._kept:
-            if self._table is None or len(ngrams) == 0:
-                shares.append(0.0)
-            else:
-                shares.append(float(self._seen[np.searchsorted(self._table, ngrams)].mean()))
+            seen = self._seen[np.searchsorted(table, ngrams)]
+            shares.append(float(seen.mean()) if len(seen) else 0.0)
         return Leakage(
             share_looked_at=0.5**self._shift,
             documents=len(shares),
@@ -73,6 +82,7 @@ class LeakageMeter:
             same_source=same_source,
         )
 
-    def _ngrams(self, text: str) -> Hashes:
-        found = np.unique(ngram_hashes(word_hashes(text).values, NGRAM_WORDS))
+    def _sampled(self, text: str) -> Hashes:
+        """The n-grams of `text`, or those whose lowest bits are 0 where not all are looked at."""
+        found = ngram_hashes(word_hashes(text).values, NGRAM_WORDS)
         return found[found & np.uint64((1 << self._shift) - 1) == 0] if self._shift else found

@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,20 @@ REPRESENTATIVES = 4
 
 Signature = NDArray[np.uint32]
 Signatures = NDArray[np.uint32]
+
+
+class SignatureTable(Protocol):
+    """Signatures that need not be in memory."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def band(self, band: int) -> NDArray[np.uint32]:
+        """The rows of one band, of all signatures."""
+
+    def row(self, number: int) -> Signature:
+        """One signature."""
+
 
 _SEEDS = mixed(np.arange(1, 2 * PERMUTATIONS + 1, dtype=np.uint64))
 _FACTORS = (_SEEDS[:PERMUTATIONS, None] >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
@@ -60,17 +75,38 @@ class NearDuplicates:
     similarity: NDArray[np.float32]
 
 
+class InMemory:
+    """A table in one array."""
+
+    def __init__(self, signatures: Signatures) -> None:
+        self._signatures = signatures
+
+    def __len__(self) -> int:
+        return len(self._signatures)
+
+    def band(self, band: int) -> NDArray[np.uint32]:
+        return self._signatures[:, band * ROWS : (band + 1) * ROWS]
+
+    def row(self, number: int) -> Signature:
+        found: Signature = self._signatures[number]
+        return found
+
+
 def near_duplicates(
-    signatures: Signatures, eligible: NDArray[np.int64], threshold: float, grams_of: Callable[[int], Hashes]
+    signatures: Signatures | SignatureTable,
+    eligible: NDArray[np.int64],
+    threshold: float,
+    grams_of: Callable[[int], Hashes],
 ) -> NearDuplicates:
     """Clusters among the documents `eligible` (rising indices into `signatures`); others stay by themselves.
 
     `grams_of` gives the n-grams of a document again, for pairs that the signatures leave in doubt.
     """
-    components = Components(len(signatures))
-    similarity = np.zeros(len(signatures), dtype=np.float32)
+    table = InMemory(signatures) if isinstance(signatures, np.ndarray) else signatures
+    components = Components(len(table))
+    similarity = np.zeros(len(table), dtype=np.float32)
     judged: set[tuple[int, int]] = set()
-    for bucket in _buckets(signatures, eligible):
+    for bucket in _buckets(table, eligible):
         kept: list[int] = []
         for index in bucket:
             for other in kept:
@@ -78,7 +114,7 @@ def near_duplicates(
                     break
                 if (other, index) in judged:
                     continue
-                found = _similarity(signatures, other, index, threshold, grams_of)
+                found = _similarity(table, other, index, threshold, grams_of)
                 if found >= threshold:
                     components.join(other, index)
                     similarity[[other, index]] = np.maximum(similarity[[other, index]], found)
@@ -90,12 +126,10 @@ def near_duplicates(
     return NearDuplicates(components.smallest(), similarity)
 
 
-def _buckets(signatures: Signatures, eligible: NDArray[np.int64]) -> Iterator[list[int]]:
+def _buckets(table: SignatureTable, eligible: NDArray[np.int64]) -> Iterator[list[int]]:
     """Documents that share a band, in rising order; one band is in memory at a time."""
     for band in range(BANDS):
-        rows = signatures[eligible, band * ROWS : (band + 1) * ROWS]
-        weights = _SEEDS[:ROWS] | np.uint64(1)
-        keys = mixed((rows * weights).sum(axis=1, dtype=np.uint64))
+        keys = _band_keys(table.band(band)[eligible])
         order = np.argsort(keys, kind="stable")
         ordered = keys[order]
         borders = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1], [True])))
@@ -104,10 +138,18 @@ def _buckets(signatures: Signatures, eligible: NDArray[np.int64]) -> Iterator[li
                 yield eligible[order[start:end]].tolist()
 
 
+def _band_keys(rows: NDArray[np.uint32]) -> Hashes:
+    """One number for the rows of a band, of every signature."""
+    keys = np.zeros(len(rows), dtype=np.uint64)
+    for place in range(ROWS):
+        keys += rows[:, place] * (_SEEDS[place] | np.uint64(1))
+    return mixed(keys)
+
+
 def _similarity(
-    signatures: Signatures, first: int, second: int, threshold: float, grams_of: Callable[[int], Hashes]
+    table: SignatureTable, first: int, second: int, threshold: float, grams_of: Callable[[int], Hashes]
 ) -> float:
-    estimate = float((signatures[first] == signatures[second]).mean())
+    estimate = float((table.row(first) == table.row(second)).mean())
     if abs(estimate - threshold) > DOUBT:
         return estimate
     return jaccard(grams_of(first), grams_of(second))

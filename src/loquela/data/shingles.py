@@ -41,24 +41,26 @@ class WordHashes:
 
 def word_hashes(text: str) -> WordHashes:
     """The words of `text`."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
     tables = _tables()
-    low = codes & np.uint32(PLANE - 1)
-    kinds = tables.kinds[low]
-    values = tables.values[low]
-    astral = codes >= PLANE
-    if astral.any():  # letters of old scripts, rare Han, emoji: each stands for itself
-        kinds = np.where(astral, np.uint8(SINGLE), kinds)
-        values = np.where(astral, mixed(codes.astype(np.uint64)), values)
+    if text.isascii():
+        low: NDArray[np.uint8] | NDArray[np.uint32] = np.frombuffer(text.encode("ascii"), dtype=np.uint8)
+        kinds, values = tables.kinds[low], tables.values[low]
+    else:
+        codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+        low = codes & np.uint32(PLANE - 1)
+        kinds, values = tables.kinds[low], tables.values[low]
+        astral = codes >= PLANE
+        if astral.any():  # letters of old scripts, rare Han, emoji: each stands for itself
+            kinds = np.where(astral, np.uint8(SINGLE), kinds)
+            values = np.where(astral, mixed(codes.astype(np.uint64)), values)
     bounded = np.concatenate(([np.uint8(SEPARATOR)], kinds, [np.uint8(SEPARATOR)]))
     inside, before = bounded[1:], bounded[:-1]
-    single = (inside == SINGLE) | (before == SINGLE)
-    letter = inside == LETTER
-    was_letter = before == LETTER
-    starts = np.flatnonzero((letter & ~was_letter) | (letter & (before == SINGLE)) | (inside == SINGLE))
-    ends = np.flatnonzero((was_letter & ~letter) | (before == SINGLE) | (was_letter & single & (inside == SINGLE)))
-    powers, inverses = _powers(len(codes) + 1)
-    sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(values * powers[: len(codes)], dtype=np.uint64)))
+    # Letters go on while they follow letters; a single character begins and ends itself.
+    border = (inside != before) | (inside == SINGLE)
+    starts = np.flatnonzero(border & (inside != SEPARATOR))
+    ends = np.flatnonzero(border & (before != SEPARATOR))
+    powers, inverses = _powers(len(low) + 1)
+    sums = np.concatenate((np.zeros(1, np.uint64), np.cumsum(values * powers[: len(low)], dtype=np.uint64)))
     return WordHashes(mixed((sums[ends] - sums[starts]) * inverses[starts]), starts, ends)
 
 

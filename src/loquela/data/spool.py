@@ -9,20 +9,21 @@ part/
 from __future__ import annotations
 
 import hashlib
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loquela.core.atomic import atomic_path
 from loquela.data.drafts import Draft
-from loquela.data.near_duplicates import PERMUTATIONS, Signature, Signatures
+from loquela.data.near_duplicates import PERMUTATIONS, ROWS, Signature
 
+# Rows, or signatures (2 MB of them), that are in memory at once.
+BLOCK_ROWS = 4096
 DRAFTS_NAME, ROWS_NAME, SIGNATURES_NAME = "drafts.jsonl", "rows.bin", "signatures.bin"
 
 # `id` is the digest of the text, `key` that by which exact duplicates are the same; `split_key` 0 is none.
@@ -95,38 +96,59 @@ def _halves(digest: str) -> tuple[int, int]:
 
 
 class Spool:
-    """The documents of all parts in order, numbered from 0; the rows are in memory, texts are read when asked for.
-
-    The rows take `ROW.itemsize` bytes a document; `text` counts through all parts here.
-    """
+    """The documents of all parts in order, numbered from 0; nothing but what is asked for is in memory."""
 
     def __init__(self, parts: Sequence[Path]) -> None:
         self._parts = list(parts)
-        loaded: list[Rows] = []
-        texts = 0
-        for part in self._parts:
-            rows = np.fromfile(part / ROWS_NAME, dtype=ROW)
-            rows["text"] += np.uint64(texts)
-            texts = int(rows["text"][-1]) + 1 if len(rows) else texts
-            loaded.append(rows)
-        self.rows: Rows = np.concatenate(loaded) if loaded else np.zeros(0, dtype=ROW)
-        self._starts = np.concatenate(([0], np.cumsum([len(rows) for rows in loaded]))).astype(np.int64)
+        counts = [(part / ROWS_NAME).stat().st_size // ROW.itemsize for part in self._parts]
+        self._starts = np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return int(self._starts[-1])
+
+    def numbers(self, name: Literal["bytes", "split_key", "stratum"]) -> NDArray[np.uint64]:
+        """One column of the rows."""
+        return np.concatenate([np.zeros(0, np.uint64), *(rows[name] for _, rows in self._blocks())])
+
+    def texts(self) -> NDArray[np.uint64]:
+        """Which text each document was cut from, counted through all parts."""
+        found = np.zeros(len(self), dtype=np.uint64)
+        position, before, part = 0, 0, 0
+        for number, rows in self._blocks():
+            if number != part:
+                before, part = int(found[position - 1]) + 1 if position else 0, number
+            found[position : position + len(rows)] = rows["text"] + np.uint64(before)
+            position += len(rows)
+        return found
+
+    def digests(self, name: Literal["id", "key"]) -> NDArray[np.uint64]:
+        """The two halves of the id, or of the key, of every document."""
+        return np.concatenate([np.zeros((0, 2), np.uint64), *(rows[name] for _, rows in self._blocks())])
+
+    def _blocks(self) -> Iterator[tuple[int, Rows]]:
+        """The rows of every part, some at a time, with the number of their part."""
+        for number, part in enumerate(self._parts):
+            with (part / ROWS_NAME).open("rb") as stream:
+                while len(rows := np.fromfile(stream, dtype=ROW, count=BLOCK_ROWS)):
+                    yield number, rows
+
+    def _row(self, number: int) -> tuple[Path, Rows]:
+        part = int(np.searchsorted(self._starts, number, side="right")) - 1
+        offset = (number - int(self._starts[part])) * ROW.itemsize
+        return self._parts[part], np.fromfile(self._parts[part] / ROWS_NAME, dtype=ROW, count=1, offset=offset)
 
     def id_of(self, number: int) -> str:
         """The id of document `number`."""
-        high, low = self.rows["id"][number].tolist()
+        _, row = self._row(number)
+        high, low = row["id"][0].tolist()
         return f"{high << 64 | low:032x}"
 
     def draft(self, number: int) -> Draft:
         """Document `number`, read again."""
-        part = int(np.searchsorted(self._starts, number, side="right")) - 1
-        row = self.rows[number]
-        with (self._parts[part] / DRAFTS_NAME).open("rb") as stream:
-            stream.seek(int(row["offset"]))
-            return Draft.model_validate_json(stream.read(int(row["length"])))
+        part, row = self._row(number)
+        with (part / DRAFTS_NAME).open("rb") as stream:
+            stream.seek(int(row["offset"][0]))
+            return Draft.model_validate_json(stream.read(int(row["length"][0])))
 
     def drafts(self) -> Iterator[Draft]:
         """All documents in order."""
@@ -135,12 +157,35 @@ class Spool:
                 for line in stream:
                     yield Draft.model_validate_json(line)
 
-    def signatures(self, joined: Path) -> Signatures:
-        """The signatures of all documents, mapped into memory from the file `joined`, which is made for that."""
-        with joined.open("wb") as stream:
-            for part in self._parts:
-                with (part / SIGNATURES_NAME).open("rb") as found:
-                    shutil.copyfileobj(found, stream, 1 << 20)
-        if not joined.stat().st_size:
-            return np.zeros((0, PERMUTATIONS), dtype=np.uint32)
-        return np.memmap(joined, dtype="<u4", mode="r").reshape(-1, PERMUTATIONS)
+    def signatures(self) -> SignatureFiles:
+        """The signatures of all documents."""
+        return SignatureFiles([part / SIGNATURES_NAME for part in self._parts], self._starts)
+
+
+class SignatureFiles:
+    """Signatures read from their files when they are asked for."""
+
+    def __init__(self, files: Sequence[Path], starts: NDArray[np.int64]) -> None:
+        self._files = files
+        self._starts = starts
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def band(self, band: int) -> NDArray[np.uint32]:
+        """The rows of one band, of all signatures."""
+        found = np.empty((len(self), ROWS), dtype=np.uint32)
+        position = 0
+        for file in self._files:
+            with file.open("rb") as stream:
+                while len(block := np.fromfile(stream, dtype="<u4", count=BLOCK_ROWS * PERMUTATIONS)):
+                    rows = block.reshape(-1, PERMUTATIONS)[:, band * ROWS : (band + 1) * ROWS]
+                    found[position : position + len(rows)] = rows
+                    position += len(rows)
+        return found
+
+    def row(self, number: int) -> Signature:
+        """One signature."""
+        part = int(np.searchsorted(self._starts, number, side="right")) - 1
+        offset = (number - int(self._starts[part])) * PERMUTATIONS * 4
+        return np.fromfile(self._files[part], dtype="<u4", count=PERMUTATIONS, offset=offset)

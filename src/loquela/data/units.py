@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from loquela.core.model import BoundaryModel
 from loquela.data.split import Unit
-from loquela.data.spool import Rows
 from loquela.data.union import Components
 from loquela.recipe.schema import DataSection
 
@@ -48,78 +47,77 @@ class Units:
     strata: dict[str, StratumUnits]
 
 
-def form_units(
-    rows: Rows, kept: NDArray[np.bool_], cluster: NDArray[np.int64], names: Mapping[int, str], section: DataSection
-) -> Units:
-    """Units of the documents that are `kept`; `names` are the strata by their numbers in `rows`."""
+@dataclass(frozen=True)
+class Belonging:
+    """What every document belongs to: its text, what its source wants together (0: nothing), stratum, cluster."""
+
+    text: NDArray[np.uint64]
+    split_key: NDArray[np.uint64]
+    stratum: NDArray[np.uint64]
+    cluster: NDArray[np.int64]
+
+
+def form_units(found: Belonging, kept: NDArray[np.bool_], names: Mapping[int, str], section: DataSection) -> Units:
+    """Units of the documents that are `kept`; `names` are the strata by their numbers."""
     members = np.flatnonzero(kept)
-    components = Components(len(rows))
-    _join_clusters(components, members, cluster)
-    keyed = members[rows["split_key"][members] != 0]
-    components.join_equal(rows["split_key"][keyed], keyed)
-    chosen = {
-        number: _choose(rows[members[rows["stratum"][members] == number]], section)
-        for number in np.unique(rows["stratum"][members]).tolist()
-    }
-    for number, (unit, _) in chosen.items():
-        if unit == "source":
-            inside = members[rows["stratum"][members] == number]
-            components.join_equal(rows["text"][inside], inside)
-    smallest = components.smallest()
-    return _described(rows, members, smallest, chosen, names, section)
-
-
-def _join_clusters(components: Components, members: NDArray[np.int64], cluster: NDArray[np.int64]) -> None:
-    of_members = cluster[members]
+    components = Components(len(kept))
+    of_members = found.cluster[members]
     shared = np.isin(of_members, of_members[of_members != members])
     components.join_equal(of_members[shared].astype(np.uint64), members[shared])
+    keyed = members[found.split_key[members] != 0]
+    components.join_equal(found.split_key[keyed], keyed)
+    inside = {
+        number: members[found.stratum[members] == number] for number in np.unique(found.stratum[members]).tolist()
+    }
+    strata: dict[str, StratumUnits] = {}
+    for number, documents in inside.items():
+        unit, reason, texts = _choose(found.text[documents], section)
+        strata[names[number]] = StratumUnits(unit=unit, reason=reason, texts=texts, documents=len(documents), units=0)
+        if unit == "source":
+            components.join_equal(found.text[documents], documents)
+    smallest = components.smallest()
+    of = np.full(len(kept), -1, dtype=np.int64)
+    of[members] = smallest[members]
+    first, sizes = np.unique(of[members], return_counts=True)
+    return Units(
+        of, first, _described(found.stratum[first], sizes, names, strata, section), dict(sorted(strata.items()))
+    )
 
 
-def _choose(rows: Rows, section: DataSection) -> tuple[SplitUnit, str]:
-    """What to hold out of a stratum with these documents."""
+def _choose(texts: NDArray[np.uint64], section: DataSection) -> tuple[SplitUnit, str, int]:
+    """What to hold out of a stratum whose documents were cut from `texts`, why, and how many texts there are."""
+    _, counts = np.unique(texts, return_counts=True)
     if section.split_unit != "auto":
-        return section.split_unit, "data.split_unit"
-    _, counts = np.unique(rows["text"], return_counts=True)
-    if len(counts) == len(rows):
-        return "document", "every text is one document"
+        return section.split_unit, "data.split_unit", len(counts)
+    if len(counts) == len(texts):
+        return "document", "every text is one document", len(counts)
     fractions = [share for share in (section.validation_fraction, section.test_fraction) if share > 0]
     if len(counts) * min(fractions) < LEAST_TEXTS:
-        return "document", f"{len(counts)} texts are too few to hold out whole ones"
+        what = "one text is" if len(counts) == 1 else f"{len(counts):,} texts are"
+        return "document", f"{what} too few to hold out whole ones", len(counts)
     share = section.validation_fraction + section.test_fraction
-    if counts.max() > max(LARGE_UNIT, 2 * share * len(rows)):
-        return "document", f"one text is {counts.max() / len(rows):.0%} of all"
-    return "source", "there are texts enough to hold out whole ones"
+    if counts.max() > max(LARGE_UNIT, 2 * share * len(texts)):
+        return "document", f"one text is {counts.max() / len(texts):.0%} of all", len(counts)
+    return "source", "there are texts enough to hold out whole ones", len(counts)
 
 
 def _described(
-    rows: Rows,
-    members: NDArray[np.int64],
-    smallest: NDArray[np.int64],
-    chosen: Mapping[int, tuple[SplitUnit, str]],
+    strata_of: NDArray[np.uint64],
+    sizes: NDArray[np.int64],
     names: Mapping[int, str],
+    strata: dict[str, StratumUnits],
     section: DataSection,
-) -> Units:
+) -> list[Unit]:
+    """The units by their first documents' strata and sizes; counts them in `strata`."""
     share = section.validation_fraction + section.test_fraction
-    first, sizes = np.unique(smallest[members], return_counts=True)
-    strata: dict[str, StratumUnits] = {}
-    largest: dict[int, float] = {}
-    for number, (held, reason) in chosen.items():
-        inside = rows["stratum"][members] == number
-        documents = int(inside.sum())
-        largest[number] = max(LARGE_UNIT, 2 * share * documents)
-        strata[names[number]] = StratumUnits(
-            unit=held,
-            reason=reason,
-            texts=len(np.unique(rows["text"][members[inside]])),
-            documents=documents,
-            units=0,
-        )
+    # Few different ones: as many objects as there are strata, not as there are units.
+    small = {number: Unit(names[number]) for number in np.unique(strata_of).tolist()}
+    large = {number: Unit(names[number], too_large=True) for number in small}
     units: list[Unit] = []
-    for number, size in zip(rows["stratum"][first].tolist(), sizes.tolist(), strict=True):
-        unit = Unit(names[number], too_large=size > largest[number])
-        units.append(unit)
-        strata[unit.stratum].units += 1
-        strata[unit.stratum].too_large += unit.too_large
-    of = np.full(len(rows), -1, dtype=np.int64)
-    of[members] = smallest[members]
-    return Units(of, first, units, dict(sorted(strata.items())))
+    for number, size in zip(strata_of.tolist(), sizes.tolist(), strict=True):
+        stratum = strata[names[number]]
+        too_large = size > max(LARGE_UNIT, 2 * share * stratum.documents)
+        units.append((large if too_large else small)[number])
+        stratum.units += 1
+        stratum.too_large += too_large
+    return units
