@@ -42,10 +42,10 @@ class ExampleColumns(BoundaryModel):
 class ExampleRoles(BoundaryModel):
     """Names that a file gives to the speakers, beside the usual ones (human, gpt, …)."""
 
-    system: list[ColumnName] = Field(default_factory=list, description="names of the system")
-    user: list[ColumnName] = Field(default_factory=list, description="names of the user")
-    assistant: list[ColumnName] = Field(default_factory=list, description="names of the assistant")
-    tool: list[ColumnName] = Field(default_factory=list, description="names of a tool's answer")
+    system: list[ColumnName] = Field([], description="names of the system")
+    user: list[ColumnName] = Field([], description="names of the user")
+    assistant: list[ColumnName] = Field([], description="names of the assistant")
+    tool: list[ColumnName] = Field([], description="names of a tool's answer")
 
 
 class AugmentSection(BoundaryModel):
@@ -66,15 +66,15 @@ class ExamplesSection(BoundaryModel):
     """What is fine-tuned on: files of examples, how rows are read, shown to the model, split and measured."""
 
     sources: list[Annotated[str, Field(min_length=1)]] = Field(
-        default_factory=list, description="files, folders or globs of json, jsonl, csv, tsv, parquet, arrow or txt"
+        [], description="files, folders or globs of json, jsonl, csv, tsv, parquet, arrow or txt"
     )
     format: Literal["auto"] | ExampleFormat = Field("auto", description="what rows look like; auto: by their columns")
     columns: ExampleColumns = Field(default_factory=ExampleColumns)
     roles: ExampleRoles = Field(default_factory=ExampleRoles)
-    label_columns: list[ColumnName] = Field(default_factory=list, description="columns kept as labels of each example")
+    label_columns: list[ColumnName] = Field([], description="columns kept as labels of each example")
     language: str | None = Field(None, pattern=r"^[a-z]{2,3}$", description="ISO 639 code of all rows; null: unsaid")
     placeholders: list[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*=")]] = Field(
-        default_factory=list, description="what to put for {{name}} in the rows, each name=text"
+        [], description="what to put for {{name}} in the rows, each name=text"
     )
     system_prompt: str | None = Field(
         None, min_length=1, max_length=100_000, description="put before conversations that have none"

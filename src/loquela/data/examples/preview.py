@@ -1,0 +1,95 @@
+"""Finished examples as the model will see them, with what it learns marked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from loquela.artifacts.corpus import SPLITS
+from loquela.artifacts.examples import Example, read_examples
+from loquela.artifacts.manifest import corrupt
+from loquela.artifacts.token_rows import SequenceRecord, read_sequences
+from loquela.core.model import BoundaryModel
+from loquela.data.examples.facts import TEMPLATE_NAME, TemplateRecord
+from loquela.data.examples.fit import place_of
+from loquela.data.examples.templates.alpaca import Alpaca
+from loquela.data.examples.templates.chatml import ChatML
+from loquela.data.examples.templates.contract import Template
+from loquela.data.examples.templates.manager import close, custom_template
+from loquela.data.examples.templates.render import render_example
+
+
+class PreviewSpan(BoundaryModel):
+    """Characters [start, end) of the text that are learnt with `weight`."""
+
+    start: int
+    end: int
+    weight: float
+
+
+class PreviewRow(BoundaryModel):
+    """One text of an example. `tokens` and `learnt_tokens` are of all its pieces; null where no tokenizer counted."""
+
+    example: str
+    place: str
+    kind: str
+    split: str
+    part: str
+    text: str
+    learnt: list[PreviewSpan]
+    marked: str = Field(description="the text with « and » around what is learnt")
+    tokens: int | None
+    learnt_tokens: int | None
+    pieces: int
+
+
+def preview(directory: Path, rows: int, split: str | None = None) -> list[PreviewRow]:
+    """The first `rows` examples of a split, or of all; DataError as of `read_examples`."""
+    template = _template(directory)
+    counted: dict[str, list[SequenceRecord]] = {}
+    for name in SPLITS if split is None else (split,):
+        for record in read_sequences(directory, name):
+            counted.setdefault(record.example, []).append(record)
+    try:
+        return [
+            row
+            for example in islice(read_examples(directory, split), rows)
+            for row in _rows(example, template, counted.get(example.id, []))
+        ]
+    finally:
+        close(template)
+
+
+def _template(directory: Path) -> Template:
+    """The template that the examples were made with; ChatML where none was, as for generated questions."""
+    path = directory / TEMPLATE_NAME
+    if not path.is_file():
+        return ChatML()
+    try:
+        record = TemplateRecord.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise corrupt(directory, f"{TEMPLATE_NAME} cannot be read as a template") from error
+    if record.name == "custom":
+        return custom_template(record.source, record.syntax, str(path))
+    return Alpaca() if record.name == "alpaca" else ChatML()
+
+
+def _rows(example: Example, template: Template, counted: list[SequenceRecord]) -> Iterator[PreviewRow]:
+    for one in render_example(example, template):
+        pieces = [record for record in counted if record.part == one.part]
+        yield PreviewRow(
+            example=example.id,
+            place=str(place_of(example)),
+            kind=example.kind,
+            split=example.split,
+            part=one.part,
+            text=one.rendered.text,
+            learnt=[PreviewSpan(start=span.start, end=span.end, weight=span.weight) for span in one.rendered.trained],
+            marked=one.rendered.marked(),
+            tokens=sum(record.tokens for record in pieces) if pieces else None,
+            learnt_tokens=sum(record.learnt for record in pieces) if pieces else None,
+            pieces=len(pieces),
+        )

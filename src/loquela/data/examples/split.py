@@ -1,0 +1,144 @@
+"""Examples → splits: what could give an answer away stays on one side.
+
+Joined are examples of one group (a source document), of one chunk, with the same question or one that is nearly the
+same; whole components are then drawn by seed, each stratum giving its share. Examples that came with a split (made
+from a corpus that was split) keep it; a component with any held-out example in it is held out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loquela.artifacts.corpus import Split
+from loquela.artifacts.examples import Example
+from loquela.core.digests import digest_bytes
+from loquela.core.model import BoundaryModel
+from loquela.data.duplicates import folded
+from loquela.data.near_duplicates import PERMUTATIONS, grams, near_duplicates, signature
+from loquela.data.shingles import Hashes
+from loquela.data.split import Splitter, Unit, assign
+from loquela.data.union import Components
+from loquela.recipe.examples_section import ExamplesSection
+
+# Questions that share this much (word 5-grams) count as one.
+NEAR_SIMILARITY = 0.8
+# A component of more examples than this, and of more than twice the share that is held out, is learnt from.
+LARGE_COMPONENT = 10
+
+
+@dataclass(frozen=True)
+class Head:
+    """What the split needs to know of an example. Equal `keys` belong together; `given` is a split it came with."""
+
+    stratum: str
+    keys: tuple[str, ...]
+    given: Split | None = None
+
+
+class SplitFacts(BoundaryModel):
+    """How the split came about: `near_questions` examples were joined to one with nearly the same question."""
+
+    examples: int
+    components: int
+    largest_component: int
+    near_questions: int
+    too_large_to_hold_out: int
+
+
+def question_text(example: Example) -> str:
+    """The first question with its input, or the text: what two examples are told to be about the same by."""
+    if example.kind == "text":
+        return example.text or ""
+    if example.kind == "prompt_completion":
+        return example.prompt or ""
+    return next((message.content for message in example.messages if message.role == "user"), "")
+
+
+def question_key(example: Example) -> str:
+    """The same for every example that asks the same, whatever the case and white space."""
+    return f"question {digest_bytes(folded(question_text(example)).encode('utf-8'))}"
+
+
+def head_of(example: Example, stratify_by: str, given: Split | None) -> Head:
+    """The head of an example."""
+    lineage = example.lineage
+    strata = {"source": lineage.source, "language": example.language or "", "kind": example.kind}
+    keys = [question_key(example)]
+    if example.group is not None:
+        keys.append(f"group {example.group}")
+    if lineage.document is not None:
+        keys.append(f"document {lineage.document}")
+    return Head(strata.get(stratify_by) or example.labels.get(stratify_by, ""), tuple(keys), given)
+
+
+def draw_splits(
+    heads: Sequence[Head], question: Callable[[int], str], section: ExamplesSection
+) -> tuple[list[Split], SplitFacts]:
+    """The split of every example, by number; the same heads and seed give the same splits."""
+    components = Components(len(heads))
+    first: dict[str, int] = {}
+    for number, head in enumerate(heads):
+        for key in head.keys:
+            components.join(number, first.setdefault(key, number))
+    near = _join_near(components, len(heads), question)
+    of = components.smallest()
+    roots, sizes = np.unique(of, return_counts=True)
+    splits, too_large = _drawn(heads, roots, dict(zip(roots.tolist(), sizes.tolist(), strict=True)), of, section)
+    facts = SplitFacts(
+        examples=len(heads),
+        components=len(roots),
+        largest_component=int(sizes.max()) if len(sizes) else 0,
+        near_questions=near,
+        too_large_to_hold_out=too_large,
+    )
+    return splits, facts
+
+
+def _join_near(components: Components, count: int, question: Callable[[int], str]) -> int:
+    """Join examples with nearly the same question; how many were joined to another."""
+    shingles = [grams(question(number)) for number in range(count)]
+    eligible = np.array([number for number in range(count) if len(shingles[number])], dtype=np.int64)
+    if len(eligible) < 2:
+        return 0
+    signatures = np.zeros((count, PERMUTATIONS), dtype=np.uint32)
+    for number in eligible.tolist():
+        signatures[number] = signature(shingles[number])
+
+    def grams_of(number: int) -> Hashes:
+        return shingles[number]
+
+    found = near_duplicates(signatures, eligible, NEAR_SIMILARITY, grams_of).cluster
+    for number, other in enumerate(found.tolist()):
+        components.join(number, other)
+    return int(np.count_nonzero(found != np.arange(count)))
+
+
+def _drawn(
+    heads: Sequence[Head],
+    roots: NDArray[np.int64],
+    sizes: dict[int, int],
+    of: NDArray[np.int64],
+    section: ExamplesSection,
+) -> tuple[list[Split], int]:
+    fixed: dict[int, Split] = {}
+    for head, root in zip(heads, of.tolist(), strict=True):
+        if head.given is not None and fixed.get(root, "train") == "train":
+            fixed[root] = head.given
+    free = [root for root in roots.tolist() if root not in fixed]
+    totals: dict[str, int] = {}
+    for root in free:
+        totals[heads[root].stratum] = totals.get(heads[root].stratum, 0) + sizes[root]
+    held = section.validation_fraction + section.test_fraction
+    units = []
+    for root in free:
+        stratum = heads[root].stratum
+        units.append(Unit(stratum, sizes[root] > max(LARGE_COMPONENT, 2 * held * totals[stratum])))
+    if held > 0 and units:
+        splitter = Splitter(section.seed, section.validation_fraction, section.test_fraction)
+        fixed.update(zip(free, assign(units, splitter), strict=True))
+    drawn: list[Split] = [fixed.get(root, "train") for root in of.tolist()]
+    return drawn, sum(unit.too_large for unit in units) if held > 0 else 0
