@@ -155,7 +155,8 @@ def _pattern(key: str) -> re.Pattern[str]:
             end = key.index("]", position + 2)
             inside = key[position + 1 : end]
             negated = inside.startswith("!")
-            out += f"[{'^' if negated else ''}{re.escape(inside[negated:]).replace(chr(92) + '-', '-')}]"
+            signs = re.escape(inside[negated:]).replace("\\-", "-")
+            out += f"[^/{signs}]" if negated else f"[{signs}]"
             position = end + 1
         else:
             out += {"*": "[^/]*", "?": "[^/]"}.get(key[position], re.escape(key[position]))
@@ -184,6 +185,8 @@ def open_bucket(request: SourceRequest) -> Bucket:
         url = checked_url(endpoint)
         port = url.port or {"http": 80, "https": 443}[url.scheme]
         permitted_addresses(url.host, port, allow_private=request.section.allow_private_addresses)
+        if url.scheme == "http" and not request.section.allow_private_addresses:
+            raise _not_encrypted(endpoint)
         config[ENDPOINT_KEYS[scheme]] = endpoint
     if request.entry.credential is not None and not options.anonymous:
         host = checked_url(endpoint).host if endpoint else CLOUDS[scheme]
@@ -197,6 +200,16 @@ def open_bucket(request: SourceRequest) -> Bucket:
         plain_http=endpoint is not None and endpoint.startswith("http:"),
     )
     return Bucket(scheme, bucket, key, store, options.retries)
+
+
+def _not_encrypted(endpoint: str) -> RecipeError:
+    """The client follows redirects unchecked; over https only, none can lead to a metadata service or a plain server."""
+    return RecipeError(
+        ErrorCode.INVALID_SOURCE,
+        f"the endpoint {endpoint} is not encrypted; buckets of the internet are read over https only",
+        "write https://, or set data.allow_private_addresses: true if you mean a server of your own",
+        details={"endpoint": endpoint},
+    )
 
 
 def _settings(scheme: str, options: ObjectOptions) -> dict[str, Setting]:
