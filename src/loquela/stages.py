@@ -1,7 +1,8 @@
 """The flow as one table: name, phase, settings it depends on, what it takes and makes, where the function is.
 
     ingest ─▶ corpus ─┬─ tokenizer ─▶ tokenizer ─┬─ prepare ─▶ shards ─ train ─▶ checkpoint ─ evaluate ─▶ report
-                      └──────────────────────────┘
+                      ├──────────────────────────┘
+                      └─ qa ─▶ questions and answers, where the recipe has a section for them
 
 A stage whose inputs and settings have the same digest as before is not run again, and says so.
 """
@@ -9,6 +10,8 @@ A stage whose inputs and settings have the same digest as before is not run agai
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from loquela.recipe.schema import Recipe
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Stage:
     `settings` are the dotted recipe keys whose values change what the stage makes; `entry` is the
     "module:function" of a `(StageContext) -> StageResult`, `fingerprint` that of a `(Recipe) -> dict` which
     describes inputs from outside; both are imported when they are needed. `format_version` grows when the same
-    settings would make something else than before.
+    settings would make something else than before. `needs` is the recipe section without which the stage is left out.
     """
 
     name: str
@@ -29,6 +32,11 @@ class Stage:
     entry: str
     fingerprint: str | None = None
     format_version: int = 1
+    needs: str | None = None
+
+    def wanted_by(self, recipe: Recipe) -> bool:
+        """Whether `recipe` has what the stage needs."""
+        return self.needs is None or getattr(recipe, self.needs) is not None
 
 
 # Where data was prepared changes no byte of it, so it is no setting of the training.
@@ -73,6 +81,33 @@ STAGES = (
         format_version=2,
     ),
     Stage(
+        "qa",
+        "corpus_download",
+        tuple(
+            f"qa.{key}"
+            for key in (
+                "provider",
+                "model",
+                "base_url",
+                "pairs_per_chunk",
+                "question_types",
+                "levels",
+                "rows",
+                "unanswerable_share",
+                "judge",
+                "judge_model",
+                "judge_min_usefulness",
+                "batch",
+                "seed",
+                "language",
+            )
+        ),
+        ("corpus",),
+        "qa",
+        "loquela.data.qa.stage:generate",
+        needs="qa",
+    ),
+    Stage(
         "tokenizer",
         "tokenizer_training",
         ("tokenizer", "data.normalization"),
@@ -112,6 +147,7 @@ STAGES = (
 PREFLIGHT = (
     "loquela.runs.prerequisites:check_output",
     "loquela.data.preflight:check_sources",
+    "loquela.data.qa.preflight:check_provider",
     "loquela.compute.preflight:check_machine",
 )
 

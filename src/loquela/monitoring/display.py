@@ -25,6 +25,7 @@ from loquela.monitoring.events import Event
 
 STAGE_TITLES = {
     "ingest": "corpus",
+    "qa": "questions and answers",
     "tokenizer": "tokenizer",
     "prepare": "shards",
     "train": "training",

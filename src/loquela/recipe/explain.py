@@ -90,6 +90,6 @@ def explain(resolved: ResolvedRecipe, path: str = "") -> list[Explanation]:
 
 def influence(path: str) -> str:
     """What a key changes, from the nearest entry at or above it."""
-    while path not in INFLUENCES:
+    while path and path not in INFLUENCES:
         path = path.rpartition(".")[0]
     return INFLUENCES[path]

@@ -134,33 +134,37 @@ class Execution(RunBook):
     def _walk(self, until: str) -> None:
         last = stage_named(until)
         for stage in STAGES:
-            phase = Phase(stage.phase)
-            began = time.perf_counter()
-            if self.status.current_phase is not phase:
-                self._advance(phase, 0.0)
-            self.bus.publish("pipeline.stage_started.v1", {"stage": stage.name, "phase": stage.phase})
-            record = self._stage(stage)
-            record.seconds = time.perf_counter() - began
-            self.manifest.stages = {**self.manifest.stages, stage.name: record}
-            self.manifest.save(self.directory)
-            timings = self.status.phase_timings
-            spent = timings.get(phase, 0.0) + record.seconds
-            self.status.phase_timings = {**timings, phase: round(spent, 3)}
-            self._add_artifact(record.directory)
-            self.bus.publish(
-                "pipeline.stage_completed.v1",
-                {
-                    "stage": stage.name,
-                    "phase": stage.phase,
-                    "seconds": round(record.seconds, 3),
-                    "reused": record.reused,
-                    "summary": record.summary,
-                    "facts": record.facts,
-                },
-            )
-            self._stop_if_asked()
+            if stage.wanted_by(self.recipe):
+                self._carry_out(stage)
+                self._stop_if_asked()
             if stage is last:
                 return
+
+    def _carry_out(self, stage: Stage) -> None:
+        phase = Phase(stage.phase)
+        began = time.perf_counter()
+        if self.status.current_phase is not phase:
+            self._advance(phase, 0.0)
+        self.bus.publish("pipeline.stage_started.v1", {"stage": stage.name, "phase": stage.phase})
+        record = self._stage(stage)
+        record.seconds = time.perf_counter() - began
+        self.manifest.stages = {**self.manifest.stages, stage.name: record}
+        self.manifest.save(self.directory)
+        timings = self.status.phase_timings
+        spent = timings.get(phase, 0.0) + record.seconds
+        self.status.phase_timings = {**timings, phase: round(spent, 3)}
+        self._add_artifact(record.directory)
+        self.bus.publish(
+            "pipeline.stage_completed.v1",
+            {
+                "stage": stage.name,
+                "phase": stage.phase,
+                "seconds": round(record.seconds, 3),
+                "reused": record.reused,
+                "summary": record.summary,
+                "facts": record.facts,
+            },
+        )
 
     def _stage(self, stage: Stage) -> StageRecord:
         settings = stage_settings(self.recipe, stage)

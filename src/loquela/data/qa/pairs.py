@@ -55,7 +55,10 @@ Read = TypeVar("Read", bound=BaseModel)
 
 
 def read_pairs(text: str) -> tuple[list[Pair], int]:
-    """The pairs of an answer, and how many of its entries were none; Malformed when it holds no pair at all."""
+    """The pairs of an answer, and how many of its entries were none; Malformed when every entry is none.
+
+    An answer without entries is a whole one: there was nothing to ask.
+    """
     entries = _read(text, _Envelope).pairs
     pairs: list[Pair] = []
     faults: list[str] = []
@@ -64,8 +67,8 @@ def read_pairs(text: str) -> tuple[list[Pair], int]:
             pairs.append(Pair.model_validate_json(json.dumps(entry)))
         except ValidationError as error:
             faults.append(_fault(error))
-    if not pairs:
-        raise Malformed(faults[0] if faults else "it holds no pair")
+    if faults and not pairs:
+        raise Malformed(faults[0])
     return pairs, len(faults)
 
 

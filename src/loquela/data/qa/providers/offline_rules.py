@@ -31,6 +31,7 @@ class Draft:
 @dataclass(frozen=True)
 class _Wordings:
     definition: re.Pattern[str]
+    articles: frozenset[str]
     no_subject: frozenset[str]
     year: re.Pattern[str]
     what_is: str
@@ -47,6 +48,7 @@ _EN = _Wordings(
         r"^(?P<subject>(?:(?:The|A|An) )?[A-Z][\w’'-]*(?: [\w’'-]+){0,5}?) (?P<verb>is|are|was|were) "
         r"(?=(?:an?|the|one of|any|some) )"
     ),
+    articles=frozenset({"the", "a", "an"}),
     no_subject=frozenset(
         "he she it they we you i this that these those there here what who which such one both all each many most "
         "some other another his her its their our your my so then now thus if when while as but and or yet".split()
@@ -65,6 +67,7 @@ _ES = _Wordings(
         r"^(?P<subject>(?:(?:El|La|Los|Las|Un|Una) )?[\wÁÉÍÓÚÑáéíóúñü’'-]+(?: [\wÁÉÍÓÚÑáéíóúñü’'-]+){0,5}?) "
         r"(?P<verb>es|son|fue|era|fueron|eran) (?=(?:una?|el|la|los|las|unos|unas|uno de|una de) )"
     ),
+    articles=frozenset({"el", "la", "los", "las", "un", "una"}),
     no_subject=frozenset(
         "él ella ello ellos ellas esto eso aquello este esta estos estas ese esa esos esas aquel aquella lo que quien "
         "cual donde cuando como así entonces pero y o ni no sí ya también tampoco todo todos cada yo tú usted nosotros "
@@ -106,7 +109,7 @@ def _of(stretch: Stretch, following: Stretch | None, wordings: _Wordings, langua
         return
     if not _fits(stretch):
         return
-    yield from _definition(stretch, wordings)
+    yield from _definition(stretch, wordings, language)
     yield from _year(stretch, wordings)
     yield from _gaps(stretch, wordings, language)
 
@@ -114,12 +117,21 @@ def _of(stretch: Stretch, following: Stretch | None, wordings: _Wordings, langua
 def _fits(stretch: Stretch) -> bool:
     least, most = SENTENCE_WORDS
     ended = stretch.line[-1] in '.!…”"»)'
-    return ended and least <= len(Words(stretch.line).words) <= most and not stretch.line.startswith(("-", "*", "|"))
+    return (
+        ended
+        and not stretch.line.isupper()
+        and least <= len(Words(stretch.line).words) <= most
+        and not stretch.line.startswith(("-", "*", "|"))
+    )
 
 
-def _definition(stretch: Stretch, wordings: _Wordings) -> Iterator[Draft]:
+def _definition(stretch: Stretch, wordings: _Wordings, language: str | None) -> Iterator[Draft]:
     found = wordings.definition.match(stretch.line)
-    if found is None or Words(found["subject"]).lower_words[0] in wordings.no_subject:
+    if found is None:
+        return
+    article, *rest = Words(found["subject"]).lower_words
+    named = rest if article in wordings.articles else [article, *rest]
+    if not named or named[0] in function_words(language) or any(word in wordings.no_subject for word in named):
         return
     wording = wordings.what_was if found["verb"] in wordings.past else wordings.what_is
     yield Draft(stretch.start, "definition", wording.format(subject=found["subject"]), stretch.line, stretch.text)
@@ -133,15 +145,26 @@ def _year(stretch: Stretch, wordings: _Wordings) -> Iterator[Draft]:
 
 
 def _gaps(stretch: Stretch, wordings: _Wordings, language: str | None) -> Iterator[Draft]:
-    """One gap a sentence: its last number, else its last name, which must not stand there twice."""
+    """One gap a sentence: its last number, else its last name in full, which must not stand there twice."""
     line = stretch.line
     gaps = [(found.group(), wordings.number) for found in _NUMBER.finditer(line)][-1:]
     common = function_words(language)
     named = [name for name in names(line, language) if len(name) > 2 and name.lower() not in common]
-    gaps += [(name, wordings.name) for name in named[-1:]]
+    if named:
+        gaps.append((_whole_name(line, named), wordings.name))
     for word, wording in gaps:
         places = [found.start() for found in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", line)]
         if len(places) == 1 and line.casefold().count(word.casefold()) == 1:
             gapped = line[: places[0]] + GAP + line[places[0] + len(word) :]
             yield Draft(stretch.start, "cloze", wording.format(sentence=gapped.rstrip(".")), word, stretch.text)
             return
+
+
+def _whole_name(line: str, named: list[str]) -> str:
+    """The last of `named` together with those that stand right before it ("San Juan")."""
+    whole = named[-1]
+    for before in reversed(named[:-1]):
+        if f"{before} {whole}" not in line:
+            break
+        whole = f"{before} {whole}"
+    return whole
