@@ -5,8 +5,8 @@
 
 Without FOLDER the texts are stories made here. Each part is a script of its own and says what it compares:
 data_validation.py (validator, filters and signatures against datatrove's), data_encoding.py (encoder against Hugging
-Face tokenizers and tiktoken, preprocessor), data_documents.py (PDF pages against pypdf and pdfminer.six; needs
---material), data_memory.py (peak memory while the corpus grows).
+Face tokenizers and tiktoken, preprocessor), data_documents.py (PDF pages against pypdf and pdfminer.six; with
+--material also real ones), data_memory.py (peak memory while the corpus grows).
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def main() -> None:
             "validation": run_part("data_validation.py", str(folder), *peer),
             "encoding": run_part("data_encoding.py", str(folder)),
         }
-        if asked.material:
-            found["documents"] = run_part("data_documents.py", "--material", str(asked.material))
+        material = ["--material", str(asked.material)] if asked.material else []
+        found["documents"] = run_part("data_documents.py", *material)
         found["memory"] = run_part("data_memory.py", "--megabytes", asked.megabytes)
     if asked.output:
         asked.output.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n")

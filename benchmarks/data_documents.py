@@ -3,9 +3,9 @@
     .venv/bin/pip install pdfminer.six
     .venv/bin/python benchmarks/data_documents.py [--material ../shared/data] [--rounds 5] [--output FILE]
 
-Two sets: a book made here, whose text is known to the letter, and the material's PDFs. Contenders take turns on one
-core; what counts is the median of the rounds. Quality: on the book, the share of its words that come out in order; on
-the material, the strings that its manifest demands, and the words of the one reference in order.
+Two sets: a book made here, whose text is known to the letter, and the material's PDFs where they are. Contenders take
+turns on one core; what counts is the median of the rounds. Quality: on the book, the share of its words that come out
+in order; on the material, the strings that its manifest demands, and the words of the one reference in order.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import statistics
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable
 from importlib import metadata
@@ -26,6 +27,7 @@ from documents_made import make_pdf, page_of
 
 from loquela.core.errors import LoquelaError
 from loquela.data.documents.load import DocumentReader
+from loquela.data.stories.story import stories
 from loquela.recipe.document_section import DocumentOptions
 
 LINES_ON_A_PAGE, BOOK_PAGES = 40, 60
@@ -75,6 +77,14 @@ def timed(extract: Extract, paths: list[Path]) -> float:
     return time.perf_counter() - began
 
 
+def book_text(path: Path) -> str:
+    """The book, or stories as long."""
+    if path.is_file():
+        return path.read_text(encoding="utf-8")
+    told = "\n".join(story.english for story in stories(1, 600))
+    return "\n".join(textwrap.wrap(told, 72))
+
+
 def make_book(folder: Path, text: str) -> tuple[Path, str]:
     plain = text.encode("cp1252", "ignore").decode("cp1252").replace("\r", "")
     lines = [line for line in plain.split("\n") if line.strip()][: LINES_ON_A_PAGE * BOOK_PAGES]
@@ -108,7 +118,8 @@ def main() -> None:
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     material: Path = options.material
-    entries = [json.loads(line) for line in (material / "documents/manifest.jsonl").read_text().splitlines()]
+    manifest = material / "documents/manifest.jsonl"
+    entries = [json.loads(line) for line in manifest.read_text().splitlines()] if manifest.is_file() else []
     entries = [entry for entry in entries if entry["file"].endswith(".pdf")]
     # Neither the scan nor the locked file has text to time.
     timed_paths = [
@@ -117,7 +128,7 @@ def main() -> None:
     timed_pages = sum(entry["pages"] for entry in entries if material / entry["file"] in timed_paths)
     results: dict[str, dict[str, object]] = {}
     with tempfile.TemporaryDirectory() as folder, DocumentReader(DocumentOptions()) as reader:
-        book, text = make_book(Path(folder), (material / BOOK).read_text(encoding="utf-8"))
+        book, text = make_book(Path(folder), book_text(material / BOOK))
         contenders: dict[str, Extract] = {
             "loquela": lambda path: reader.load(path).text,
             "pypdfium2 bare": with_pypdfium2,
@@ -126,7 +137,7 @@ def main() -> None:
         }
         seconds: dict[str, dict[str, list[float]]] = {name: {"book": [], "material": []} for name in contenders}
         for name, extract in contenders.items():  # imports and the reading process, not timed
-            results[name] = quality(extract, material, entries)
+            results[name] = quality(extract, material, entries) if entries else {}
             results[name]["book_words_in_order"] = round(words_in_order(text, extract(book)), 4)
         for _ in range(options.rounds):
             for name, extract in contenders.items():
@@ -134,7 +145,8 @@ def main() -> None:
                 seconds[name]["material"].append(timed(extract, timed_paths))
     for name, measured in seconds.items():
         results[name]["book_pages_per_second"] = round(BOOK_PAGES / statistics.median(measured["book"]), 1)
-        results[name]["material_pages_per_second"] = round(timed_pages / statistics.median(measured["material"]), 1)
+        if entries:
+            results[name]["material_pages_per_second"] = round(timed_pages / statistics.median(measured["material"]), 1)
     show(results)
     if options.output:
         versions = {name: metadata.version(name) for name in ("pypdfium2", "pypdf", "pdfminer.six")}
@@ -144,17 +156,10 @@ def main() -> None:
 
 
 def show(results: dict[str, dict[str, object]]) -> None:
-    print(
-        f"{'':16} {'book pages/s':>13} {'words in order':>15} {'material pages/s':>17} {'demanded':>9} "
-        f"{'table words':>12}"
-    )
     for name, row in results.items():
-        print(
-            f"{name:16} {row['book_pages_per_second']:>13} {row['book_words_in_order']:>15} "
-            f"{row['material_pages_per_second']:>17} {row['must_contain']:>9} {row['reference_words_in_order']:>12}"
-        )
-    for name, row in results.items():
-        print(f"{name}: {row['answers']}")
+        print(f"{name}:")
+        for what, value in row.items():
+            print(f"  {what:28} {value}")
 
 
 if __name__ == "__main__":
