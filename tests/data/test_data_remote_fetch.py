@@ -15,7 +15,11 @@ from hypothesis import strategies as st
 from local_server import LocalServer, body, drip, drip_headers, stall, status
 
 from loquela.core.errors import DataError, ErrorCode, RecipeError, ResourceError
+from loquela.data.source_contract import SourceRequest
+from loquela.data.source_registry import source_for
 from loquela.data.transfer import transfer
+from loquela.recipe.schema import DataSection
+from loquela.recipe.source_entry import SourceEntry
 from loquela.security import addresses, content_coding
 from loquela.security.content_coding import accepted_codings, unpacked
 from loquela.security.credentials.credential import from_text
@@ -205,6 +209,16 @@ def test_credentials_become_headers(server: LocalServer, text: str, header: str,
     server.plans["/moved"] = [status(302, Location="/a")]
     _get(server.url + "/moved", bound=_bound(server, text))
     assert [headers.get(header) for _, _, headers in server.seen] == [value, value]
+
+
+def test_a_file_behind_a_credential(server: LocalServer, tmp_path: Path) -> None:
+    server.files["/a.txt"] = b"text"
+    entry = SourceEntry(address=server.url + "/a.txt", credential="x")
+    section = DataSection(sources=[entry], allow_private_addresses=True)
+    request = SourceRequest(entry, section, tmp_path, find_credential=lambda name: from_text(TOKEN, name))
+    assert source_for(entry.address).check(request).size_bytes == 4
+    assert source_for(entry.address).fingerprint(request).bytes == 4
+    assert [headers["authorization"] for _, _, headers in server.seen] == [f"Bearer {TOKEN}"] * 2
 
 
 def test_a_redirect_to_another_server_gets_no_secret(server: LocalServer) -> None:

@@ -12,6 +12,8 @@ from loquela.data.local_text import file_fingerprint
 from loquela.data.objects.local import local_object
 from loquela.data.source_contract import SourceCheck, SourceFingerprint, SourceRequest, SourceText
 from loquela.data.tally import Tally
+from loquela.security.http import checked_url
+from loquela.security.http_auth import bound_headers
 
 
 class HttpSource:
@@ -39,4 +41,11 @@ class HttpSource:
 
 
 def _downloads(request: SourceRequest) -> Downloads:
-    return Downloads(request.downloads, policy_of(request.section))
+    policy = policy_of(request.section)
+    url = checked_url(request.address)
+    credential = request.credential(url.host)
+    if credential is None:
+        return Downloads(request.downloads, policy)
+    name = request.entry.credential or ""
+    bound = bound_headers(credential, name, url, allow_private=policy.allow_private)
+    return Downloads(request.downloads, policy, bound)
