@@ -61,7 +61,7 @@ def test_the_score_alone_decides_where_no_rule_set_is_named() -> None:
 def test_languages(text: str, status: str, language: str | None) -> None:
     verdict = check(text, "de", languages=["en"])
     assert (verdict.status, verdict.language) == (status, language)
-    assert verdict.signals[0].name == f"language.{language or 'none'}"
+    assert verdict.signals[0].name == "language"
     assert verdict.reasons == ([] if status == "passed" else ["language"])
 
 
@@ -179,3 +179,10 @@ def test_changes_add_up_to_the_bytes() -> None:
         patterns=[{"name": "final", "pattern": "final", "action": "redact"}],
     )
     assert len(verdict.text.encode()) == len(text.encode()) + sum(verdict.changes.values())
+
+
+def test_what_drops_is_named_before_what_warns() -> None:
+    verdict = check(SPANISH, languages=["en"], on_other_language="warn", rule_sets=["gopher_quality"])
+    assert (verdict.status, verdict.reasons) == ("failed", ["gopher_quality.words_min", "language"])
+    verdict = check(SPANISH, rule_sets=["gopher_quality"], patterns=[{"name": "x", "pattern": "con", "action": "warn"}])
+    assert (verdict.status, verdict.reasons) == ("failed", ["gopher_quality.words_min", "pattern.x"])

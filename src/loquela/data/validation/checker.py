@@ -57,7 +57,7 @@ class DocumentChecker:
             return verdict
         language, confidence = self._identifier.identify(layout.text)
         known = language in section.languages and confidence >= section.min_confidence
-        signal = Signal(f"language.{language or 'none'}", confidence, section.min_confidence, known)
+        signal = Signal(LANGUAGE, confidence, section.min_confidence, known)
         verdict = replace(verdict, language=language, signals=[*verdict.signals, signal])
         return verdict if known else verdict.blamed([LANGUAGE], drop=section.on_other_language == "drop")
 
@@ -97,7 +97,7 @@ class DocumentChecker:
         for index, pattern in enumerate(self.section.patterns):
             name = f"pattern.{pattern.name}"
             data = verdict.text.encode("utf-8") if index in matching else b""
-            places = self._patterns.spans(index, data)
+            places = self._patterns.spans(index, data) if data else []
             verdict = replace(verdict, signals=[*verdict.signals, Signal(name, len(places), 0, not places)])
             if places and pattern.action == "redact":
                 verdict = redacted(verdict, name, data, places, f"<{pattern.name}>")

@@ -24,8 +24,8 @@ def measure(layout: Layout) -> dict[str, float]:
         values[f"duplicate_{name}s"] = repeated / max(1, len(parts))
         values[f"duplicate_{name}_characters"] = size / characters
     words = layout.words.words
-    index: dict[str, int] = {}
-    numbers = np.array([index.setdefault(word, len(index)) for word in words], dtype=np.uint64)
+    index = {word: number for number, word in enumerate(dict.fromkeys(words))}
+    numbers = np.fromiter(map(index.__getitem__, words), dtype=np.uint64, count=len(words))
     ends = [0, *accumulate(map(len, words))]
     for size in TOP_SIZES:
         values[f"top_{size}_gram"] = _top(numbers, ends, size) / characters

@@ -29,7 +29,7 @@ _SPELT = re.compile(
     r"[A-Za-z0-9-]{1,63}(?:(?: ?[(\[](?:dot|punto)[)\]] ?| (?:dot|punto) )[A-Za-z0-9-]{2,63}){1,4}\b",
     re.IGNORECASE,
 )
-_SPELT_AT = re.compile(r"(?:\bat|arroba)\b", re.IGNORECASE)
+_SPELT_AT, _SPELT_DOT = (" at ", "(at)", "[at]", "arroba"), ("dot", "punto")
 _NUMBER = re.compile(r"(?<![\w.,/:-])(?:\+|00|\()?\d(?:[ .()/-]{0,2}\d){5,18}(?![\w/]|[.,:-]\d)")
 _CARD = re.compile(r"(?<![\w.,-])\d(?:[ -]?\d){12,18}(?![\w]|[.,-]\d)")
 _IBAN = re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{1,4}){3,8}\b")
@@ -42,7 +42,10 @@ _SECRET = re.compile(
     r"|\bxox[abprs]-[A-Za-z0-9-]{10,255}\b|\bsk-[A-Za-z0-9_-]{20,255}\b|\bAIza[\w-]{35}\b|\bhf_[A-Za-z0-9]{30,64}\b"
     r"|\beyJ[\w-]{10,1000}\.[\w-]{10,4000}\.[\w-]{10,1000}\b|-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----"
 )
-_SECRET_STARTS = ("AKIA", "ASIA", "gh", "glpat-", "xox", "sk-", "AIza", "hf_", "eyJ", "-----BEGIN")
+_SECRET_STARTS = (
+    "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox", "sk-", "AIza", "hf_", "eyJ",
+    "-----BEGIN",
+)  # fmt: skip
 _PHONE_CUE = re.compile(
     r"(?i)(?:phone|tel[eé]?f?o?n?o?s?|call|fax|mobile|m[oó]vil|celular|cell|whatsapp|llam\w{0,5}|number|n[uú]mero|contact\w{0,3})"
     r"\W{0,12}(?:\w{1,12}\W{1,3}){0,2}$"
@@ -64,7 +67,8 @@ def _emails(text: str) -> Iterator[Span]:
         if local and domain and not _REMOTE_PATH.match(text, domain.end()):
             yield Span("email", at - len(local[0]), domain.end())
         at = text.find("@", at + 1)
-    if _SPELT_AT.search(text):
+    lower = text.lower()
+    if any(sign in lower for sign in _SPELT_DOT) and any(sign in lower for sign in _SPELT_AT):
         yield from (Span("email", match.start(), match.end()) for match in _SPELT.finditer(text))
 
 

@@ -48,10 +48,12 @@ class Verdict:
     spans: list[Span] = field(default_factory=list)
 
     def blamed(self, reasons: list[str], *, drop: bool) -> Self:
-        """The same, failed (`drop`) or warned of for those `reasons`; a failure stays one."""
+        """The same, failed (`drop`) or warned of for those `reasons`; a failure stays one and is named first."""
         if not reasons:
             return self
-        status: Status = "failed" if drop or self.status == "failed" else "warning"
+        if drop and self.status != "failed":
+            return replace(self, status="failed", reasons=[*reasons, *self.reasons])
+        status: Status = "failed" if self.status == "failed" else "warning"
         return replace(self, status=status, reasons=[*self.reasons, *reasons])
 
 
