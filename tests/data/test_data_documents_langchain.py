@@ -57,6 +57,15 @@ def test_whatever_a_recipe_could_name(tmp_path: Path) -> None:
     assert found[0].metadata["source"].endswith("a.txt") and found[0].metadata["language"] == "en"
 
 
+def test_records_with_their_bytes(tmp_path: Path) -> None:
+    rows = ['{"text": "First row.", "topic": "a"}\n', '{"text": "Second row.", "topic": "b"}\n']
+    (tmp_path / "rows.jsonl").write_text("".join(rows))
+    first, second = LoquelaLoader(tmp_path / "rows.jsonl").load()
+    assert (first.page_content, second.page_content) == ("First row.", "Second row.")
+    assert second.metadata["record"] == 2
+    assert "".join(rows)[second.metadata["byte_start"] : second.metadata["byte_end"]].strip() == rows[1].strip()
+
+
 def test_our_errors_come_through(tmp_path: Path) -> None:
     path = make_pdf(tmp_path / "blank.pdf", [b""])
     with pytest.raises(DataError, match="hold neither text nor images"):
