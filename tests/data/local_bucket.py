@@ -14,7 +14,7 @@ MODIFIED = "Fri, 02 Jan 2026 03:04:05 GMT"
 
 
 class LocalBucket:
-    """Serves `files` (key → bytes) as the bucket "bucket"; `plans` misbehave once each, in order, when a key is read."""
+    """Serves `files` (key → bytes) as the bucket "bucket"; `plans` misbehave once each, when a key is read."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -105,7 +105,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def etag(data: bytes) -> str:
-    return f'"{hashlib.md5(data).hexdigest()}"'
+    return f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"'
 
 
 def content(key: str, data: bytes) -> str:

@@ -119,7 +119,7 @@ def test_a_stream_that_breaks_goes_on_where_it_broke(ask: Ask, bucket: LocalBuck
     bucket.plans = {"a.txt": [cut_after(3_000_000), cut_after(500_000), stall_after(0)]}
     assert read(ask("s3://bucket/a.txt", bucket.url)) == [("s3://bucket/a.txt", LONG)]
     starts = [int((header or "bytes=0-")[6:].partition("-")[0]) for header in bucket.reads("a.txt")]
-    assert starts[0] == 0 and sorted(starts) == starts and starts[-1] >= 3_000_000
+    assert len(starts) >= 3 and starts[0] == 0 and all(start >= 1_000_000 for start in starts[1:])
 
 
 def test_a_server_that_never_goes_on(ask: Ask, bucket: LocalBucket) -> None:

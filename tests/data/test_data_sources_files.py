@@ -103,9 +103,10 @@ def test_text_column_labels_and_split_key(ask: Ask, tmp_path: Path) -> None:
     rows = [{"body": "uno", "topic": "sea", "book": 7, "x": 1}, {"body": "dos", "topic": None, "book": 7}]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
     request = ask(tmp_path / "a.jsonl", text="body", labels=["topic"], split_by="book", language="es")
-    texts = []
-    for text in source_for(request.address).read(request, Tally()):
-        texts.append(("".join(text.pieces), text.language, text.split_key, dict(text.labels), text.record))
+    texts = [
+        ("".join(text.pieces), text.language, text.split_key, dict(text.labels), text.record)
+        for text in source_for(request.address).read(request, Tally())
+    ]
     assert texts == [("uno", "es", "7", {"topic": "sea"}, 1), ("dos", "es", "7", {"topic": "null"}, 2)]
     with pytest.raises(DataError, match="none of the 2 records of .*a.jsonl has the field 'boook'"):
         read(ask(tmp_path / "a.jsonl", text="body", split_by="boook"))

@@ -203,7 +203,7 @@ def open_bucket(request: SourceRequest) -> Bucket:
 
 
 def _not_encrypted(endpoint: str) -> RecipeError:
-    """The client follows redirects unchecked; over https only, none can lead to a metadata service or a plain server."""
+    """The client follows redirects unchecked; over https none can lead to a metadata service or a plain server."""
     return RecipeError(
         ErrorCode.INVALID_SOURCE,
         f"the endpoint {endpoint} is not encrypted; buckets of the internet are read over https only",
