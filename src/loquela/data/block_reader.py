@@ -116,6 +116,8 @@ class BlockReader:
             line_begins = raw.endswith(self.newline)
             encoding = self._readable(raw, run_encoding)
             if not encoding and not self._evidence_seen:
+                if self.encoding == "utf-8":
+                    self._beyond_ascii += start - len(block[:start].decode("utf-8"))
                 self._weigh(block[start:], peek)
                 encoding = self._readable(raw, run_encoding)
             if encoding != run_encoding:

@@ -6,6 +6,7 @@ the language is a Western one and the text reads well in it, 6 chardet, whose an
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 
 from loquela.core.extras import require
@@ -19,8 +20,10 @@ SAMPLE_BYTES = 1 << 16
 
 JOINING = frozenset("’´·—–\u00ad")
 LEAST_FAMILIAR = 0.95
-# Below it chardet is guessing from a handful of bytes.
+# A guess is none when chardet is less sure than this and there are fewer bytes beyond ASCII than that.
 LEAST_CONFIDENCE = 0.3
+LEAST_BYTES = 4
+ASCII = bytes(range(0x80))
 LATIN_SHARE = 0.7
 
 
@@ -66,7 +69,7 @@ def other_encoding(sample: bytes, *, declared: str | None, language: str | None)
         if text is not None and reads_as_western(text):
             how = "stated" if language else "told by its words"
             return EncodingChoice("cp1252", f"Western language ({hint}, {how}) and reads as Windows-1252", 0.95)
-    return _by_statistics(sample, hint)
+    return _by_statistics(sample, hint, stated=language is not None)
 
 
 def reads_as_western(text: str) -> bool:
@@ -101,23 +104,20 @@ def as_declared(sample: bytes, declared: str) -> EncodingChoice | None:
     return None
 
 
-def _by_statistics(sample: bytes, hint: str | None) -> EncodingChoice:
+def _by_statistics(sample: bytes, hint: str | None, *, stated: bool) -> EncodingChoice:
     module: DetectorModule = require("chardet", extra="data", purpose="telling the encoding of a text")
-    found = detected(module, sample)
-    for encoding, evidence, confidence in (
-        *([(found.encoding, f"chardet ({found.language or 'no language'})", found.confidence)] if found else []),
-        *((encoding, f"usual for the language {hint}", 0.3) for encoding in ENCODINGS.get(hint or "", ())),
-    ):
-        if hint in ENCODINGS and evidence.startswith("chardet") and not _agrees(encoding, sample, hint or ""):
-            continue
-        text = _decoded(sample, encoding) if extends_ascii(encoding) else None
-        if text is not None and (confidence >= LEAST_CONFIDENCE or (encoding == "cp1252" and reads_as_western(text))):
-            return EncodingChoice(encoding, evidence, confidence)
+    guess = detected(module, sample)
+    if guess is not None and _agrees(guess.encoding, sample, hint):
+        text = _decoded(sample, guess.encoding) if extends_ascii(guess.encoding) else None
+        enough = guess.confidence >= LEAST_CONFIDENCE or len(sample.translate(None, ASCII)) >= LEAST_BYTES
+        if text is not None and (enough or (guess.encoding == "cp1252" and reads_as_western(text))):
+            return EncodingChoice(guess.encoding, f"chardet ({guess.language or 'no language'})", guess.confidence)
     text = _decoded(sample, "cp1252")
     if text is not None and hint is None and _latin(text) and reads_as_western(text):
-        return EncodingChoice(
-            "cp1252", "Latin letters that read as Windows-1252; nothing else is known", LEAST_CONFIDENCE
-        )
+        return EncodingChoice("cp1252", "Latin letters that read as Windows-1252; nothing else is known", 0.3)
+    usual = ENCODINGS.get(hint or "", ("",))[0] if stated and hint not in WESTERN else ""
+    if usual and _decoded(sample, usual) is not None:
+        return EncodingChoice(usual, f"usual for the stated language {hint}", 0.3)
     return NOTHING_FITS
 
 
@@ -127,19 +127,16 @@ def _latin(text: str) -> bool:
     return sum(map(str.isascii, letters)) >= LATIN_SHARE * len(letters) > 0
 
 
-def _agrees(encoding: str, sample: bytes, hint: str) -> bool:
+def _agrees(encoding: str, sample: bytes, hint: str | None) -> bool:
     """Whether `encoding` is one that the language is written in, or reads the same as one of them."""
-    usual = ENCODINGS[hint]
+    usual = ENCODINGS.get(hint or "", ())
     text = _decoded(sample, encoding)
-    return encoding in usual or any(text == _decoded(sample, other) for other in usual)
+    return not usual or encoding in usual or any(text == _decoded(sample, other) for other in usual)
 
 
 def _decoded(data: bytes, encoding: str) -> str | None:
     """`data`, whose last character may be cut, as text; None where it is not `encoding`."""
-    for cut in range(4):
-        try:
-            return data[: len(data) - cut].decode(encoding)
-        except UnicodeDecodeError as error:
-            if error.start < len(data) - cut - 4:
-                return None
-    return None
+    try:
+        return codecs.getincrementaldecoder(encoding)("strict").decode(data)
+    except UnicodeDecodeError:
+        return None

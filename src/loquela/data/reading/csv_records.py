@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from loquela.core.errors import DataError, ErrorCode
+from loquela.data.encoding.fallback import SAMPLE_BYTES
 from loquela.data.reading.bad_record import TOO_LONG, BadRecord
 from loquela.data.reading.raw_records import RawRecord, too_long
 from loquela.data.reading.record import Record
@@ -17,7 +18,7 @@ from loquela.data.reading.text_records import TextReader
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE_ROWS = 100
 # A delimiter is one when this share of the first rows has as many fields as the header, and more than one.
-LEAST_ALIKE = 0.8
+LEAST_ALIKE = 0.5
 # All lines of a row are held until its last quote is closed.
 LONGEST_ROW = 16 << 20
 
@@ -27,9 +28,10 @@ def csv_records(reader: TextReader, delimiter: str | None) -> Iterator[Record]:
 
     Raises DataError(INVALID_SOURCE) when the text's column is not in the header.
     """
-    csv.field_size_limit(reader.options.max_record_bytes)
+    # The limit is the program's; rows are held to the recipe's by their bytes.
+    csv.field_size_limit(max(csv.field_size_limit(), LONGEST_ROW))
     if delimiter is None:
-        delimiter = delimiter_of(reader.head.decode(reader.decoder.encoding, "replace"))
+        delimiter = delimiter_of(reader.head[:SAMPLE_BYTES].decode(reader.decoder.encoding, "replace"))
     reader.report.note(f"delimiter {delimiter!r}")
     limit = min(reader.options.max_record_bytes, LONGEST_ROW)
     rows = CsvRows(reader.lines(), reader.decoder.text, delimiter, limit)
@@ -176,7 +178,7 @@ class CsvRows:
         first, *others = self._row
         self._again.extendleft(reversed(others))
         if first.problem is not None:
-            return first, [], BadRecord(f"it is {too_long(self._limit)}", TOO_LONG)
+            return first, [], BadRecord(too_long(self._limit), TOO_LONG)
         return first, [], BadRecord(reason, kind) if kind else BadRecord(reason)
 
     def _whole(self) -> RawRecord:

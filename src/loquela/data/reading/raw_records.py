@@ -67,7 +67,7 @@ def _line(data: bytes, start: int, line: int, limit: int) -> RawRecord:
 
 def too_long(limit: int) -> str:
     """The problem of a record over the limit."""
-    return f"longer than {limit} bytes"
+    return f"it is longer than {limit} bytes"
 
 
 def _line_end(data: bytes, newline: bytes, search_from: int) -> int:

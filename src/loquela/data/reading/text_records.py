@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from loquela.data.encoding.fallback import SAMPLE_BYTES
 from loquela.data.encoding.names import newline_of
 from loquela.data.encoding.report import EncodingReport
-from loquela.data.reading.bad_record import TOO_LONG, WITHOUT_TEXT, BadRecord
+from loquela.data.reading.bad_record import CORRUPT, TOO_LONG, WITHOUT_TEXT, BadRecord
 from loquela.data.reading.json_elements import JsonElements
 from loquela.data.reading.json_values import JsonParser
 from loquela.data.reading.object_bytes import object_chunks
@@ -64,7 +64,9 @@ class TextReader:
         """The record of `raw`, whose text and fields `content` finds in it; None when it is set aside or blank."""
         try:
             if raw.problem is not None:
-                raise BadRecord(f"it is {raw.problem}", TOO_LONG)
+                raise BadRecord(
+                    raw.problem, TOO_LONG if raw.end - raw.start > self.options.max_record_bytes else CORRUPT
+                )
             whole = self.decoder.text(raw)
             if not whole.strip():
                 self.book.structure(raw.end - raw.start, "blank_lines")
