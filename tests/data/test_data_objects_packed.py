@@ -272,6 +272,12 @@ def test_packed_twice() -> None:
             inside(data, "x", Tally())
 
 
+def test_a_zip_needs_to_be_seekable() -> None:
+    inner = decompressed(Bytes(gzip.compress(zip_of(FILES)), "x.zip.gz").source, "gz", LIMITS)
+    with pytest.raises(DataError, match="x.zip.gz is a zip archive inside a compressed file, which is one level too"):
+        list(members(inner, "zip", None, LIMITS))
+
+
 def test_a_document_that_is_a_zip_by_its_form_is_one_object() -> None:
     docx = zip_of({"[Content_Types].xml": b"<Types/>", "word/document.xml": b"<w/>"})
     assert [name for name, _ in inside(docx, "a.docx", Tally())] == ["a.docx"]
