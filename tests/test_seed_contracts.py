@@ -33,11 +33,12 @@ TRAINING_PATH = (
     "ValidationRunner", "ModelCheckpointer",
 )  # fmt: skip
 # What reads and judges data before the path that every run takes.
-DATA_PATH = ("DataSourceConnector", "DataValidator")
+DATA_PATH = ("DataSourceConnector", "DataStreamReader", "DataValidator")
 PARTS = [part for part in seed_text.components(COMPONENTS) if part.name in DATA_PATH + TRAINING_PATH]
 
 # Where a model deliberately says more than its specification: field → values that were added.
 ADDED_VALUES = {
+    ("DataStreamReaderRequest", "format"): {"jsonl", "tsv", "arrow"},
     ("DataSourceConnectorRequest", "source_type"): {"local", "huggingface"},
     ("DataPreprocessorRequest", "tokenizer_type"): {"unigram", "char", "word"},
     ("ComputeResourceManagerResult", "type"): {"cpu"},

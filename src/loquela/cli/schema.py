@@ -45,6 +45,7 @@ SCHEMAS = {
 CONTRACTS = (
     "loquela.data.contracts",
     "loquela.data.connector_contracts",
+    "loquela.data.reading_contracts",
     "loquela.data.validation_contracts",
     "loquela.tokenizers.contract",
     "loquela.models.contracts",
