@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = (ROOT / "README.md", ROOT / "docs" / "getting-started.md", ROOT / "docs" / "documents.md")
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "docs" / "getting-started.md",
+    ROOT / "docs" / "data.md",
+    ROOT / "docs" / "documents.md",
+    ROOT / "docs" / "duplicates-and-splits.md",
+)
 FENCE = re.compile(r"^```(sh|python|yaml)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # A recipe of the same keys, small enough for a test: the pages' own commands, on a model that trains in seconds.
 SMALL = {
