@@ -10,14 +10,16 @@ import unicodedata
 
 import numpy as np
 
-from loquela.data.near_duplicates import BANDS, ROWS, signature
+from loquela.data.near_duplicates import PERMUTATIONS, signature
 from loquela.data.qa.gate.facts import name_key, names, numbers
 from loquela.data.shingles import Hashes, jaccard, mixed, ngram_hashes
 from loquela.data.words import Words
 
 GRAM_CHARACTERS = 5
-# The middle between questions that were reworded and questions about another matter, see the tests.
-LEAST_SIMILARITY = 0.75
+LEAST_SIMILARITY = 0.7
+# Two questions as similar as that share one of 28 bands of 4 rows with probability 0.9995: 1 - (1 - 0.7^4)^28.
+ROWS = 4
+BANDS = PERMUTATIONS // ROWS
 
 Facts = tuple[frozenset[str], frozenset[str]]
 

@@ -76,28 +76,36 @@ def make_plan(chunks: Iterable[Chunk], section: QaSection) -> Plan:
 def share_out(sizes: Sequence[int], average: int) -> list[int]:
     """Whole numbers in proportion to `sizes`, `average` each on average, at least 1 and at most 3 times that.
 
-    Largest remainders; what the bounds take away or add is shared out again among the others.
+    Who would get less than 1 gets 1, what is left goes to the others in proportion, by largest remainders.
     """
     most = LARGEST_SHARE * average
-    counts = [1] * len(sizes)
-    left = average * len(sizes) - len(sizes)
-    open_places = [place for place in range(len(sizes)) if counts[place] < most]
-    while left > 0 and open_places:
-        total = sum(sizes[place] for place in open_places)
-        exact = {place: left * sizes[place] / total for place in open_places}
-        given = 0
-        for place in open_places:
-            more = min(int(exact[place]), most - counts[place])
-            counts[place] += more
-            given += more
-        if given == 0:
-            # Only remainders are left: the largest first, the earlier place where two are alike.
-            for place in sorted(open_places, key=lambda each: (-exact[each], each))[:left]:
+    exact = _proportional(sizes, average * len(sizes))
+    counts = [min(most, int(share)) for share in exact]
+    left = average * len(sizes) - sum(counts)
+    # The largest remainder first, the earlier place where two are alike; round again while somebody may have more.
+    order = sorted(range(len(sizes)), key=lambda place: (counts[place] - exact[place], place))
+    while left > 0:
+        for place in order:
+            if left > 0 and counts[place] < most:
                 counts[place] += 1
-                given += 1
-        left -= given
-        open_places = [place for place in open_places if counts[place] < most]
+                left -= 1
     return counts
+
+
+def _proportional(sizes: Sequence[int], total: int) -> list[float]:
+    """`total` in proportion to `sizes`, but nobody less than 1."""
+    exact = [1.0] * len(sizes)
+    free = list(range(len(sizes)))
+    while free:
+        left = total - (len(sizes) - len(free))
+        whole = sum(sizes[place] for place in free)
+        enough = [place for place in free if left * sizes[place] >= whole]
+        if len(enough) == len(free):
+            for place in free:
+                exact[place] = left * sizes[place] / whole
+            break
+        free = enough
+    return exact
 
 
 class _Grid:

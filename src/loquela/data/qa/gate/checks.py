@@ -91,7 +91,8 @@ def _denial(pair: Pair, evidence: str, language: str | None) -> str | None:
 
 def _supported(answer: str, source: str, language: str | None) -> bool:
     common = function_words(language)
-    wanted = [word for word in word_parts(answer) if word not in common]
+    # Numbers are compared by value before, and may be spelled in other ways.
+    wanted = [word for word in word_parts(answer) if word not in common and not word.isdigit()]
     if not wanted:
         return True
     known = {word[:STEM] for word in word_parts(source)}
