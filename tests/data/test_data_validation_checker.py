@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from loquela.data.validation.checker import DocumentChecker
 from loquela.data.validation.language import LanguageIdentifier
@@ -186,3 +188,32 @@ def test_what_drops_is_named_before_what_warns() -> None:
     assert (verdict.status, verdict.reasons) == ("failed", ["gopher_quality.words_min", "language"])
     verdict = check(SPANISH, rule_sets=["gopher_quality"], patterns=[{"name": "x", "pattern": "con", "action": "warn"}])
     assert (verdict.status, verdict.reasons) == ("failed", ["gopher_quality.words_min", "pattern.x"])
+
+
+EVERYTHING = DocumentChecker(
+    ValidationSection.model_validate(
+        {
+            "rule_sets": ["basic", "gopher_quality", "gopher_repetition", "c4", "fineweb"],
+            "languages": ["en"],
+            "patterns": [
+                {"name": "a", "pattern": "a+b", "action": "redact"},
+                {"name": "n", "pattern": "ñ.", "action": "warn"},
+            ],
+            "pii": {"kinds": ["email", "phone", "ip", "secret"]},
+            "sanitize": dict.fromkeys(
+                ["control_characters", "zero_width", "surrogates", "trailing_spaces", "c4_lines"], True
+            ),
+        }
+    )
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.text(alphabet="ab ñ@.1-\n\t\x00\u200b\ud800漢{#…", max_size=120) | st.text(max_size=60))
+def test_any_text_gets_a_verdict_whose_bytes_add_up(text: str) -> None:
+    verdict = EVERYTHING.check(text, Words(text), None)
+    before, after = (len(t.encode("utf-8", "surrogatepass")) for t in (text, verdict.text))
+    assert after == before + sum(verdict.changes.values())
+    assert 0 <= verdict.score <= 1
+    assert (verdict.status == "passed") == (not verdict.reasons)
+    assert EVERYTHING.check(text, Words(text), None) == verdict

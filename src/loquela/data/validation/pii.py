@@ -48,7 +48,7 @@ _SECRET_STARTS = (
 )  # fmt: skip
 _PHONE_CUE = re.compile(
     r"(?i)(?:phone|tel[eé]?f?o?n?o?s?|call|fax|mobile|m[oó]vil|celular|cell|whatsapp|llam\w{0,5}|number|n[uú]mero|contact\w{0,3})"
-    r"\W{0,12}(?:\w{1,12}\W{1,3}){0,2}$"
+    r"\W{0,12}(?:\w{1,12}\W{1,3}){0,2}$|\bat $"
 )
 _US_FULL = re.compile(r"(?:\+?1[ .-]?)?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[ .-])[2-9]\d{2}[ .-]\d{4}")
 _US_LOCAL = re.compile(r"[2-9]\d{2}-\d{4}")
