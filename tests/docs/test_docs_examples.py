@@ -18,6 +18,7 @@ PAGES = (
     ROOT / "docs" / "data.md",
     ROOT / "docs" / "documents.md",
     ROOT / "docs" / "duplicates-and-splits.md",
+    ROOT / "docs" / "reading.md",
 )
 FENCE = re.compile(r"^```(sh|python|yaml)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 # A recipe of the same keys, small enough for a test: the pages' own commands, on a model that trains in seconds.
