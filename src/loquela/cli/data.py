@@ -63,21 +63,32 @@ def report(corpus: str, page: Path | None, output_directory: Path, as_json: bool
 @set_option
 @click.option("--rows", type=click.IntRange(1, 1000), default=3, show_default=True, help="How many rows.")
 @click.option("--split", type=SPLITS, default="train", show_default=True, help="Which part of the data.")
+@click.option("--examples", is_flag=True, help="Of the examples to fine-tune on; « and » stand around what is learnt.")
 @output_directory_option
 @json_option
 def preview(
-    place: str, overrides: tuple[str, ...], rows: int, split: str, output_directory: Path, as_json: bool
+    place: str,
+    overrides: tuple[str, ...],
+    rows: int,
+    split: str,
+    examples: bool,
+    output_directory: Path,
+    as_json: bool,
 ) -> None:
     """Show the first rows as the model will see them: tokens, ends of documents, what is learnt.
 
     The data must be prepared already (loquela prepare-data). A token in [brackets] is read but not learnt; ¦ divides
     tokens.
     """
+    from loquela.cli.prepare_examples import show_examples
     from loquela.core.entry import resolve
     from loquela.runs.manifest import load_run_manifest
     from loquela.runs.places import artifact_of
 
     run = _run(place, overrides, output_directory)
+    if examples:
+        show_examples(artifact_of(run, "examples"), rows, split, as_json=as_json)
+        return
     context = load_run_manifest(run).recipe.model.max_sequence_length
     make_preview: Callable[[Path, Path, str, int, int], Preview] = resolve("loquela.data.preview:preview_rows")
     found = make_preview(artifact_of(run, "prepare"), artifact_of(run, "tokenizer"), split, context, rows)

@@ -22,6 +22,7 @@ COMMANDS = {
     "train": ("loquela.cli.train", "Execute a recipe up to the trained model."),
     "evaluate": ("loquela.cli.evaluate", "Evaluate the model of a recipe, making first what it still lacks."),
     "generate-qa": ("loquela.cli.generate_qa", "Make questions and answers with evidence from a recipe's documents."),
+    "prepare-examples": ("loquela.cli.prepare_examples", "Make examples for fine-tuning from rows of many formats."),
     "data": ("loquela.cli.data", "Look at prepared data: report, preview, trace."),
     "generate": ("loquela.cli.generate", "Write text with a trained model."),
     "score": ("loquela.cli.score", "Measure how well a model expects a text."),

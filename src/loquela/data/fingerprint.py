@@ -11,7 +11,7 @@ from loquela.data.ingest import requests
 from loquela.data.side_inputs import side_inputs
 from loquela.data.source_contract import SourceFingerprint
 from loquela.data.source_registry import source_for
-from loquela.recipe.schema import DataSection
+from loquela.recipe.schema import DataSection, Recipe
 
 DOWNLOADS_NAME = "downloads"
 
@@ -19,6 +19,11 @@ DOWNLOADS_NAME = "downloads"
 def downloads_directory(output_directory: Path) -> Path:
     """Where files from the network are kept."""
     return output_directory.expanduser() / DOWNLOADS_NAME
+
+
+def recipe_fingerprint(recipe: Recipe) -> dict[str, JsonValue]:
+    """`fingerprint` of what a recipe reads."""
+    return fingerprint(recipe.data, recipe.output_directory)
 
 
 def fingerprint(section: DataSection, output_directory: Path) -> dict[str, JsonValue]:

@@ -9,12 +9,12 @@ from pydantic import JsonValue
 
 from loquela.artifacts.checkpoints import differing
 from loquela.core.entry import resolve
-from loquela.recipe.schema import DataSection, Recipe
+from loquela.recipe.schema import Recipe
 from loquela.runs.cache import stage_settings
 from loquela.runs.manifest import StageRecord, load_run_manifest
 from loquela.stages import Stage, stage_named
 
-Fingerprint = Callable[[DataSection, Path], dict[str, JsonValue]]
+Fingerprint = Callable[[Recipe], dict[str, JsonValue]]
 Changes = Callable[[Mapping[str, JsonValue], Mapping[str, JsonValue]], list[str]]
 
 SOURCE_CHANGES = "loquela.data.fingerprint:changes_between"
@@ -29,7 +29,7 @@ def changes_since(run_directory: Path, recipe: Recipe) -> list[str]:
     if record is None:
         return []
     fingerprint: Fingerprint = resolve(stage_named("ingest").fingerprint or "")
-    return source_changes(record, fingerprint(recipe.data, recipe.output_directory))
+    return source_changes(record, fingerprint(recipe))
 
 
 def source_changes(record: StageRecord, now: Mapping[str, JsonValue]) -> list[str]:

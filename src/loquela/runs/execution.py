@@ -31,7 +31,7 @@ from loquela.runs.seal import write_seal
 from loquela.runs.signals import stop_on_signals
 from loquela.runs.status import Phase, PipelineStatus
 from loquela.runs.store import RunStore
-from loquela.stages import STAGES, Stage, stage_named
+from loquela.stages import STAGES, Stage, stages_until
 
 StageFunction = Callable[[StageContext], StageResult]
 # Where the model is that the evaluation measures: the one that `generate` and the service load.
@@ -65,7 +65,9 @@ def execute(
     recipe = resolved.recipe
     store = RunStore(recipe.output_directory)
     chosen = choose_run(store, recipe, resume, ask)
-    proofs = check_prerequisites(recipe, skip_sources="corpus_download" in recipe.skip_phases)
+    reads_sources = any(stage.name == "ingest" for stage in stages_until(until, recipe))
+    skipped = "corpus_download" in recipe.skip_phases
+    proofs = check_prerequisites(recipe, skip_sources=skipped or not reads_sources)
     plan = plan_run(recipe)
     rebuilt = _rebuilt(chosen, recipe)
     if chosen is None or rebuilt is not None:
@@ -132,13 +134,9 @@ class Execution(RunBook):
         )
 
     def _walk(self, until: str) -> None:
-        last = stage_named(until)
-        for stage in STAGES:
-            if stage.wanted_by(self.recipe):
-                self._carry_out(stage)
-                self._stop_if_asked()
-            if stage is last:
-                return
+        for stage in stages_until(until, self.recipe):
+            self._carry_out(stage)
+            self._stop_if_asked()
 
     def _carry_out(self, stage: Stage) -> None:
         phase = Phase(stage.phase)
@@ -168,7 +166,7 @@ class Execution(RunBook):
 
     def _stage(self, stage: Stage) -> StageRecord:
         settings = stage_settings(self.recipe, stage)
-        inputs = {kind: self.digests[kind] for kind in stage.takes}
+        inputs = {kind: self.digests[kind] for kind in stage.inputs_of(self.recipe)}
         if stage.makes in ("checkpoint", "report"):
             return self._stage_in_run(stage, settings, inputs)
         skipped = self._skipped_key(stage)
@@ -266,7 +264,7 @@ class Execution(RunBook):
             StageContext(
                 recipe=self.recipe,
                 bus=self.bus,
-                inputs={kind: self.places[kind] for kind in stage.takes},
+                inputs={kind: self.places[kind] for kind in stage.inputs_of(self.recipe)},
                 output=output,
                 run_directory=self.directory,
                 stop=self.stop,
@@ -277,13 +275,13 @@ class Execution(RunBook):
         if stage.fingerprint is None:
             return {}
         function: Fingerprint = resolve(stage.fingerprint)
-        return function(self.recipe.data, self.recipe.output_directory)
+        return function(self.recipe)
 
     def _skipped_key(self, stage: Stage) -> str | None:
         """The key of the newest artifact that a skipped phase left behind; RecipeError when it left none."""
-        if stage.phase not in self.recipe.skip_phases or stage.name == "prepare":
+        if stage.phase not in self.recipe.skip_phases or stage.name in ("prepare", "examples"):
             return None
-        parents = {kind: self.digests[kind] for kind in stage.takes}
+        parents = {kind: self.digests[kind] for kind in stage.inputs_of(self.recipe)}
         key = self.cache.newest(stage.makes, stage_settings(self.recipe, stage), parents)
         if key is None:
             raise self._nothing_to_skip_to(stage)

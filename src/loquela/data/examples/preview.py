@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, JsonValue, ValidationError
 
-from loquela.artifacts.corpus import SPLITS
+from loquela.artifacts.corpus import LEDGER_NAME, SPLITS
 from loquela.artifacts.examples import Example, read_examples
 from loquela.artifacts.manifest import corrupt
 from loquela.artifacts.token_rows import SequenceRecord, read_sequences
 from loquela.core.model import BoundaryModel
-from loquela.data.examples.facts import TEMPLATE_NAME, TemplateRecord
+from loquela.data.examples.facts import REPORT_NAME, TEMPLATE_NAME, ExamplesReport, TemplateRecord
 from loquela.data.examples.fit import place_of
+from loquela.data.examples.ledger import ExamplesLedger
 from loquela.data.examples.templates.alpaca import Alpaca
 from loquela.data.examples.templates.chatml import ChatML
 from loquela.data.examples.templates.contract import Template
@@ -93,3 +94,37 @@ def _rows(example: Example, template: Template, counted: list[SequenceRecord]) -
             learnt_tokens=sum(record.learnt for record in pieces) if pieces else None,
             pieces=len(pieces),
         )
+
+
+def preview_json(directory: Path, rows: int, split: str | None = None) -> list[dict[str, JsonValue]]:
+    """`preview` as JSON, for those who do not import this package."""
+    return [dict(row.model_dump(mode="json")) for row in preview(directory, rows, split)]
+
+
+def told(directory: Path) -> list[str]:
+    """What became of the rows, in lines: what was recognised, what each step changed, what the splits hold."""
+    try:
+        report = ExamplesReport.model_validate_json((directory / REPORT_NAME).read_bytes())
+        ledger = ExamplesLedger.model_validate_json((directory / LEDGER_NAME).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise corrupt(directory, f"{REPORT_NAME} or {LEDGER_NAME} cannot be read") from error
+    lines = [str(file.recognised) for file in report.files]
+    for file in report.files:
+        counts = (("keys of turns not used", file.ignored_turn_keys), ("placeholders left", file.placeholders_left))
+        for what, found in counts:
+            if found:
+                listed = ", ".join(f"{number} × {name}" for name, number in found.items())
+                lines.append(f"{file.recognised.source}: {what}: {listed}")
+    for arrow in ledger.arrows:
+        lines.append(f"{arrow.arrow:<12} {arrow.items_in:>8,} → {arrow.items_out:>8,}")
+        for change in arrow.changes:
+            if change.items:
+                where = f" ({change.examples[0]})" if change.examples else ""
+                lines.append(f"{'':<14}{change.items:>+8,}  {change.reason}{where}")
+    for split, count in ledger.splits.items():
+        tokens = f", {count.tokens:,} tokens, {count.learnt_tokens:,} learnt" if count.tokens else ""
+        padding = f", {count.padding_tokens:,} padding" if count.padding_tokens else ""
+        lines.append(f"{split:<12} {count.examples:>8,} ({count.variants:,} variants){tokens}{padding}")
+    leakage = report.leakage
+    lines.append(f"held out: {leakage.sharing_any} of {leakage.documents} questions share 13 words with a training one")
+    return lines
