@@ -16,9 +16,11 @@ from pydantic import SecretStr
 from loquela.core.errors import DataError, ErrorCode, LoquelaError, RecipeError
 from loquela.data.connector import DataSourceConnector, shown
 from loquela.data.connector_contracts import DataSourceConnectorError, DataSourceConnectorRequest
+from loquela.data.reading.stream_reader import DataStreamReader
+from loquela.data.reading_contracts import DataStreamReaderRequest
 from loquela.data.source_registry import source_for
 from loquela.data.tally import Tally
-from loquela.monitoring.events import Event, EventBus
+from loquela.monitoring.events import Event, EventBus, SilentBus
 from loquela.recipe.schema import DataSection
 from loquela.security.credentials.credential import Credential
 from loquela.security.credentials.store import CredentialStore
@@ -75,6 +77,23 @@ def test_local_files_and_folders(tmp_path: Path) -> None:
     assert heard.connector.request_of(folder.connection_id).entry.language == "es"
     with pytest.raises(RecipeError, match="there is no connection"):
         heard.connector.request_of(uuid4())
+
+
+def test_a_stream_reader_reads_what_was_connected(server: LocalServer, tmp_path: Path) -> None:
+    (tmp_path / "texts").mkdir()
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / "texts" / name).write_bytes(f"The text {name}.\n".encode())
+    heard = Heard(tmp_path)
+    for endpoint, whole in (("texts", b"The text a.txt.\nThe text b.txt.\n"), ("texts/b.txt", b"The text b.txt.\n"),
+                            ("texts/a*", b"The text a.txt.\n")):  # fmt: skip
+        connection = heard.connector.connect(_request("local", str(tmp_path / endpoint))).connection_id
+        reader = DataStreamReader({connection: heard.connector.objects_of(connection)}, SilentBus())
+        asked = DataStreamReaderRequest(connection_id=connection, chunk_size_mb=1, format="txt")
+        assert b"".join(chunk.data for chunk in reader.read(asked).chunks) == whole
+    server.files["/v1"] = b"[]"
+    interface = heard.connector.connect(_request("api", server.url + "/v1")).connection_id
+    with pytest.raises(RecipeError, match="has no files to read in chunks"):
+        heard.connector.objects_of(interface)
 
 
 def test_a_database(tmp_path: Path) -> None:

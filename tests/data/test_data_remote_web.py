@@ -113,6 +113,14 @@ def test_unreachable_robots_forbid_everything(server: LocalServer, tmp_path: Pat
     assert set(_asked(server)) == {"/robots.txt"}
 
 
+def test_a_pause_that_nobody_can_wait_for(server: LocalServer, tmp_path: Path) -> None:
+    server.files["/robots.txt"] = b"User-agent: *\nCrawl-delay: 86400\n"
+    _serve(server, "/guide/", "start")
+    with pytest.raises(RecipeError, match=r"robots.txt of 127.0.0.1 asks for 86,400 s between two pages; 120 s are"):
+        _read(_request(server, tmp_path), Tally())
+    assert _asked(server) == ["/robots.txt"]
+
+
 @pytest.mark.parametrize("answer", [404, 403, 418])
 def test_robots_that_are_not_there_allow_everything(server: LocalServer, tmp_path: Path, answer: int) -> None:
     _serve(server, "/guide/", "start")

@@ -57,11 +57,12 @@ def test_what_does_not(value) -> None:
         '"postgresql://reader:opensesame@db.example.org/books"',
         '{address: "postgresql://reader:opensesame@db.example.org/books", language: 17}',
         '{address: "https://a.example/x", api: {parameters: {token: opensesame}}, nonsense: 1}',
+        '{address: "https://a.example/x", credential: "opensesame!42"}',
     ],
 )
 def test_a_secret_in_a_recipe_is_refused_and_not_repeated(tmp_path: Path, source: str) -> None:
     (tmp_path / "r.yaml").write_text(f"schema_version: 1\ndata:\n  sources:\n    - {source}\n")
-    with pytest.raises(RecipeError, match="holds a (password|secret)") as caught:
+    with pytest.raises(RecipeError, match="holds a (password|secret)|credential is no name") as caught:
         load_recipe(tmp_path / "r.yaml")
     assert "loquela credentials set NAME" in caught.value.message
     assert "opensesame" not in f"{caught.value} {caught.value.details} {caught.value.__context__!r}"

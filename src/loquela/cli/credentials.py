@@ -20,10 +20,10 @@ name_argument = click.argument("name", metavar="NAME")
 
 @click.group("credentials", epilog="\b\nExample:\n  loquela credentials set books-api\n  loquela credentials list")
 def command() -> None:
-    """Keep the secrets that sources ask for by name (`credential: books-api`).
+    """Keep the secrets that sources ask for by name.
 
-    They are encrypted in a file of your own configuration folder; a recipe holds only the name. The variable
-    LOQUELA_CREDENTIAL_<NAME> and the keyring are asked first.
+    They are encrypted in a file of your own configuration folder; a recipe holds only the name (credential: books-api).
+    The variable LOQUELA_CREDENTIAL_<NAME> and the keyring are asked first.
     """
 
 

@@ -5,7 +5,7 @@ The same checks and events serve a request from outside (`connect`) and an entry
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 from uuid import UUID
@@ -14,6 +14,7 @@ import httpx
 from pydantic import JsonValue, ValidationError
 
 from loquela.core.errors import ErrorCode, LoquelaError, RecipeError
+from loquela.data.connection_objects import connection_objects
 from loquela.data.connector_contracts import (
     ConnectionMetadata,
     DataSourceConnectorError,
@@ -23,6 +24,7 @@ from loquela.data.connector_contracts import (
 from loquela.data.content_kind import DOCUMENT_SUFFIXES
 from loquela.data.reading.formats import SUFFIXES
 from loquela.data.source_contract import DividedSource, SourceCheck, SourceRequest
+from loquela.data.source_object import SourceObject
 from loquela.data.source_registry import source_for
 from loquela.monitoring.events import Bus, trace
 from loquela.recipe.schema import DataSection
@@ -90,6 +92,10 @@ class DataSourceConnector:
                 "connect first, and use the connection_id of the result",
             )
         return self._requests[connection_id]
+
+    def objects_of(self, connection_id: UUID) -> Sequence[SourceObject]:
+        """The objects behind a connection, for a DataStreamReader; RecipeError(INVALID_SOURCE) where there are none."""
+        return connection_objects(self.request_of(connection_id))
 
     def _asked(self, request: DataSourceConnectorRequest) -> SourceRequest:
         entry = _entry(request)

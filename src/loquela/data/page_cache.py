@@ -47,6 +47,7 @@ class PageCache:
     def __init__(self, downloads: Path, identity: JsonValue, max_bytes: int) -> None:
         self.folder = downloads / f"pages-{digest_json(identity)[:24]}"
         self.max_bytes = max_bytes
+        self._kept_bytes: int | None = None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -84,7 +85,9 @@ class PageCache:
         notes: dict[str, JsonValue] | None = None,
     ) -> CachedPage:
         """Keep an answer."""
-        kept = sum(path.stat().st_size for path in self.folder.glob("*.bin"))
+        if self._kept_bytes is None:
+            self._kept_bytes = sum(path.stat().st_size for path in self.folder.glob("*.bin"))
+        kept = self._kept_bytes
         if kept + len(body) > self.max_bytes:
             raise ResourceError(
                 ErrorCode.INSUFFICIENT_RESOURCES,
@@ -102,6 +105,7 @@ class PageCache:
         )
         write_bytes(self._path(url, "bin"), body)
         write_json(self._path(url, "json"), page.model_dump(mode="json"))
+        self._kept_bytes = kept + len(body)
         return page
 
     def finish(self, urls: Sequence[str], facts: dict[str, int]) -> Finished:

@@ -6,6 +6,7 @@ stand in a section of their own.
 
 from __future__ import annotations
 
+import re
 from typing import Literal, Self
 
 from pydantic import Field, JsonValue, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -35,6 +36,7 @@ SourceFormat = Literal[
     "epub",
 ]
 
+CREDENTIAL_NAME = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
 # Section of options → the addresses that it belongs to.
 OPTION_PREFIXES = {
     "database": ("sqlite:", "postgresql:"),
@@ -65,7 +67,7 @@ class SourceEntry(BoundaryModel):
     )
     credential: str | None = Field(
         None,
-        pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$",
+        pattern=CREDENTIAL_NAME,
         description="name of the secret that opens it, kept with `loquela credentials set`; null: none",
     )
     objects: ObjectOptions | None = Field(None, description="of s3://, gs:// and az://")
@@ -86,6 +88,9 @@ class SourceEntry(BoundaryModel):
         found = secret_in(given)
         if found is not None:
             raise ValueError(f"{found}, and a recipe is written into every run; {REMEDY}")
+        name = given.get("credential") if isinstance(given, dict) else None
+        if isinstance(name, str) and not re.fullmatch(CREDENTIAL_NAME, name):
+            raise ValueError(f"credential is no name (small letters, digits, '-', '_', '.'); {REMEDY}")
         address = given.get("address") if isinstance(given, dict) else None
         if isinstance(given, dict) and isinstance(address, str) and address.startswith(("https:", "http:")):
             kinds = [kind for kind in ("api", "web") if given.get(kind) is not None]

@@ -116,7 +116,7 @@ class Crawl:
         """The page, kept whatever became of it; None when its host does not want it read."""
         if not robots.allows(address):
             return None
-        self._pace.slow_down(checked_url(address).host, robots.delay_seconds(address))
+        self._slow_down(address, robots.delay_seconds(address))
         try:
             found = fetcher.get(address, accept=ACCEPT)
         except LoquelaError as error:
@@ -131,6 +131,18 @@ class Crawl:
             content_type=found.content_type,
             notes={"outcome": outcome, "size_bytes": len(found.body)},
         )
+
+    def _slow_down(self, address: str, seconds: float) -> None:
+        host = checked_url(address).host
+        if seconds > self._policy.longest_pause_seconds:
+            raise RecipeError(
+                ErrorCode.INVALID_SOURCE,
+                f"the robots.txt of {host} asks for {seconds:,g} s between two pages; "
+                f"{self._policy.longest_pause_seconds:g} s are waited at most",
+                "leave the source out, or ask the owner of the host for the texts",
+                details={"host": host, "crawl_delay_seconds": seconds},
+            )
+        self._pace.slow_down(host, seconds)
 
     def _outcome(self, found: Fetched, robots: Robots) -> str:
         arrived = canonical(found.url)
