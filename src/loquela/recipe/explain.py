@@ -42,7 +42,6 @@ INFLUENCES = {
     "train.keep_checkpoints": "disk space",
     "evaluate": "what is measured and what fails the run; never the weights",
     "qa": "which questions and answers are made from the corpus, and what they cost; never the corpus",
-    "examples": "the examples artifact, and through it every fine-tuning on it",
     "qa.concurrency": "time; and how many requests a kill can make go out twice",
     "qa.max_cost_usd": "when asking stops; never what is asked",
     "examples": "which rows are fine-tuned on, how they are shown and split; never the corpus",
