@@ -106,12 +106,15 @@ def test_a_real_s3_server(ask: Ask) -> None:
 @pytest.mark.parametrize("scheme", ["s3", "gs", "az"])
 def test_one_interface_for_every_cloud(ask: Ask, bucket: LocalBucket, scheme: str) -> None:
     bucket.files = {"d/a.txt": b"uno\n", "d/b.txt.gz": gzip.compress(b"dos\n"), "x.txt": b"tres\n"}
-    request = ask(f"{scheme}://bucket/d/*", bucket.url, objects={"anonymous": True, "account": "account"})
+    options = {"anonymous": True, **({"account": "account"} if scheme == "az" else {})}
+    request = ask(f"{scheme}://bucket/d/*", bucket.url, objects=options)
     assert read(request) == [(f"{scheme}://bucket/d/a.txt", "uno\n"), (f"{scheme}://bucket/d/b.txt.gz", "dos\n")]
     assert not any("authorization" in headers for _, _, headers in bucket.seen)
-    assert read(ask(f"{scheme}://bucket/x.txt", bucket.url, objects={"anonymous": True, "account": "account"})) == [
+    assert read(ask(f"{scheme}://bucket/x.txt", bucket.url, objects=options)) == [
         (f"{scheme}://bucket/x.txt", "tres\n")
     ]
+    with pytest.raises(RecipeError, match=r"objects.* is of .*; it changes nothing for"):
+        read(ask(f"{scheme}://bucket/", bucket.url, objects={"region" if scheme != "s3" else "account": "abc"}))
 
 
 def test_a_stream_that_breaks_goes_on_where_it_broke(ask: Ask, bucket: LocalBucket) -> None:

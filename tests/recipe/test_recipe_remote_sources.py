@@ -64,7 +64,7 @@ def test_a_secret_in_a_recipe_is_refused_and_not_repeated(tmp_path: Path, source
     (tmp_path / "r.yaml").write_text(f"schema_version: 1\ndata:\n  sources:\n    - {source}\n")
     with pytest.raises(RecipeError, match="holds a (password|secret)|credential is no name") as caught:
         load_recipe(tmp_path / "r.yaml")
-    assert "loquela credentials set NAME" in caught.value.message
+    assert "loquela credentials set NAME" in caught.value.remedy
     assert "opensesame" not in f"{caught.value} {caught.value.details} {caught.value.__context__!r}"
 
 

@@ -50,6 +50,8 @@ def problems(tmp_path: Path, text: str, suffix: str = ".yaml", overrides: object
             "objects.retries",
         ),
         ("address: s3://b\n      objects: 3", 5, "[1].objects: 3 is neither", "write the keys of data.sources[1].obj"),
+        ("address: builtin:stories\n      text: body", 4, "[1]: text changes nothing for builtin:stories", "remove it"),
+        ("address: a.txt\n      objects: {region: eu}", 4, "[1]: the options objects are not of a.txt", "they belong"),
         ("address: b\n      zzzzzz: 1", 5, "[1].zzzzzz: no such key; known: address,", "remove it"),
     ],
 )
@@ -101,7 +103,9 @@ def test_only_what_was_chosen_is_written(tmp_path: Path) -> None:
     ]
     assert DataSection.model_validate_json(section.model_dump_json()) == section
     path = tmp_path / "r.yaml"
-    path.write_text(dump_recipe(load_recipe(None, {"data": {"sources": json.loads(section.model_dump_json())["sources"]}})))
+    path.write_text(
+        dump_recipe(load_recipe(None, {"data": {"sources": json.loads(section.model_dump_json())["sources"]}}))
+    )
     assert load_recipe(path).recipe.data == section
 
 

@@ -39,10 +39,16 @@ SourceFormat = Literal[
 CREDENTIAL_NAME = r"^[a-z0-9][a-z0-9_.-]{0,63}$"
 # Section of options → the addresses that it belongs to.
 OPTION_PREFIXES = {
+    "objects": ("s3:", "gs:", "az:"),
     "database": ("sqlite:", "postgresql:"),
     "api": ("api+https:", "api+http:"),
     "web": ("web+https:", "web+http:"),
     "huggingface": ("hf:",),
+}
+# Addresses whose texts have one known form → the keys that could change nothing there.
+FIXED_FORM = {
+    "builtin:": ("language", "format", "encoding", "text", "labels", "split_by"),
+    "gutenberg:": ("format", "encoding", "text", "labels", "split_by"),
 }
 
 
@@ -105,6 +111,10 @@ class SourceEntry(BoundaryModel):
                 raise ValueError(
                     f"the options {section} are not of {self.address}; they belong to {', '.join(prefixes)}… addresses"
                 )
+        for prefix, keys in FIXED_FORM.items():
+            idle = [key for key in keys if getattr(self, key) != type(self).model_fields[key].get_default()]
+            if idle and self.address.lower().startswith(prefix):
+                raise ValueError(f"{idle[0]} changes nothing for {self.address}; remove it")
         return self
 
     @model_serializer(mode="wrap")

@@ -41,7 +41,8 @@ def source_problem(
             "write text, or a mapping with the key address" if not inner else f"write the keys of {path}",
         )
     if key is None or detail["type"] == "value_error":
-        return Problem(place, path, str(detail["msg"]).removeprefix("Value error, "), f"change {path}")
+        what, _, mending = str(detail["msg"]).removeprefix("Value error, ").partition("; ")
+        return Problem(place, path, what, mending or f"change {path}")
     return Problem(place, path, f"{shown} is not allowed; allowed: {key.allowed}", remedy or f"write {key.allowed}")
 
 

@@ -213,6 +213,14 @@ def _not_encrypted(endpoint: str) -> RecipeError:
 
 
 def _settings(scheme: str, options: ObjectOptions) -> dict[str, Setting]:
+    others = {"region": "s3", "virtual_hosts": "s3", "account": "az"}
+    for key, of in others.items():
+        if getattr(options, key) and scheme != of:
+            raise RecipeError(
+                ErrorCode.CONFIG_INVALID,
+                f"objects.{key} is of {of}://; it changes nothing for {scheme}://",
+                f"remove objects.{key} from the source's entry",
+            )
     config: dict[str, Setting] = {"skip_signature": True} if options.anonymous else {}
     if scheme == "s3":
         config["virtual_hosted_style_request"] = options.virtual_hosts

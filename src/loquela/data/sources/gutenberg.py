@@ -49,7 +49,7 @@ class GutenbergSource:
         yield SourceText(
             name=request.address,
             pieces=_pieces(data, request.address, str(download.path), tally),
-            language=_language(data),
+            language=request.entry.language or _language(data),
         )
 
 
