@@ -160,10 +160,8 @@ def test_columns_that_no_file_has_are_a_slip(tmp_path: Path, source: Path) -> No
 
 def question(text: str, number: int, **fields: object) -> Example:
     turns = [Message(role="user", content=text), Message(role="assistant", content=f"answer {number}")]
-    lineage = ExampleLineage(source="a", row=number + 1)
-    return with_id(
-        Example.model_validate({"id": "", "kind": "messages", "messages": turns, "lineage": lineage, **fields})
-    )
+    base = {"id": "", "kind": "messages", "lineage": ExampleLineage(source="a", row=number + 1)}
+    return with_id(Example.model_validate({**base, "messages": turns, **fields}))
 
 
 def splits_of(examples: list[Example], **keys: object) -> list[str]:
@@ -224,12 +222,15 @@ def test_a_variant_never_asks_what_is_held_out(tmp_path: Path) -> None:
 
 
 def generated(directory: Path) -> Path:
-    """Questions made from a corpus that was split: two documents, one of them held out."""
+    """Questions made from one book, whose chunks were split."""
     directory.mkdir()
     with ExamplesWriter(directory) as writer:
         for number in range(6):
             split = "validation" if number % 2 else "train"
-            writer.write(question(f"What does chunk {number} say?", number, split=split, group=f"doc {number % 2}"))
+            where = ExampleLineage(source="book.txt", document=f"chunk{number}")
+            writer.write(
+                question(f"What does chunk {number} say?", number, split=split, group="book.txt", lineage=where)
+            )
     return directory
 
 
@@ -241,6 +242,7 @@ def test_generated_examples_keep_the_split_of_their_documents(tmp_path: Path, so
     assert 15 <= facts.splits["validation"].examples - 3 <= 17
     alone = made(tmp_path / "alone", section(), folder)
     assert alone.examples == 6
+    assert preview(tmp_path / "alone", 1)[0].place == "book.txt, document chunk0"
 
 
 @pytest.fixture(scope="module")

@@ -366,7 +366,10 @@ def test_tables(tmp_path: Path) -> None:
     ]
     (tmp_path / "rows.tsv").write_text("prompt\tcompletion\nq\ta\n")
     assert read(tmp_path / "rows.tsv", section())[1][0].completion == "a"
-    for text, says in (("a,a\n1,2\n", "'a' stands there twice"), ('a,b\n"1,2\n', "is not a whole table near line 2")):
+    for text, says in (
+        ("a,a\n1,2\n", "has no header of column names: 'a' stands there twice"),
+        ('a,b\n"1,2\n', "is not a whole table near line 2"),
+    ):
         path.write_text(text)
         with pytest.raises(DataError, match=says):
             list(read_rows(path))

@@ -11,6 +11,7 @@ from loquela.core.errors import DataError, ErrorCode
 from loquela.data.examples.facts import FileReport
 from loquela.data.examples.faults import FaultReport, Place, RowFault
 from loquela.data.examples.files import example_files, read_rows
+from loquela.data.examples.fit import place_of
 from loquela.data.examples.formats.convert import Converter
 from loquela.data.examples.formats.recognise import SAMPLE_ROWS, recognise
 from loquela.data.examples.ledger import ExamplesTally
@@ -43,7 +44,7 @@ class Intake:
         """An example that another stage made, if it is new."""
         self.tally.enter("convert")
         self.tally.leave("convert")
-        yield from self._admitted(example, Place(example.lineage.source, example.lineage.row or 1))
+        yield from self._admitted(example, place_of(example))
 
     def _from_file(self, path: Path, between_rows: Callable[[], None]) -> Iterator[Example]:
         rows = read_rows(path)

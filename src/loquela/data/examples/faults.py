@@ -24,14 +24,21 @@ class RowFault(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a row stands: `row` counts from 1, `line` is None where the format has no lines."""
+    """Where a row stands: `row` counts from 1, `line` is None where the format has no lines.
+
+    What was made from a document has no row, but the document's id in `document`.
+    """
 
     source: str
-    row: int
+    row: int | None
     line: int | None = None
+    document: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.source}, row {self.row}" + (f" (line {self.line})" if self.line is not None else "")
+        row = "" if self.row is None else f", row {self.row}"
+        line = "" if self.line is None else f" (line {self.line})"
+        document = "" if self.row is not None or self.document is None else f", document {self.document}"
+        return f"{self.source}{row}{line}{document}"
 
 
 class FaultCount(BoundaryModel):

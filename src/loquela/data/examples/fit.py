@@ -171,7 +171,8 @@ class Fitter:
 
 def place_of(example: Example) -> Place:
     """Where an example came from, as messages tell it."""
-    return Place(example.lineage.source, example.lineage.row or 1, example.lineage.line)
+    lineage = example.lineage
+    return Place(lineage.source, lineage.row, lineage.line, lineage.document)
 
 
 def _exchanges(messages: Sequence[Message]) -> tuple[list[Message], list[list[Message]]]:

@@ -68,7 +68,8 @@ def head_of(example: Example, stratify_by: str, given: Split | None) -> Head:
     lineage = example.lineage
     strata = {"source": lineage.source, "language": example.language or "", "kind": example.kind}
     keys = [question_key(example)]
-    if example.group is not None:
+    if example.group is not None and given is None:
+        # What came with a split was split by its documents already, if need be inside a group.
         keys.append(f"group {example.group}")
     if lineage.document is not None:
         keys.append(f"document {lineage.document}")
