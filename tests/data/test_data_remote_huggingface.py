@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -16,6 +17,7 @@ from loquela.data.source_registry import source_for
 from loquela.data.tally import Tally
 from loquela.recipe.schema import DataSection
 from loquela.recipe.source_entry import SourceEntry
+from loquela.security.credentials.credential import from_text
 
 ROWS = {"text": ["Uno.", None, "Dos\r\nlíneas.", ""], "lang": ["es", "es", "es", None], "author": [1, 1, 2, None]}
 
@@ -130,10 +132,29 @@ def test_what_the_hub_may_answer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: Exception, kind, said: str
 ) -> None:
     def load_dataset(*args: object, **named: object) -> None:
-        assert named["revision"] == "a" * 40
+        assert (named["revision"], named["token"]) == ("a" * 40, False)
         raise raised
 
     monkeypatch.setattr(huggingface.extras.require("datasets", extra="data", purpose=""), "load_dataset", load_dataset)
     request = _request("owner/name", tmp_path, huggingface={"revision": "a" * 40})
     with pytest.raises(kind, match=said):
         list(source_for("hf:").read(request, Tally()))
+
+
+def test_a_private_data_set_gets_its_token_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens: list[object] = []
+
+    def load_dataset(*args: object, **named: object) -> datasets.Dataset:
+        tokens.append(named["token"])
+        return datasets.Dataset.from_dict({"text": ["a"]})
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    plain = _request("owner/name", tmp_path, huggingface={"revision": "a" * 40}, credential="hub")
+    for text in ("opensesame", '{"kind": "basic", "username": "u", "password": "p"}'):
+        request = replace(plain, find_credential=lambda name, text=text: from_text(text, name))
+        if "basic" in text:
+            with pytest.raises(RecipeError, match="the hub takes a bearer credential .*, not a basic one"):
+                list(source_for("hf:").read(request, Tally()))
+        else:
+            assert len(list(source_for("hf:").read(request, Tally()))) == 1
+    assert tokens == ["opensesame"]

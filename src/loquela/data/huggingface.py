@@ -55,15 +55,18 @@ def local_table(folder: Path, split: str, cache: Path) -> Table:
     return loaded[split]
 
 
-def hub_table(name: str, config: str | None, split: str, revision: str, cache: Path) -> Table:
+def hub_table(name: str, config: str | None, split: str, revision: str, cache: Path, token: str | None) -> Table:
     """`split` of the data set `name` on the hub at the commit `revision`, downloaded into `cache` once.
 
-    The library runs no code of the data set. Raises as `local_table`, and ResourceError(NETWORK_ERROR).
+    `token` opens a private one; without it the library asks as nobody. The library runs no code of the data set. Raises
+    as `local_table`, and ResourceError(NETWORK_ERROR).
     """
     library = extras.require("datasets", extra="data", purpose="reading Hugging Face data sets")
     library.disable_progress_bars()
     try:
-        table: Table = library.load_dataset(name, config, split=split, revision=revision, cache_dir=str(cache))
+        table: Table = library.load_dataset(
+            name, config, split=split, revision=revision, cache_dir=str(cache), token=token or False
+        )
     except Exception as error:
         raise _hub_failure(name, error) from error
     return table
@@ -82,7 +85,7 @@ def _hub_failure(name: str, error: Exception) -> LoquelaError:
         return DataError(
             ErrorCode.DATA_NOT_FOUND,
             f"the hub has no data set {name} of that revision, or does not show it: {_first_line(error)}",
-            "correct the name and huggingface.revision; for a private one, log in with the hub's own command",
+            "correct the name and huggingface.revision; a private one needs a credential (bearer)",
         )
     return _unreadable(name, error)
 

@@ -105,7 +105,7 @@ class DataSection(BoundaryModel):
     stories: int = Field(4000, ge=10, le=10_000_000, description="how many bilingual pairs builtin:stories writes")
     gutenberg_mirror: str = Field("https://www.gutenberg.org", description="base address of the Gutenberg mirror")
     allow_private_addresses: bool = Field(
-        False, description="let http sources resolve to loopback or private addresses"
+        False, description="let sources lead to loopback or private addresses, which may then be asked without TLS"
     )
     timeout_seconds: float = Field(30.0, gt=0, le=3600, description="per network operation")
     document_bytes: int = Field(

@@ -17,6 +17,7 @@ from loquela.data.tally import Tally
 from loquela.recipe.source_options.huggingface import HuggingFaceOptions
 
 CACHE_NAME = "huggingface"
+HUB = "huggingface.co"
 
 
 class HuggingFaceSource:
@@ -100,9 +101,21 @@ def _table(request: SourceRequest) -> Table:
     options, folder = _options(request), _folder(request)
     cache = request.downloads / CACHE_NAME
     if folder is None:
-        return hub_table(request.rest, options.config, options.split, _revision(request), cache)
+        revision = _revision(request)
+        return hub_table(request.rest, options.config, options.split, revision, cache, _token(request))
     # The library knows its cached copy of files by their times; a folder for every content cannot be out of date.
     return local_table(folder, options.split, cache / _files_digest(folder)[:24])
+
+
+def _token(request: SourceRequest) -> str | None:
+    credential = request.credential(HUB)
+    if credential is not None and credential.kind != "bearer":
+        raise RecipeError(
+            ErrorCode.AUTH_FAILED,
+            f"the hub takes a bearer credential (its token), not a {credential.kind} one",
+            "keep one: loquela credentials set NAME --host huggingface.co",
+        )
+    return None if credential is None else credential.secret("token")
 
 
 def _columns(request: SourceRequest, table: Table) -> EntryColumns:
