@@ -88,3 +88,21 @@ def test_nothing_asked_nothing_recorded(tmp_path: Path) -> None:
     assert facts.documents == 8
     assert list(read_attributes(tmp_path / "corpus")) == []
     assert _changes(tmp_path) == {}
+
+
+@pytest.mark.parametrize("action", ["pseudonymize", "drop"])
+def test_examples_of_what_was_dropped_show_no_personal_data(tmp_path: Path, action: str) -> None:
+    pytest.importorskip("hyperscan")
+    texts = [GOOD.format(n=n) for n in range(10)]
+    texts[4] += "Cheap pills: write to maria.lopez@example.com now.\n"
+    validation = {
+        "patterns": [{"name": "spam", "pattern": "Cheap pills"}],
+        "pii": {"kinds": ["email"], "action": action},
+    }
+    facts, _ = _corpus(tmp_path, texts, validation)
+    assert facts.documents == 9
+    for name in ("dropped.jsonl", "attributes.jsonl", "documents.jsonl"):
+        assert "maria" not in (tmp_path / "corpus" / name).read_text()
+    (example,) = read_dropped(tmp_path / "corpus")
+    assert "<email" in example.text
+    assert sum(size for size, _ in _changes(tmp_path).values()) == -len(texts[4])

@@ -154,7 +154,7 @@ class _PartWork:
         """Judge one document, and keep it or record why not."""
         judged = self.judge.judge(draft, self.tally)
         if judged.reason is not None:
-            self._drop(judged.draft, "validate", judged.reason, judged.value, judged.threshold)
+            self._drop(judged.draft, judged.size_bytes, "validate", judged.reason, judged.value, judged.threshold)
             return
         cleaned = self._decontaminated(judged.draft)
         if cleaned is None:
@@ -178,7 +178,7 @@ class _PartWork:
             self.tally.leave("decontaminate", size, 1)
             return draft
         if self.section.decontaminate.action == "drop" or not overlap.redacted.strip():
-            self._drop(draft, "decontaminate", "evaluation_text", overlap.matches / overlap.ngrams, 0.0)
+            self._drop(draft, size, "decontaminate", "evaluation_text", overlap.matches / overlap.ngrams, 0.0)
             return None
         after = utf8_size(overlap.redacted)
         self.tally.change("decontaminate", "evaluation_text_redacted", after - size)
@@ -188,8 +188,10 @@ class _PartWork:
         changed.id = document_id(overlap.redacted)
         return draft.model_copy(update={"id": changed.id, "text": overlap.redacted, "attributes": changed})
 
-    def _drop(self, draft: Draft, arrow: str, reason: str, value: float | None, threshold: float | None) -> None:
-        self.tally.change(arrow, reason, -utf8_size(draft.text), -1)
+    def _drop(
+        self, draft: Draft, size_bytes: int, arrow: str, reason: str, value: float | None, threshold: float | None
+    ) -> None:
+        self.tally.change(arrow, reason, -size_bytes, -1)
         self.dropped.drop(draft, arrow, reason, value, threshold)
         known = draft.attributes or Attributes(id=draft.id, source=draft.source)
         line = known.model_copy(update={"reason": reason}).model_dump_json(exclude_none=True)
