@@ -88,3 +88,19 @@ def test_options_tell_what_an_https_address_is() -> None:
 def test_a_page_size_that_would_not_be_sent() -> None:
     with pytest.raises(ValidationError, match="page_size is sent only with size_parameter"):
         SourceEntry.model_validate({"address": "api+https://a.example", "api": {"page_size": 10}})
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"address": "sqlite:///a.db", "credential": "x"}, "credential changes nothing for sqlite:///a.db"),
+        ({"address": "postgresql://h/b", "format": "csv"}, "format changes nothing for postgresql"),
+        ({"address": "https://a.example", "api": {}, "encoding": "latin-1"}, "encoding changes nothing for api"),
+        ({"address": "https://a.example", "web": {}, "text": "body"}, "text changes nothing for web"),
+        ({"address": "https://a.example", "web": {}, "labels": ["title", "date"]}, "web pages have no 'date' to label"),
+        ({"address": "hf:x", "format": "parquet"}, "format changes nothing for hf:x"),
+    ],
+)
+def test_keys_that_could_change_nothing(entry: dict, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        SourceEntry.model_validate(entry)

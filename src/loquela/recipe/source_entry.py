@@ -49,7 +49,14 @@ OPTION_PREFIXES = {
 FIXED_FORM = {
     "builtin:": ("language", "format", "encoding", "text", "labels", "split_by"),
     "gutenberg:": ("format", "encoding", "text", "labels", "split_by"),
+    "sqlite:": ("format", "encoding", "credential"),
+    "postgresql:": ("format", "encoding"),
+    "api+": ("format", "encoding"),
+    "web+": ("format", "encoding", "text", "split_by"),
+    "hf:": ("format", "encoding"),
 }
+# What a web page may be labelled with.
+PAGE_LABELS = {"title"}
 
 
 class SourceEntry(BoundaryModel):
@@ -115,6 +122,9 @@ class SourceEntry(BoundaryModel):
             idle = [key for key in keys if getattr(self, key) != type(self).model_fields[key].get_default()]
             if idle and self.address.lower().startswith(prefix):
                 raise ValueError(f"{idle[0]} changes nothing for {self.address}; remove it")
+        unknown = sorted(set(self.labels) - PAGE_LABELS) if self.address.lower().startswith("web+") else []
+        if unknown:
+            raise ValueError(f"web pages have no {unknown[0]!r} to label with; write labels: [title]")
         return self
 
     @model_serializer(mode="wrap")
