@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,8 @@ def decide(folders: list[Path], facts: list[PartFacts], section: DataSection, se
             spool.signatures(),
             numbers[first == numbers],
             section.duplicates.threshold,
-            lambda number: grams(spool.draft(number).text),
+            # The first documents of a bucket are compared with all the others.
+            lru_cache(maxsize=64)(lambda number: grams(spool.draft(number).text)),
         )
         cluster, similarity = found.cluster[first], found.similarity
         if section.duplicates.near == "drop":

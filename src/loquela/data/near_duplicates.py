@@ -9,6 +9,7 @@ A pair is judged by its signatures where these leave no doubt, else by all its n
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,8 +23,8 @@ from loquela.data.union import Components
 NGRAM_WORDS = 5
 BANDS, ROWS = 14, 8
 PERMUTATIONS = BANDS * ROWS
-# The share of equal rows has a standard deviation of at most 0.05 around J; beyond four of them nothing is in doubt.
-DOUBT = 0.2
+# Standard deviations of the share of equal rows around J, beyond which nothing is in doubt.
+DOUBT = 4.0
 # Documents of one bucket are compared with this many different ones before them, so that a bucket costs linear time.
 REPRESENTATIVES = 4
 
@@ -150,6 +151,6 @@ def _similarity(
     table: SignatureTable, first: int, second: int, threshold: float, grams_of: Callable[[int], Hashes]
 ) -> float:
     estimate = float((table.row(first) == table.row(second)).mean())
-    if abs(estimate - threshold) > DOUBT:
+    if abs(estimate - threshold) > DOUBT * math.sqrt(threshold * (1 - threshold) / PERMUTATIONS):
         return estimate
     return jaccard(grams_of(first), grams_of(second))
