@@ -82,6 +82,20 @@ def test_plain_output_has_no_escape_codes() -> None:
     assert "✔ training" in text
 
 
+def test_prepared_parts_are_counted() -> None:
+    out = io.StringIO()
+    with ProgressDisplay(Console(file=out, width=100)) as display:
+        display(Event(name="pipeline.stage_started.v1", data={"stage": "ingest"}))
+        display(Event(name="data.tasks_progress.v1", data={"done": 0, "total": 1}))
+        display(Event(name="data.tasks_progress.v1", data={"done": 1200, "total": 3000}))
+    assert out.getvalue() == "… corpus\n  1 200 of 3 000 parts\n"
+    terminal = io.StringIO()
+    with ProgressDisplay(Console(file=terminal, width=100, force_terminal=True)) as display:
+        display(Event(name="pipeline.stage_started.v1", data={"stage": "prepare"}))
+        display(Event(name="data.tasks_progress.v1", data={"done": 2, "total": 5}))
+    assert "2 of 5 parts" in terminal.getvalue()
+
+
 def test_what_the_machine_decided_is_shown_with_its_reason() -> None:
     out = io.StringIO()
     with ProgressDisplay(Console(file=out, width=100)) as display:

@@ -45,6 +45,7 @@ class ProgressDisplay:
         self.validation: list[Point] = []
         self.progress: dict[str, JsonValue] = {}
         self.stage: str | None = None
+        self.parts = ""
         self._stage_began = 0.0
         self._plain_at = 0.0
         self._live: Live | None = None
@@ -94,6 +95,7 @@ class ProgressDisplay:
 
     def _stage_started(self, data: dict[str, JsonValue]) -> None:
         self.stage = str(data.get("stage"))
+        self.parts = ""
         self._stage_began = time.monotonic()
         if not self.console.is_terminal:
             self.console.print(f"… {STAGE_TITLES.get(self.stage, self.stage)}", highlight=False)
@@ -121,6 +123,14 @@ class ProgressDisplay:
             self._plain_at = time.monotonic()
             self.console.print("  " + self._training_line(), highlight=False)
 
+    def _part_done(self, data: dict[str, JsonValue]) -> None:
+        total = data.get("total")
+        if isinstance(total, int) and total > 1:
+            self.parts = f"{number(data.get('done'))} of {number(total)} parts"
+            if not self.console.is_terminal and time.monotonic() - self._plain_at >= PLAIN_EVERY_SECONDS:
+                self._plain_at = time.monotonic()
+                self.console.print(f"  {self.parts}", highlight=False)
+
     def _noted(self, data: dict[str, JsonValue]) -> None:
         said = data.get("message") or "; ".join(f"{key}: {value}" for key, value in data.items())
         self.console.print(f"[yellow]![/yellow] {escape(str(said))}", highlight=False)
@@ -144,7 +154,7 @@ class ProgressDisplay:
             return Group()
         spent = time.monotonic() - self._stage_began
         title = STAGE_TITLES.get(self.stage, self.stage)
-        head = Text.assemble(("▸ ", "bold blue"), f"{title:<10} {spent:7.1f} s")
+        head = Text.assemble(("▸ ", "bold blue"), f"{title:<10} {spent:7.1f} s  {self.parts}")
         step, total = self.progress.get("step"), self.progress.get("steps_total")
         if self.stage != "train" or not isinstance(step, int) or not isinstance(total, int) or total < 1:
             return Group(head)
@@ -163,6 +173,7 @@ class ProgressDisplay:
         "pipeline.stage_completed.v1": _stage_completed,
         "trainer.job.started.v1": _trains,
         "trainer.metrics.progress.v1": _progressed,
+        "data.tasks_progress.v1": _part_done,
         "artifact.damaged.v1": _noted,
         "pipeline.data_changed.v1": _noted,
         "model_checkpointer.checkpoint_quarantined.v1": _noted,
