@@ -13,18 +13,33 @@ Fault = Callable[["Handler"], None]
 Answer = Callable[[str, dict], str]
 
 
+FACTS = re.compile(
+    r"The (?P<thing>[\w ]+) of (?P<name>[\w ]+) was opened in (?P<year>\d+) by the engineer (?P<person>[\w ]+)\. "
+    r"Its walls are of (?P<stone>\w+) .*lived from (?P<stuff>[\w ]+), which",
+    re.DOTALL,
+)
+QUESTIONS = (
+    ("Who opened the {thing} of {name} in {year}?", "{person}"),
+    ("Of which stone are the walls of the {thing} of {name}?", "{stone}"),
+    ("What did the workers of the {thing} of {name} live from?", "{stuff}"),
+    ("How soon was the northern wing of the {thing} of {name} rebuilt?", "within eleven months"),
+    ("For whom is there a small library in the {thing} of {name}?", "for the schools of the valley"),
+)
+
+
 def pairs_from(passage: str, count: int) -> list[dict]:
-    """Right pairs made from the sentences of a passage, as a good model would give them."""
-    sentences = [part for part in re.split(r"(?<=[.!?])\s+", passage) if len(part.split()) >= 6]
+    """Right pairs about one of the sample passages, a sentence each, as a good model would give them."""
+    facts = FACTS.search(passage).groupdict()
+    sentences = re.split(r"(?<=\.)\s+", passage.strip())
     return [
         {
-            "question": f"Which words end the remark that begins with {' '.join(sentence.split()[:3])!r}?",
-            "answer": " ".join(sentence.rstrip(".!?").split()[-3:]),
+            "question": question.format(**facts),
+            "answer": answer.format(**facts),
             "evidence": sentence,
             "type": "fact",
             "difficulty": "basic",
         }
-        for sentence in sentences[:count]
+        for (question, answer), sentence in list(zip(QUESTIONS, sentences, strict=True))[:count]
     ]
 
 
@@ -50,6 +65,7 @@ class LlmServer:
         self.faults: list[Fault] = []
         self.answer: Answer = good_answer
         self.delay_seconds = 0.0
+        self.output_tokens = 200
         self.seen: list[tuple[str, dict, dict]] = []
         self.answered = 0
         self.at_once = 0
@@ -61,6 +77,8 @@ class LlmServer:
         self.lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        # What breaks down on purpose needs no traceback in the test's output.
+        self._server.handle_error = lambda request, address: None
         self._server.owner = self
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
@@ -173,7 +191,7 @@ class Handler(BaseHTTPRequestHandler):
             "stop_sequence": None,
             "usage": {
                 "input_tokens": 500,
-                "output_tokens": 200,
+                "output_tokens": self.owner.output_tokens,
                 "cache_creation_input_tokens": 40,
                 "cache_read_input_tokens": 60,
             },

@@ -241,13 +241,29 @@ RECALL = {
 }
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason="the gold pairs are not beside the checkout")
-@pytest.mark.parametrize(("language", "other"), [("en", "es"), ("es", "en")])
-def test_precision_and_recall_on_gold_and_corrupted_pairs(language: str, other: str) -> None:
-    golds = gold_pairs(DATA / f"xquad_{language}_38articles.json", language)
-    translations = gold_pairs(DATA / f"xquad_{other}_38articles.json", other)
-    kept = sum(passes(gold) for gold in golds)
-    assert kept / len(golds) >= 0.96
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="the gold pairs are not beside the checkout")
+
+
+@needs_data
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_precision_and_recall_on_gold_and_corrupted_pairs(language: str) -> None:
+    """Every fourth pair; all of them in the slow test below."""
+    check_precision_and_recall(language, every=4, slack=0.05)
+
+
+@needs_data
+@pytest.mark.slow
+@pytest.mark.parametrize("language", ["en", "es"])
+def test_precision_and_recall_on_all_pairs(language: str) -> None:
+    check_precision_and_recall(language, every=1, slack=0.0)
+
+
+def check_precision_and_recall(language: str, *, every: int, slack: float) -> None:
+    golds = gold_pairs(DATA / f"xquad_{language}_38articles.json", language)[::every]
+    other = {"en": "es", "es": "en"}[language]
+    translations = gold_pairs(DATA / f"xquad_{other}_38articles.json", other)[::every]
+    kept = sum(passes(gold) for gold in golds) / len(golds)
+    assert kept >= 0.96 - slack
     corruptor = Corruptor(golds, translations)
     wrong: Counter[str] = Counter()
     missed: Counter[str] = Counter()
@@ -255,11 +271,12 @@ def test_precision_and_recall_on_gold_and_corrupted_pairs(language: str, other: 
         for corrupted in corruptor.all_of(kind):
             wrong[kind] += 1
             missed[kind] += passes(corrupted)
+    assert set(RECALL) == set(wrong)
     for kind, least in RECALL.items():
-        assert 1 - missed[kind] / wrong[kind] >= least, kind
-    # Of every kind as many as of the gold pairs: what the gate lets through is right this often.
-    shares = [missed[kind] / wrong[kind] for kind in wrong]
-    assert (kept / len(golds)) / (kept / len(golds) + sum(shares) / len(shares)) >= 0.93
+        assert 1 - missed[kind] / wrong[kind] >= least - slack, kind
+    # Of right pairs and of wrong ones of every kind as many: what the gate lets through is right this often.
+    let_through = sum(missed[kind] / wrong[kind] for kind in wrong) / len(wrong)
+    assert kept / (kept + let_through) >= 0.93 - slack
 
 
 def passes(gold: Gold) -> bool:

@@ -46,7 +46,6 @@ class BatchSender:
     calls: Calls
     stop: StopRequest
     patience: Patience = field(default_factory=Patience)
-    poll_seconds: float = 20.0
 
     def send(self, requests: Callable[[], Iterable[Request]]) -> Counter[str]:
         """Get an answer for each request that has none; failed ones by kind of failure. Raises as `Sender.send`."""
@@ -131,7 +130,7 @@ class _Batches:
                 if self._patiently(partial(self.sender.provider.progress, batch)).ended:
                     self._read(batch)
             if self.open:
-                self._pause(self.sender.poll_seconds)
+                self._pause(self.sender.patience.poll_seconds)
 
     def _read(self, batch: str) -> None:
         worst = self.open[batch]

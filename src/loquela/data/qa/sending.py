@@ -40,6 +40,8 @@ class Patience:
     failures_in_a_row: int = 5
     # After so many answers without a complaint, one more request at once is tried.
     answers_per_step_up: int = 20
+    # Between two looks at a batch.
+    poll_seconds: float = 20.0
 
 
 @dataclass(frozen=True)
