@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from loquela.core.errors import DataError
 from loquela.data.encoding.fallback import SAMPLE_BYTES
 from loquela.data.encoding.faults import binary, undecodable
-from loquela.data.encoding.feed import lines
+from loquela.data.encoding.feed import pieces_of_lines
 from loquela.data.encoding.line_parts import ZERO, LinePart, line_parts, report_bad
 from loquela.data.encoding.mojibake import MojibakeRepair
 from loquela.data.encoding.names import newline_of, unit_bytes
@@ -110,7 +110,7 @@ class BlockReader:
         run_start, run_encoding = 0, ""
         number = self.line
         line_begins = True
-        for start, end in lines(block, self.newline, self.encoding):
+        for start, end in pieces_of_lines(block, self.newline, self.encoding):
             raw = block[start:end]
             number += line_begins
             line_begins = raw.endswith(self.newline)

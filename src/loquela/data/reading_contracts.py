@@ -55,8 +55,8 @@ class StreamPosition(BoundaryModel):
     """Where a stream stands between two records; written out and given back, reading goes on there.
 
     `record` records of `object`, up to `byte_offset`, lie before it (rows of parquet and arrow have no offset: 0).
-    `digest` is a chain over the SHA-256 of every record of the stream so far: h ← SHA-256(h + sha256(record)). The last
-    record's own place and digest prove on return that the object is still the one that was read.
+    `digest` is a chain over the checksums of the stream's chunks so far: h ← SHA-256(h + checksum). The last record's
+    own place and digest prove on return that the object is still the one that was read.
     """
 
     object: str

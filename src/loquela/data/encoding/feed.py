@@ -58,20 +58,26 @@ def last_line_end(data: bytes, newline: bytes) -> int:
     return place + len(newline) if place >= 0 else 0
 
 
-def lines(data: bytes, newline: bytes, encoding: str) -> Iterator[tuple[int, int]]:
-    """The lines [start, end) of `data`, line ends included; one that is too long in pieces."""
+def lines(data: bytes, newline: bytes) -> Iterator[tuple[int, int]]:
+    """The lines [start, end) of `data`, line ends included."""
     start = 0
     while start < len(data):
         place = data.find(newline, start)
         while place >= 0 and place % len(newline):
             place = data.find(newline, place + 1)
-        line_end = place + len(newline) if place >= 0 else len(data)
-        while line_end - start > LONGEST_LINE:
-            piece = longest_piece(data[start : start + LONGEST_LINE], encoding)
-            yield start, start + piece
-            start += piece
-        yield start, line_end
-        start = line_end
+        end = place + len(newline) if place >= 0 else len(data)
+        yield start, end
+        start = end
+
+
+def pieces_of_lines(data: bytes, newline: bytes, encoding: str) -> Iterator[tuple[int, int]]:
+    """As `lines`, one that is too long in pieces."""
+    for start, end in lines(data, newline):
+        while end - start > LONGEST_LINE:
+            size = longest_piece(data[start : start + LONGEST_LINE], encoding)
+            yield start, start + size
+            start += size
+        yield start, end
 
 
 def longest_piece(data: bytes, encoding: str) -> int:

@@ -44,6 +44,9 @@ _LOOSE = re.compile(f"[{_any_of(0xC2, 0xF4)}{C1_CONTROLS}][{_any_of(0x80, 0xBF)}
 _EXACT = re.compile("|".join([*map(_sequences, SINGLE_BYTE), f"[{C1_CONTROLS}]"]))
 # Where two characters beyond ASCII stand side by side more often than this, the script is no Latin one.
 SPARSE = 1 / 64
+# A character beyond ASCII right behind another one, or a C1 control (0xC2 0x80 to 0x9F); numpy pays off later.
+_BESIDE = re.compile(rb"[\x80-\xbf][\xc0-\xff]|\xc2[\x80-\x9f]")
+SHORT_BYTES = 2048
 WINDOW_BYTES = 12
 FAMILIAR = LETTERS | SIGNS
 
@@ -73,8 +76,9 @@ class MojibakeRepair:
         """The lines [start, end) of `data`, which is valid UTF-8, that show the signature; line ends included."""
         if data.isascii():
             return []
+        if len(data) < SHORT_BYTES and not _BESIDE.search(data):
+            return []
         codes = np.frombuffer(data, dtype=np.uint8)
-        # A character beyond ASCII right behind another one, or a C1 control (0xC2 0x80 to 0x9F).
         beside = ((codes[1:] >= 0xC0) & ((codes[:-1] & 0xC0) == 0x80)) | ((codes[:-1] == 0xC2) & (codes[1:] < 0xA0))
         places = np.flatnonzero(beside)
         if places.size > SPARSE * len(data):

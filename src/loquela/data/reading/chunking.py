@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from loquela.core.errors import DataError, ErrorCode
+from loquela.data.encoding.feed import last_line_end, lines
 from loquela.data.encoding.names import extends_ascii, mark_of, newline_of, zero_pattern
 from loquela.data.reading.csv_records import LONGEST_ROW, CsvRows, delimiter_of
 from loquela.data.reading.json_elements import JsonElements
 from loquela.data.reading.object_bytes import object_chunks
-from loquela.data.reading.raw_records import RawRecord, raw_lines
+from loquela.data.reading.raw_records import RawRecord, raw_lines, raw_record, too_long
 from loquela.data.reading_contracts import StreamPosition
 from loquela.data.source_object import SourceObject
 
@@ -27,34 +28,29 @@ class ChunkOfRecords:
 
 
 class Cursor:
-    """A position while it moves."""
+    """A position while it moves, a chunk at a time."""
 
     def __init__(self, start: StreamPosition) -> None:
-        self._object = start.object
-        self._chunks = start.chunks
-        self._digest = bytes.fromhex(start.digest)
-        self._record = start.record
-        self._last = (start.last_start, start.byte_offset, start.last_sha256)
+        self._at = start
 
-    def move(self, start: int, end: int, sha256: str, records: int = 1) -> None:
-        """Behind the bytes [start, end), which are that many records with the digest `sha256`."""
-        self._record += records
-        self._digest = hashlib.sha256(self._digest + bytes.fromhex(sha256)).digest()
-        self._last = (start, end, sha256)
+    @property
+    def byte_offset(self) -> int:
+        """Where the next chunk starts."""
+        return self._at.byte_offset
 
-    def cut(self) -> StreamPosition:
-        """The position here, behind one more chunk."""
-        self._chunks += 1
-        last_start, byte_offset, last_sha256 = self._last
-        return StreamPosition(
-            object=self._object,
-            byte_offset=byte_offset,
-            record=self._record,
-            chunks=self._chunks,
-            digest=self._digest.hex(),
+    def cut(self, data: bytes, records: int, end: int, last_start: int, last_sha256: str) -> ChunkOfRecords:
+        """The chunk `data` of so many records up to byte `end`, the last of which is as said."""
+        digest = hashlib.sha256(bytes.fromhex(self._at.digest) + hashlib.sha256(data).digest())
+        self._at = StreamPosition(
+            object=self._at.object,
+            byte_offset=end,
+            record=self._at.record + records,
+            chunks=self._at.chunks + 1,
+            digest=digest.hexdigest(),
             last_start=last_start,
             last_sha256=last_sha256,
         )
+        return ChunkOfRecords(data, self._at)
 
 
 def text_chunks(
@@ -62,58 +58,112 @@ def text_chunks(
 ) -> Iterator[ChunkOfRecords]:
     """The chunks of `source` from `start` on: at least `chunk_bytes` each, but for the last.
 
-    Raises DataError: READ_FAILED, CORRUPT_DATA for a record over the limit, an array that is not closed, or an object
-    that is no longer the one that `start` comes from.
+    Raises DataError: READ_FAILED, CORRUPT_DATA for a record over the limit (of lines: one that a chunk would end in),
+    an array that is not closed, or an object that is no longer the one that `start` comes from.
     """
     if start.record:
         _require_same(source, start)
-    frame: Callable[[list[bytes]], bytes] = _array if format == "json" else b"".join
-    cursor = Cursor(start)
-    held: list[bytes] = []
-    size = 0
-    for raw in _records(source, format, start, max_record_bytes):
-        if raw.problem is not None:
-            raise _unusable(source.name, raw)
-        held.append(raw.data)
-        size += len(raw.data)
-        cursor.move(raw.start, raw.end, raw.sha256)
-        if size >= chunk_bytes:
-            yield ChunkOfRecords(frame(held), cursor.cut())
-            held, size = [], 0
-    if held:
-        yield ChunkOfRecords(frame(held), cursor.cut())
-
-
-def _records(source: SourceObject, format: str, start: StreamPosition, limit: int) -> Iterator[RawRecord]:
     head = next(object_chunks(source, 0, HEAD_BYTES), b"")
     encoding, mark = mark_of(head) or (zero_pattern(head) or "utf-8", 0)
+    cursor = Cursor(start)
     if format == "json":
-        return _elements(source, head[mark:], max(mark, start.byte_offset), bool(start.record), limit)
-    newline = newline_of(encoding)
-    lines = raw_lines(object_chunks(source, start.byte_offset), limit, start=start.byte_offset, newline=newline)
-    if format not in ("csv", "tsv"):
-        return lines
-    # Only quotes and line ends matter to find rows: in what extends ASCII every byte may stand for a character.
+        inside = start.record > 0
+        elements = _elements(source, head[mark:], max(mark, start.byte_offset), inside, max_record_bytes)
+        yield from _collected(elements, source.name, chunk_bytes, cursor, _array)
+    elif format in ("csv", "tsv"):
+        rows = _rows(source, head, format, encoding, start.byte_offset, max_record_bytes)
+        yield from _collected(rows, source.name, chunk_bytes, cursor, b"".join)
+    else:
+        chunks = object_chunks(source, start.byte_offset)
+        yield from _lines(chunks, source.name, newline_of(encoding), chunk_bytes, cursor, max_record_bytes)
+
+
+def _lines(
+    chunks: Iterator[bytes], name: str, newline: bytes, chunk_bytes: int, cursor: Cursor, limit: int
+) -> Iterator[ChunkOfRecords]:
+    """Chunks of whole lines; only the last line's end is looked for."""
+    held: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        held.append(chunk)
+        size += len(chunk)
+        while size >= chunk_bytes:
+            data = b"".join(held)
+            end = _line_end_from(data, newline, chunk_bytes)
+            if not end:
+                held = [data]
+                line_start = last_line_end(data, newline)
+                if size - line_start > limit:
+                    raise _unusable(name, raw_record(cursor.byte_offset + line_start, 0, b"", too_long(limit)))
+                break
+            yield _cut_lines(cursor, data[:end], newline)
+            held, size = [data[end:]], size - end
+    if size:
+        yield _cut_lines(cursor, b"".join(held), newline)
+
+
+def _line_end_from(data: bytes, newline: bytes, least: int) -> int:
+    """Where the first line ends that makes at least `least` bytes; 0 where none does."""
+    place = data.find(newline, least - len(newline))
+    while place >= 0 and place % len(newline):
+        place = data.find(newline, place + 1)
+    return place + len(newline) if place >= 0 else 0
+
+
+def _cut_lines(cursor: Cursor, data: bytes, newline: bytes) -> ChunkOfRecords:
+    width = len(newline)
+    records = data.count(newline) if width == 1 else sum(1 for _ in lines(data, newline)) - 1
+    last = last_line_end(data[:-width], newline)
+    whole = data.endswith(newline) and width == 1
+    last_sha256 = hashlib.sha256(data[last:]).hexdigest()
+    offset = cursor.byte_offset
+    return cursor.cut(data, records + (not whole), offset + len(data), offset + last, last_sha256)
+
+
+def _rows(
+    source: SourceObject, head: bytes, format: str, encoding: str, offset: int, limit: int
+) -> Iterator[RawRecord]:
+    """Rows of csv: only quotes and line ends matter, so in what extends ASCII every byte stands for a character."""
     seen_as = "latin-1" if extends_ascii(encoding) else encoding
     delimiter = "\t" if format == "tsv" else delimiter_of(head.decode(seen_as, "replace"))
-    rows = CsvRows(lines, lambda raw: raw.data.decode(seen_as, "replace"), delimiter, min(limit, LONGEST_ROW))
+    physical = raw_lines(object_chunks(source, offset), limit, start=offset, newline=newline_of(encoding))
+    rows = CsvRows(physical, lambda raw: raw.data.decode(seen_as, "replace"), delimiter, min(limit, LONGEST_ROW))
     return (raw for raw, _, _ in rows)
 
 
-def _elements(source: SourceObject, head: bytes, start: int, inside: bool, limit: int) -> Iterator[RawRecord]:
+def _elements(source: SourceObject, head: bytes, offset: int, inside: bool, limit: int) -> Iterator[RawRecord]:
     if inside and not head.lstrip().startswith(b"["):
         return iter(())  # the file's one value has been read
-    return iter(JsonElements(object_chunks(source, start), limit, start=start, inside=inside))
+    return iter(JsonElements(object_chunks(source, offset), limit, start=offset, inside=inside))
 
 
 def _array(elements: list[bytes]) -> bytes:
     return b"[" + b",\n".join(elements) + b"]\n"
 
 
+def _collected(
+    raws: Iterator[RawRecord], name: str, chunk_bytes: int, cursor: Cursor, frame: Callable[[list[bytes]], bytes]
+) -> Iterator[ChunkOfRecords]:
+    """Chunks of records that are found one by one."""
+    held: list[bytes] = []
+    size = 0
+    raw: RawRecord | None = None
+    for raw in raws:
+        if raw.problem is not None:
+            raise _unusable(name, raw)
+        held.append(raw.data)
+        size += len(raw.data)
+        if size >= chunk_bytes:
+            yield cursor.cut(frame(held), len(held), raw.end, raw.start, raw.sha256)
+            held, size = [], 0
+    if held and raw is not None:
+        yield cursor.cut(frame(held), len(held), raw.end, raw.start, raw.sha256)
+
+
 def _unusable(name: str, raw: RawRecord) -> DataError:
     return DataError(
         ErrorCode.CORRUPT_DATA,
-        f"the record at byte {raw.start} (line {raw.line}) of {name} cannot be read whole: {raw.problem}",
+        f"the record at byte {raw.start} of {name} cannot be read whole: {raw.problem}",
         "correct it, or set format to what the file is",
         details={"source": name, "start": raw.start, "end": raw.end},
     )

@@ -9,7 +9,6 @@ from typing import BinaryIO
 
 from pydantic import JsonValue
 
-from loquela.core.digests import digest_bytes
 from loquela.core.errors import DataError, ErrorCode, ResourceError
 from loquela.data.encoding.mojibake import MojibakeRepair
 from loquela.data.reading.arrow_adapter import ArrowBatch, ArrowSchema, open_arrow_file, open_arrow_stream, open_parquet
@@ -110,7 +109,7 @@ class _Rows:
         for row in batch.to_pylist():
             values = {name: json_value(value) for name, value in row.items()}
             line = json.dumps(values, sort_keys=True, ensure_ascii=False).encode("utf-8")
-            raw = RawRecord(-1, -1, 0, line, digest_bytes(line))
+            raw = RawRecord(-1, -1, 0, line)
             text = values.pop(self._column) if self._column is not None else None
             if text is None and self._options.text_required:
                 self._book.set_aside(raw, BadRecord("it has no text", WITHOUT_TEXT))
@@ -127,7 +126,7 @@ class _Rows:
 
     def _lost(self, rows: int, reason: str) -> None:
         for _ in range(rows):
-            self._book.set_aside(RawRecord(-1, -1, 0, b"", digest_bytes(b"")), BadRecord(reason))
+            self._book.set_aside(RawRecord(-1, -1, 0, b""), BadRecord(reason))
 
 
 def json_value(value: object) -> JsonValue:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -26,7 +25,7 @@ def columnar_chunks(
 ) -> Iterator[ChunkOfRecords]:
     """The chunks of `source` from `start` on, at least `chunk_bytes` each, but for the last.
 
-    A batch of rows is what the running digest is taken over. Raises DataError: READ_FAILED, CORRUPT_DATA.
+    Raises DataError: READ_FAILED, CORRUPT_DATA.
     """
     cursor = Cursor(start)
     held: list[ArrowBatch] = []
@@ -34,17 +33,19 @@ def columnar_chunks(
     try:
         with open_seekable(source) as stream:
             for batch in _batches(stream, format, start.record):
-                digest = hashlib.sha256(stream_bytes([batch])).hexdigest()
-                cursor.move(0, 0, digest, batch.num_rows)
                 held.append(batch)
                 size += batch.nbytes
                 if size >= chunk_bytes:
-                    yield ChunkOfRecords(stream_bytes(held), cursor.cut())
+                    yield _cut(cursor, held)
                     held, size = [], 0
     except (OSError, ValueError) as error:
         raise damaged(source.name, format, error) from error
     if held:
-        yield ChunkOfRecords(stream_bytes(held), cursor.cut())
+        yield _cut(cursor, held)
+
+
+def _cut(cursor: Cursor, batches: list[ArrowBatch]) -> ChunkOfRecords:
+    return cursor.cut(stream_bytes(batches), sum(batch.num_rows for batch in batches), 0, 0, "")
 
 
 def _batches(stream: BinaryIO, format: str, rows_done: int) -> Iterator[ArrowBatch]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
 
@@ -186,4 +185,4 @@ class CsvRows:
         if first is last:
             return first
         data = b"".join(raw.data for raw in self._row)
-        return RawRecord(first.start, last.end, first.line, data, hashlib.sha256(data).hexdigest())
+        return RawRecord(first.start, last.end, first.line, data)

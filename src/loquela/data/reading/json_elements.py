@@ -104,7 +104,7 @@ class JsonElements:
         while self._more():
             digest.update(self._held[self._place :])
             self._pass(len(self._held) - self._place)
-        return RawRecord(start, self._offset + self._place, line, head, digest.hexdigest(), problem)
+        return RawRecord(start, self._offset + self._place, line, head, problem, digest.hexdigest())
 
     def _skip(self, sign: bytes) -> bool:
         """Pass over `sign` if it comes next."""

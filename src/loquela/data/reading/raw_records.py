@@ -6,27 +6,33 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from loquela.data.encoding.feed import last_line_end, lines
 from loquela.data.reading.quarantine import MOST_BYTES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RawRecord:
     """The bytes [start, end) of an object, line end included; `line` counts physical lines from 1.
 
-    `problem` says why it is none: then `data` may hold only the beginning, and `sha256` is still of all of it.
+    `problem` says why it is none: then `data` may hold only the beginning, and `digest` is of all of it.
     """
 
     start: int
     end: int
     line: int
     data: bytes
-    sha256: str
     problem: str | None = None
+    digest: str | None = None
+
+    @property
+    def sha256(self) -> str:
+        """Of the bytes [start, end), in hexadecimal."""
+        return self.digest or hashlib.sha256(self.data).hexdigest()
 
 
 def raw_record(start: int, line: int, data: bytes, problem: str | None = None) -> RawRecord:
     """The record of `data` at `start`."""
-    return RawRecord(start, start + len(data), line, data, hashlib.sha256(data).hexdigest(), problem)
+    return RawRecord(start, start + len(data), line, data, problem)
 
 
 def raw_lines(
@@ -36,7 +42,7 @@ def raw_lines(
 
     One of more than `limit` bytes comes with a problem; no more than `limit` bytes and a chunk are held.
     """
-    held, searched = b"", 0
+    held = b""  # of the line that is not whole yet
     long: _LongLine | None = None
     for chunk in chunks:
         if long is not None:
@@ -46,23 +52,19 @@ def raw_lines(
             yield long.record(limit)
             start, line, long = long.end, line + 1, None
         held = held + chunk if held else chunk
-        place = 0
-        while (found := _line_end(held, newline, max(place, searched))) > 0:
-            yield _line(held[place:found], start, line, limit)
-            start, line, place, searched = start + found - place, line + 1, found, 0
-        held = held[place:]
-        searched = max(0, len(held) - len(newline) + 1)
+        whole = last_line_end(held, newline)
+        for data in _split(held[:whole], newline):
+            size = len(data)
+            yield RawRecord(start, start + size, line, data, too_long(limit) if size > limit else None)
+            start, line = start + size, line + 1
+        held = held[whole:]
         if len(held) > limit:
             long = _LongLine(start, line, held)
-            held, searched = b"", 0
+            held = b""
     if long is not None:
         yield long.record(limit)
     elif held:
-        yield _line(held, start, line, limit)
-
-
-def _line(data: bytes, start: int, line: int, limit: int) -> RawRecord:
-    return raw_record(start, line, data, too_long(limit) if len(data) > limit else None)
+        yield raw_record(start, line, held, too_long(limit) if len(held) > limit else None)
 
 
 def too_long(limit: int) -> str:
@@ -70,12 +72,14 @@ def too_long(limit: int) -> str:
     return f"it is longer than {limit} bytes"
 
 
-def _line_end(data: bytes, newline: bytes, search_from: int) -> int:
-    """Where the line ends that goes on at `search_from`; 0 when its end is not there yet."""
-    place = data.find(newline, search_from)
-    while place >= 0 and place % len(newline):
-        place = data.find(newline, place + 1)
-    return place + len(newline) if place >= 0 else 0
+def _split(data: bytes, newline: bytes) -> Iterator[bytes]:
+    """The lines of `data`, which ends with one; most of the work is one call for all of them."""
+    if len(newline) == 1:
+        for piece in data.split(newline)[:-1]:
+            yield piece + newline
+        return
+    for start, end in lines(data, newline):
+        yield data[start:end]
 
 
 class _LongLine:
@@ -103,4 +107,4 @@ class _LongLine:
         return chunk[cut:]
 
     def record(self, limit: int) -> RawRecord:
-        return RawRecord(self.start, self.end, self.line, self._head, self._digest.hexdigest(), too_long(limit))
+        return RawRecord(self.start, self.end, self.line, self._head, too_long(limit), self._digest.hexdigest())

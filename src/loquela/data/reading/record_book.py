@@ -42,7 +42,8 @@ class RecordBook:
         final = None
         if text is not None and mended is not None:
             size -= utf8_size(text)
-            self._tally.change("decode", "mojibake_repaired", utf8_size(mended) - utf8_size(text))
+            if mended is not text:
+                self._tally.change("decode", "mojibake_repaired", utf8_size(mended) - utf8_size(text))
             final = mended if "\r" not in mended else mended.replace("\r\n", "\n").replace("\r", "\n")
             self._tally.change("decode", "crlf_to_lf", len(final) - len(mended))
         self.structure(size)
