@@ -18,6 +18,7 @@ PAGES = (
     ROOT / "docs" / "data.md",
     ROOT / "docs" / "documents.md",
     ROOT / "docs" / "duplicates-and-splits.md",
+    ROOT / "docs" / "qa.md",
     ROOT / "docs" / "reading.md",
 )
 FENCE = re.compile(r"^```(sh|python|yaml)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
