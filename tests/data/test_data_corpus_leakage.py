@@ -1,5 +1,6 @@
 """Leak-proof splits: units, strata, lineage to the byte, evaluation files kept out, and a planted leak that is seen."""
 
+import gzip
 import json
 import random
 from pathlib import Path
@@ -87,8 +88,8 @@ def test_too_large_a_unit_is_learnt_from(tmp_path: Path) -> None:
     facts, documents = _corpus(
         tmp_path, [path, others], document_bytes=900, split_unit="source", stratify_by="language"
     )
-    assert {document.split for document in documents if document.source == path.name} == {"train"}
-    assert len({document.group for document in documents if document.source == path.name}) == 1
+    assert {document.split for document in documents if document.source.endswith(path.name)} == {"train"}
+    assert len({document.group for document in documents if document.source.endswith(path.name)}) == 1
     assert facts.split_units is not None
     assert facts.split_units.strata["unknown"].too_large == 1
 
@@ -114,6 +115,46 @@ def test_every_language_gives_its_share(tmp_path: Path) -> None:
     held_out = [document.language for document in read_documents(directory) if document.split == "validation"]
     assert abs(held_out.count("en") - 9) <= 1
     assert abs(held_out.count("es") - 3) <= 1
+
+
+def test_every_value_of_a_label_gives_its_share(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    topics = ["law"] * 60 + ["sport"] * 30
+    rows = [json.dumps({"text": _prose(number), "topic": topic}) for number, topic in enumerate(topics)]
+    path.write_text("\n".join([*rows, json.dumps({"text": _prose(200)})]) + "\n")
+    entry = {"address": str(path), "name": "rows"}
+    section = {"sources": [entry | {"labels": ["topic"]}], "stratify_by": "label:topic", "validation_fraction": 0.1}
+    directory = tmp_path / "corpus"
+    directory.mkdir()
+    facts = build_corpus(
+        DataSection.model_validate(section), seed=1, downloads=tmp_path, directory=directory, bus=SilentBus()
+    )
+    assert facts.split_units is not None
+    assert set(facts.split_units.strata) == {"law", "sport", "(none)"}
+    held_out = [document.labels.get("topic") for document in read_documents(directory) if document.split != "train"]
+    assert abs(held_out.count("law") - 6) <= 1
+    assert abs(held_out.count("sport") - 3) <= 1
+    other = tmp_path / "other"
+    other.mkdir()
+    with pytest.raises(RecipeError, match="names the label 'topic', which no document has") as caught:
+        build_corpus(
+            DataSection.model_validate(section | {"sources": [entry]}),
+            seed=1,
+            downloads=tmp_path,
+            directory=other,
+            bus=SilentBus(),
+        )
+    assert "labels: [topic]" in caught.value.remedy
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_name_of_ones_own_does_not_hide_the_format(tmp_path: Path, packed: bool) -> None:
+    """Rows stay rows: what a file is called in the ledger keeps its suffix."""
+    path = tmp_path / ("rows.jsonl.gz" if packed else "rows.jsonl")
+    lines = "".join(json.dumps({"text": _prose(number)}) + "\n" for number in range(20)).encode()
+    path.write_bytes(gzip.compress(lines) if packed else lines)
+    _, documents = _corpus(tmp_path, [path])
+    assert [document.text for document in documents] == [_prose(number) for number in range(20)]
 
 
 # ── leakage that remains ──────────────────────────────────────────────────────────────────────────────
@@ -160,7 +201,7 @@ def test_a_document_is_found_again_in_its_source(tmp_path: Path) -> None:
     for number, document in enumerate(documents, start=1):
         lineage = document.lineage
         assert lineage is not None
-        assert (lineage.object, lineage.chunk) == (path.name, number)
+        assert (lineage.object, lineage.chunk) == ("a.txt/a.txt", number)
         piece = decoded[lineage.char_start : lineage.char_end]
         assert piece.replace("a\u0301", "á").replace("n\u0303", "ñ") == document.text
         if lineage.byte_start is not None and lineage.byte_end is not None:

@@ -87,7 +87,7 @@ def test_one_file_of_each_kind(ask: Ask, tmp_path: Path) -> None:
 def test_members_of_an_archive_have_names_of_their_own(ask: Ask, tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(zip_of({"b.txt": b"uno\n", "c/d.txt": b"dos\n", "e.jpg": b"\xff\xd8\xff"}))
     found, tally = read(ask(tmp_path / "a.zip", name="books"))
-    assert found == [("books!/b.txt", "uno\n"), ("books!/c/d.txt", "dos\n")]
+    assert found == [("books/a.zip!/b.txt", "uno\n"), ("books/a.zip!/c/d.txt", "dos\n")]
     assert changes(tally, "read")["not_a_text_suffix"] == (-3, -1)
 
 

@@ -14,13 +14,13 @@ from loquela.artifacts.attributes import ENCODING_NAME, QUARANTINE_NAME
 from loquela.artifacts.corpus import LEDGER_NAME, SPLITS, CorpusWriter
 from loquela.artifacts.ledger import Ledger
 from loquela.core.atomic import atomic_path, write_error, write_json
-from loquela.core.errors import DataError, ErrorCode
+from loquela.core.errors import DataError, ErrorCode, RecipeError
 from loquela.core.model import BoundaryModel
 from loquela.data.assemble import Assembly, Written, decide, write_corpus
 from loquela.data.connector import connected
 from loquela.data.decontaminate import EvaluationRows
 from loquela.data.leakage import Leakage
-from loquela.data.parts import Part, PartFacts, plan_parts, run_part
+from loquela.data.parts import LABEL, NO_LABEL, Part, PartFacts, plan_parts, run_part
 from loquela.data.side_inputs import side_inputs
 from loquela.data.source_contract import SourceFingerprint, SourceRequest
 from loquela.data.source_registry import source_for
@@ -97,7 +97,8 @@ def build_corpus(
     """Fill `directory` with a corpus; `between_documents` may raise to stop, `make_parts` may make parts elsewhere.
 
     Raises DataError: DATA_NOT_FOUND, INSUFFICIENT_DATA, ENCODING_ERROR, CORRUPT_DATA, READ_FAILED, DATA_CHANGED for a
-    source that changed while it was read; RecipeError and ResourceError from the sources.
+    source that changed while it was read; RecipeError for a label to stratify by that no document has, RecipeError and
+    ResourceError from the sources.
     """
     scratch = _scratch_folder(directory)
     try:
@@ -180,6 +181,7 @@ def _joined(
         seed=seed,
     )
     assembly = decide(folders, facts, section, seed)
+    _require_label(assembly, section)
     written = write_corpus(assembly, folders, directory, tally, between_documents)
     ledger = tally.ledger()
     _require_enough(written.writer, section, len(assembly.units.units))
@@ -230,6 +232,17 @@ def _facts(
         evaluation_rows=parts[0].looked_for if parts else EvaluationRows(),
         quarantined=quarantined,
     )
+
+
+def _require_label(assembly: Assembly, section: DataSection) -> None:
+    if section.stratify_by.startswith(LABEL) and set(assembly.units.strata) == {NO_LABEL}:
+        label = section.stratify_by.removeprefix(LABEL)
+        raise RecipeError(
+            ErrorCode.CONFIG_INVALID,
+            f"data.stratify_by names the label {label!r}, which no document has",
+            f"keep that column (labels: [{label}] in the source's entry), or stratify by source",
+            details={"label": label},
+        )
 
 
 def _require_enough(writer: CorpusWriter, section: DataSection, units: int) -> None:

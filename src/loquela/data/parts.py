@@ -41,6 +41,7 @@ PART_NAME = "part.json"
 # Small enough that a part lost with its machine is soon made again, large enough that files are read in long runs.
 PART_BYTES = 64 << 20
 UNKNOWN_LANGUAGE = "unknown"
+LABEL, NO_LABEL = "label:", "(none)"
 
 
 class Part(BoundaryModel):
@@ -217,4 +218,4 @@ def stratum_of(draft: Draft, entry: str, section: DataSection) -> str:
         return entry
     if section.stratify_by == "language":
         return draft.language or UNKNOWN_LANGUAGE
-    return draft.labels.get(section.stratify_by.removeprefix("label:"), "")
+    return draft.labels.get(section.stratify_by.removeprefix(LABEL), NO_LABEL)

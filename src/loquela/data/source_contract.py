@@ -57,6 +57,10 @@ class SourceRequest:
         """The address without its prefix ("gutenberg:1342" → "1342")."""
         return self.address.partition(":")[2]
 
+    def object_named(self, file_name: str) -> str:
+        """What the one file of an entry is called: its name keeps the suffix, which tells the format."""
+        return self.address if self.entry.name is None else f"{self.entry.name}/{file_name}"
+
     def credential(self, host: str) -> Credential | None:
         """The secret that the entry names, for `host`; RecipeError(AUTH_FAILED) when there is none of that name."""
         name = self.entry.credential

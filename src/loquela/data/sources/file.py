@@ -35,7 +35,8 @@ class FileSource:
 
     def read(self, request: SourceRequest, tally: Tally) -> Iterator[SourceText]:
         """The texts in it."""
-        yield from texts_of(local_object(_path(request), request.entry.key), request, tally, alone=True)
+        path = _path(request)
+        yield from texts_of(local_object(path, request.object_named(path.name)), request, tally, alone=True)
 
 
 def _path(request: SourceRequest) -> Path:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from email.message import Message
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
 
 from loquela.data.content import texts_of
 from loquela.data.downloads import Downloads, policy_of
@@ -36,7 +38,7 @@ class HttpSource:
         download = _downloads(request).fetch(request.address)
         header = Message()
         header["content-type"] = download.record.answer.content_type or "text/plain"
-        kept = local_object(download.path, request.entry.key)
+        kept = local_object(download.path, request.object_named(PurePosixPath(urlsplit(request.address).path).name))
         yield from texts_of(replace(kept, encoding=header.get_content_charset()), request, tally, alone=True)
 
 
