@@ -47,16 +47,21 @@ class Registry(Generic[Made]):
     def get(self, name: str) -> Made:
         """Make the thing called `name`; RecipeError(NOT_REGISTERED) names the nearest one when unknown."""
         if name not in self._factories:
-            self._read_entry_points()
-            if name not in self._paths:
-                raise RecipeError(
-                    ErrorCode.NOT_REGISTERED,
-                    unknown_name(self.kind, name, self._paths),
-                    f"use one of the known names, or install a package with an entry point in {self.group!r}",
-                )
-            module_name, _, attribute = self._paths[name].partition(":")
+            module_name, _, attribute = self.path(name).partition(":")
             self._factories[name] = getattr(importlib.import_module(module_name), attribute)
         return self._factories[name]()
+
+    def path(self, name: str) -> str:
+        """Where `name` is found ("package.module:attribute"), not imported; errors as `get`."""
+        if name not in self._paths:
+            self._read_entry_points()
+        if name not in self._paths:
+            raise RecipeError(
+                ErrorCode.NOT_REGISTERED,
+                unknown_name(self.kind, name, self._paths),
+                f"use one of the known names, or install a package with an entry point in {self.group!r}",
+            )
+        return self._paths[name]
 
     def _read_entry_points(self) -> None:
         if self._entry_points_read:
