@@ -277,3 +277,9 @@ def test_declared_formats() -> None:
         format_of("a", b"PAR1", "csv")
     with pytest.raises(DataError, match="a is declared as parquet, but its bytes are no parquet"):
         format_of("a", b"text", "parquet")
+
+
+def test_json_is_not_searched_byte_by_byte_in_utf_16(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is json in UTF-16-LE; json is read in UTF-8") as caught:
+        read(b"\xff\xfe" + '[{"text": "uno"}]'.encode("utf-16-le"), "json", tmp_path)
+    assert caught.value.code == ErrorCode.ENCODING_ERROR

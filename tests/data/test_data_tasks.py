@@ -13,6 +13,7 @@ from loquela.core.errors import DataError, ErrorCode, InternalError, Interrupted
 from loquela.data.tasks.book import TaskBook, TaskList
 from loquela.data.tasks.run import run_tasks
 from loquela.data.tasks.task import Task
+from loquela.data.tasks.worker import Asked, work
 from loquela.monitoring.events import Event, EventBus
 from loquela.recipe.schema import ComputeSection
 
@@ -151,6 +152,18 @@ def test_what_nobody_finished_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ResourceError, match="2 of 2 tasks were not finished, the first: square 0") as caught:
         run(tmp_path, squares(tmp_path, 2), 2)
     assert caught.value.retryable
+
+
+def test_a_worker_that_is_asked_ends_at_its_next_step(tmp_path: Path) -> None:
+    book = TaskBook(tmp_path / "round")
+    book.write(TaskList(tasks=squares(tmp_path, 1)))
+    asked = Asked(book)
+    asked.check()
+    book.stop()
+    with pytest.raises(Interrupted, match="asked to stop"):
+        asked.check()
+    assert work(book.folder, asked) == 0
+    assert not (tmp_path / "log-0").exists()
 
 
 def test_two_processes_never_hold_one_claim(tmp_path: Path) -> None:

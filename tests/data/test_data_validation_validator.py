@@ -30,6 +30,7 @@ def rejected(data: bytes, message: str, **rules: object) -> DataValidatorError:
     details = DataValidatorError.model_validate(caught.value.details)
     assert caught.value.code == ErrorCode(details.error_code)
     assert details.chunk_rejected
+    assert "the chunk is rejected: " in caught.value.message
     return details
 
 
