@@ -1,0 +1,1 @@
+"""Trained models in the formats that other programs run, each measured against the model it was made from."""

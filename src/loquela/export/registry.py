@@ -1,0 +1,8 @@
+"""The formats by name; further ones come as entry points of other packages."""
+
+from __future__ import annotations
+
+from loquela.core.registry import Registry
+from loquela.export.contract import Exporter
+
+EXPORTERS: Registry[Exporter] = Registry("export format", "loquela.exporters")
