@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from loquela.artifacts.attributes import read_attributes, read_dropped
 from loquela.artifacts.corpus import read_documents
-from loquela.data.ingest import CorpusFacts, CorpusLedger, build_corpus
+from loquela.data.corpus_facts import CorpusFacts, CorpusLedger
+from loquela.data.ingest import build_corpus
 from loquela.data.near_duplicates import NearDuplicates, grams, near_duplicates, signature
 from loquela.data.shingles import jaccard, ngram_hashes, word_hashes
 from loquela.data.union import Components

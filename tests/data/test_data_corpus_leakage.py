@@ -11,9 +11,10 @@ from loquela.artifacts.attributes import read_attributes, read_dropped
 from loquela.artifacts.corpus import Document, read_documents
 from loquela.core.digests import digest_file
 from loquela.core.errors import DataError, ErrorCode, RecipeError
+from loquela.data.corpus_facts import CorpusFacts, CorpusLedger
 from loquela.data.decontaminate import Decontaminator, evaluation_texts
 from loquela.data.fingerprint import fingerprint
-from loquela.data.ingest import CorpusFacts, CorpusLedger, build_corpus
+from loquela.data.ingest import build_corpus
 from loquela.data.leakage import LeakageMeter
 from loquela.data.parts import Part, PartFacts, plan_parts, run_part
 from loquela.monitoring.events import SilentBus

@@ -21,9 +21,9 @@ from loquela.data.contracts import (
     PreprocessingConfig,
     SplitRatios,
 )
+from loquela.data.corpus_facts import CorpusFacts, SplitCount
 from loquela.data.dataset import DatasetBuilder
 from loquela.data.holdout import Holdout
-from loquela.data.ingest import CorpusFacts, SplitCount
 from loquela.data.prepare import SplitTokens, TokenLedger, require_end_token
 from loquela.data.preprocess import DataPreprocessor
 from loquela.monitoring.events import EventBus

@@ -8,72 +8,25 @@ from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from loquela.artifacts.attributes import ENCODING_NAME, QUARANTINE_NAME
-from loquela.artifacts.corpus import LEDGER_NAME, SPLITS, CorpusWriter
+from loquela.artifacts.corpus import LEDGER_NAME, SPLITS
 from loquela.artifacts.ledger import Ledger
 from loquela.core.atomic import atomic_path, write_error, write_json
-from loquela.core.errors import DataError, ErrorCode, RecipeError
-from loquela.core.model import BoundaryModel
+from loquela.core.errors import DataError, ErrorCode
 from loquela.data.assemble import Assembly, Written, decide, write_corpus
 from loquela.data.connector import connected
+from loquela.data.corpus_checks import require_enough, require_label
+from loquela.data.corpus_facts import CorpusFacts, CorpusLedger, DuplicateCounts, SplitCount, SplitUnits
 from loquela.data.decontaminate import EvaluationRows
-from loquela.data.leakage import Leakage
-from loquela.data.parts import LABEL, NO_LABEL, Part, PartFacts, plan_parts, run_part
+from loquela.data.parts import Part, PartFacts, plan_parts, run_part
 from loquela.data.side_inputs import side_inputs
 from loquela.data.source_contract import SourceFingerprint, SourceRequest
 from loquela.data.source_registry import source_for
 from loquela.data.tally import Tally
-from loquela.data.units import StratumUnits
 from loquela.monitoring.events import Bus, trace
 from loquela.recipe.schema import DataSection
-
-
-class SplitCount(BoundaryModel):
-    """Size of one split; bytes are UTF-8 bytes of the texts."""
-
-    documents: int
-    bytes: int
-
-
-class SplitUnits(BoundaryModel):
-    """What the split held together: by stratum, what was drawn; documents of the largest unit."""
-
-    stratify_by: str
-    strata: dict[str, StratumUnits]
-    units: int
-    largest_unit: int
-
-
-class DuplicateCounts(BoundaryModel):
-    """Near-duplicate clusters of two or more different texts, documents in them, and the largest."""
-
-    clusters: int = 0
-    documents: int = 0
-    largest: int = 0
-
-
-class CorpusFacts(BoundaryModel):
-    """The manifest facts of a corpus; `sources` are the fingerprints of what it was made from, by address."""
-
-    documents: int
-    bytes: int
-    languages: dict[str, int]
-    splits: dict[str, SplitCount]
-    sources: dict[str, SourceFingerprint]
-    split_units: SplitUnits | None = None
-    leakage: Leakage | None = None
-    near_duplicates: DuplicateCounts = Field(default_factory=DuplicateCounts)
-    evaluation_rows: EvaluationRows = Field(default_factory=EvaluationRows)
-    quarantined: int = 0
-
-
-class CorpusLedger(Ledger):
-    """The arrows, and the checksums of what flowed through them."""
-
-    sources: dict[str, SourceFingerprint]
-
 
 # Makes the parts of a corpus from what its sources hold, and returns their folders and facts in order.
 MakeParts = Callable[[list[Part], dict[str, SourceFingerprint]], list[tuple[Path, PartFacts]]]
@@ -181,10 +134,10 @@ def _joined(
         seed=seed,
     )
     assembly = decide(folders, facts, section, seed)
-    _require_label(assembly, section)
+    require_label(assembly.units, section)
     written = write_corpus(assembly, folders, directory, tally, between_documents)
     ledger = tally.ledger()
-    _require_enough(written.writer, section, len(assembly.units.units))
+    require_enough(written.writer, section, len(assembly.units.units))
     recorded = CorpusLedger(arrows=ledger.arrows, sources=sources)
     write_json(directory / LEDGER_NAME, recorded.model_dump(mode="json"))
     reports: list[JsonValue] = [report.model_dump(mode="json") for found in facts for report in found.encoding]
@@ -232,51 +185,6 @@ def _facts(
         evaluation_rows=parts[0].looked_for if parts else EvaluationRows(),
         quarantined=quarantined,
     )
-
-
-def _require_label(assembly: Assembly, section: DataSection) -> None:
-    if section.stratify_by.startswith(LABEL) and set(assembly.units.strata) == {NO_LABEL}:
-        label = section.stratify_by.removeprefix(LABEL)
-        raise RecipeError(
-            ErrorCode.CONFIG_INVALID,
-            f"data.stratify_by names the label {label!r}, which no document has",
-            f"keep that column (labels: [{label}] in the source's entry), or stratify by source",
-            details={"label": label},
-        )
-
-
-def _require_enough(writer: CorpusWriter, section: DataSection, units: int) -> None:
-    documents, size = sum(writer.documents.values()), sum(writer.bytes.values())
-    numbers: dict[str, JsonValue] = {
-        "documents": documents,
-        "bytes": size,
-        "min_corpus_bytes": section.min_corpus_bytes,
-    }
-    if documents == 0:
-        raise DataError(
-            ErrorCode.DATA_NOT_FOUND,
-            f"the sources hold no text: {', '.join(entry.key for entry in section.entries)}",
-            "give data.sources that hold text",
-            details=numbers,
-        )
-    if size < section.min_corpus_bytes:
-        raise DataError(
-            ErrorCode.INSUFFICIENT_DATA,
-            f"the corpus has {size:,} bytes in {documents} documents; data.min_corpus_bytes is "
-            f"{section.min_corpus_bytes:,}",
-            "add sources, or lower data.min_corpus_bytes if you mean so little text",
-            details=numbers,
-        )
-    if not writer.documents["validation"] or not writer.documents["train"]:
-        raise DataError(
-            ErrorCode.INSUFFICIENT_DATA,
-            f"the corpus is {documents} document(s), {size:,} bytes: too few to learn from some and validate on others"
-            + (
-                f" ({units} when near duplicates and parts of one text are held together)" if units != documents else ""
-            ),
-            f"add sources, or lower data.document_bytes (now {section.document_bytes:,})",
-            details=numbers,
-        )
 
 
 def _trace_normalized(bus: Bus, ledger: Ledger) -> None:

@@ -14,8 +14,8 @@ from loquela.artifacts.shards import ShardsFacts, ShardWriter, SplitFacts, dtype
 from loquela.core.atomic import write_json
 from loquela.core.errors import DataError, ErrorCode, InternalError
 from loquela.core.model import BoundaryModel
+from loquela.data.corpus_facts import CorpusFacts
 from loquela.data.encode_part import ENTRY, EncodeArguments, EncodedFacts, read_encoded
-from loquela.data.ingest import CorpusFacts
 from loquela.data.tasks.task import Task
 from loquela.recipe.schema import TokenizerEngine
 from loquela.tokenizers.contract import TokenizerHandle

@@ -21,8 +21,8 @@ from loquela.artifacts.corpus_report import (
     UnitSummary,
 )
 from loquela.artifacts.manifest import corrupt, read_manifest
+from loquela.data.corpus_facts import CorpusFacts, CorpusLedger
 from loquela.data.encoding.report import EncodingReport
-from loquela.data.ingest import CorpusFacts, CorpusLedger
 
 
 def corpus_report(directory: Path) -> CorpusReport:
