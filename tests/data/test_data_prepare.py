@@ -265,10 +265,12 @@ def test_dataset_builder_refuses(flow: Flow, tmp_path: Path) -> None:
 # ── docs ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_three_lines_of_numpy_in_the_docs_read_a_shard(flow: Flow) -> None:
+def test_the_lines_of_numpy_in_the_docs_read_a_shard(flow: Flow) -> None:
     page = (Path(__file__).parents[2] / "docs/data.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    assert len([line for line in code.splitlines() if line and not line.startswith("import")]) == 3
+    place = flow.directory / "data/artifacts/shards"
+    place.mkdir(parents=True)
+    (place / "key").symlink_to(flow.inputs["shards"])
     program = code + "\nprint(first.tolist())\n"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=flow.directory, capture_output=True, text=True, check=True
