@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from loquela.artifacts.corpus import Document, read_documents
@@ -23,17 +24,25 @@ LEAST_DISTINCT_LINES = 0.5
 
 @dataclass(frozen=True)
 class Chunk:
-    """A document with what the plan needs to know of it; `digest` is the SHA-256 of its text."""
+    """A document, its language, and what the plan needs to know of it, worked out when it is first asked for."""
 
     document: Document
     language: str | None
-    digest: str
-    informative_words: int
 
     @property
     def text(self) -> str:
         """What questions are asked about."""
         return self.document.text
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of its text."""
+        return digest_bytes(self.text.encode("utf-8"))
+
+    @cached_property
+    def informative_words(self) -> int:
+        """How much it says."""
+        return informative_words(self.text, self.language)
 
 
 def read_chunks(corpus: Path, language: str) -> Iterator[Chunk]:
@@ -46,14 +55,9 @@ def read_chunks(corpus: Path, language: str) -> Iterator[Chunk]:
 
 
 def as_chunk(document: Document, language: str) -> Chunk:
-    """`document` with its language (told, else found by its function words) and informative length."""
+    """`document` with its language: told, else found by its function words."""
     spoken = (document.language or language_of(document.text)) if language == "auto" else language
-    return Chunk(
-        document=document,
-        language=spoken,
-        digest=digest_bytes(document.text.encode("utf-8")),
-        informative_words=informative_words(document.text, spoken),
-    )
+    return Chunk(document, spoken)
 
 
 def informative_words(text: str, language: str | None) -> int:

@@ -37,6 +37,8 @@ class Patience:
     attempts: int = 5
     first_wait_seconds: float = 1.0
     longest_wait_seconds: float = 60.0
+    # A provider that asks for more than that is asked again all the same, and may count as one that is down.
+    longest_retry_after_seconds: float = 600.0
     failures_in_a_row: int = 5
     # After so many answers without a complaint, one more request at once is tried.
     answers_per_step_up: int = 20
@@ -221,7 +223,7 @@ class _Round:
         if failure.retry_after_seconds is None:
             return backoff
         # What the provider asks for is kept, and a little more, so that not all come back at one moment.
-        return min(longest, failure.retry_after_seconds) + backoff * 0.1
+        return min(patience.longest_retry_after_seconds, failure.retry_after_seconds) + backoff * 0.1
 
     def _stop_if_asked(self) -> None:
         if self.sender.stop.requested:
