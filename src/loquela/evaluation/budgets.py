@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from loquela.core.errors import ErrorCode, ProofError
 from loquela.evaluation.contracts import BudgetMeasurement, BudgetReport, BudgetVerdict
-from loquela.recipe.schema import BudgetSection
+from loquela.recipe.budget_section import BudgetSection
 
 TIMEOUT_SECONDS = 300.0
 

@@ -48,6 +48,8 @@ INFLUENCES = {
     "examples.on_bad_row": "whether a row that cannot be learnt from stops the stage or is left out, counted",
     "examples.on_overlong": "what is learnt of texts longer than max_tokens",
     "examples.pack": "speed of fine-tuning; which texts share a row",
+    "deploy": "what an export must hold to before it may be promoted; never the export itself",
+    "deploy.load": "how the bundle is asked while it is measured; never the bundle",
     "compute": "speed and memory; on one device and precision, not the result",
     "compute.device": "speed; results of different devices differ in the last digits",
     "compute.precision": "speed and memory; bf16 and fp16 round more than fp32",

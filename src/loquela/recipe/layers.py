@@ -224,7 +224,7 @@ def unknown_key(path: str, where: str) -> Problem:
     section = path.rpartition(".")[0]
     siblings = {key.rpartition(".")[2]: key for key in known if key.rpartition(".")[0] == section}
     beside = nearest(last, siblings)
-    near = (siblings[beside] if beside else None) or (same_name[0] if same_name else nearest(path, known))
+    near = same_name[0] if same_name else siblings[beside] if beside else nearest(path, known)
     if near is None:
         return Problem(where, path, "no such key", "`loquela config explain` lists every key; remove this one")
     written = near

@@ -15,7 +15,9 @@ from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag, field
 
 from loquela.core.model import BoundaryModel
 from loquela.core.near_names import unknown_name
+from loquela.recipe.budget_section import BudgetSection
 from loquela.recipe.decontamination_section import DecontaminationSection
+from loquela.recipe.deploy_section import DeploySection
 from loquela.recipe.document_section import DocumentOptions
 from loquela.recipe.duplicates_section import DuplicatesSection
 from loquela.recipe.encoding_section import EncodingSection
@@ -273,15 +275,6 @@ class TrainSection(BoundaryModel):
     )
 
 
-class BudgetSection(BoundaryModel):
-    """Limits that the trained model must meet in a process of its own."""
-
-    latency_p95_ms: float = Field(50.0, gt=0, description="95th percentile of next-token time")
-    tokens_per_second: float = Field(50.0, gt=0, description="least generation throughput")
-    rss_mb: float = Field(400.0, gt=0, description="resident memory while generating")
-    peak_mb: float = Field(512.0, gt=0, description="peak resident memory, loading included")
-
-
 class EvaluateSection(BoundaryModel):
     """What is measured after (and during) training, and what must hold."""
 
@@ -342,6 +335,7 @@ class Recipe(BoundaryModel):
     compute: ComputeSection = Field(default_factory=ComputeSection)
     qa: QaSection | None = Field(None, description="questions and answers from the corpus; null: none are made")
     examples: ExamplesSection | None = Field(None, description="rows to fine-tune on; null: none are prepared")
+    deploy: DeploySection | None = Field(None, description="what exports must hold to; null: they are not checked")
 
     @field_validator("skip_phases")
     @classmethod
