@@ -11,7 +11,7 @@ from loquela.evaluation.samples import (
     words_of,
     write_samples,
 )
-from loquela.inference.engine import Engine
+from loquela.inference.model_engine import ModelEngine
 from loquela.recipe.schema import EvaluateSection
 from toy_language import ByteTokenizer, uniform_model
 
@@ -70,7 +70,7 @@ def test_words_keep_accents_and_drop_signs():
 
 
 def test_samples_are_the_same_every_time_and_summed_up():
-    engine = Engine(uniform_model(260), ByteTokenizer())
+    engine = ModelEngine(uniform_model(260), ByteTokenizer())
     section = EvaluateSection(prompts=["Once", "Había"], sample_tokens=9)
     samples = list(write_samples(engine, section, seed=5))
     assert samples == list(write_samples(engine, section, seed=5))
@@ -84,7 +84,7 @@ def test_samples_are_the_same_every_time_and_summed_up():
 
 
 def test_bilingual_needs_both_languages():
-    engine = Engine(uniform_model(260), ByteTokenizer())
+    engine = ModelEngine(uniform_model(260), ByteTokenizer())
     sample = next(write_samples(engine, EvaluateSection(prompts=["x"], sample_tokens=1), seed=1))
     english, spanish = sample.model_copy(update={"language": "en"}), sample.model_copy(update={"language": "es"})
     assert summarize([english, spanish]).bilingual

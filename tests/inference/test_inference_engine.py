@@ -7,7 +7,7 @@ import torch
 
 from loquela.core.errors import DataError, RecipeError
 from loquela.inference.contracts import GenerateRequest, ScoreRequest, checked_request
-from loquela.inference.engine import Engine
+from loquela.inference.model_engine import ModelEngine
 from loquela.inference.scoring import scoring_windows
 from loquela.recipe.schema import NormalizationSection
 from toy_language import BigramModel, ByteTokenizer, chain_model, uniform_model
@@ -17,12 +17,12 @@ TOKENIZER = ByteTokenizer()
 
 @pytest.fixture
 def chain():
-    return Engine(chain_model("Hola €~ñd", window=32), TOKENIZER)
+    return ModelEngine(chain_model("Hola €~ñd", window=32), TOKENIZER)
 
 
 @pytest.fixture
 def uniform():
-    return Engine(uniform_model(260), TOKENIZER)
+    return ModelEngine(uniform_model(260), TOKENIZER)
 
 
 def test_an_empty_prompt_starts_a_document_and_the_end_token_ends_it(chain):
@@ -100,7 +100,7 @@ def test_a_full_window_slides_and_says_so(uniform):
 
 @pytest.mark.parametrize("window", [1, 2, 3])
 def test_the_smallest_windows_slide_too(window):
-    engine = Engine(chain_model("Hola €~ñd", window=window), TOKENIZER)
+    engine = ModelEngine(chain_model("Hola €~ñd", window=window), TOKENIZER)
     assert engine.generate(GenerateRequest(prompt_text="Ho", temperature=0)).outputs == ["la €~ñd"]
 
 
@@ -116,13 +116,13 @@ def test_padding_rows_of_a_model_are_never_written():
     table = torch.zeros(300, 300)
     table[:, 280] = 0.9
     table[:, 4 + ord("a")] = 0.1
-    result = Engine(BigramModel(table), TOKENIZER).generate(GenerateRequest(max_new_tokens=5, temperature=1))
+    result = ModelEngine(BigramModel(table), TOKENIZER).generate(GenerateRequest(max_new_tokens=5, temperature=1))
     assert result.outputs == ["aaaaa"]
 
 
 def test_a_tokenizer_larger_than_the_model_is_refused():
     with pytest.raises(DataError, match="the tokenizer has 260 tokens, the model only 100"):
-        Engine(uniform_model(100), TOKENIZER)
+        ModelEngine(uniform_model(100), TOKENIZER)
 
 
 def test_dropout_stays_as_it_was(uniform):
@@ -143,7 +143,7 @@ def test_a_model_of_nan_is_named(chain):
 
 def test_prompts_are_normalised_as_the_training_text_was(chain):
     section = NormalizationSection(unicode="nfc", lowercase=True, remove_special_chars=True)
-    engine = Engine(chain_model("hola €~ñd", window=32), TOKENIZER, section)
+    engine = ModelEngine(chain_model("hola €~ñd", window=32), TOKENIZER, section)
     result = engine.generate(GenerateRequest(prompt_text="HOL\u200b", temperature=0))
     assert result.outputs == ["a €~ñd"]
     assert result.notes == ["the text was normalised as the training text was"]
@@ -160,7 +160,7 @@ def test_unknown_tokens_are_told(chain):
         def encode(self, text):
             return [token if chr(token - 4).isalpha() else self.unk_id for token in super().encode(text)]
 
-    engine = Engine(uniform_model(260), LettersOnly())
+    engine = ModelEngine(uniform_model(260), LettersOnly())
     notes = engine.generate(GenerateRequest(prompt_text="a1b2", max_new_tokens=1)).notes
     assert notes == ["2 of the 4 tokens given are unknown to the tokenizer"]
     assert engine.score(ScoreRequest(text="a1b2")).notes == notes
@@ -219,7 +219,7 @@ def two_letter_engine(window=16):
     table[:, a], table[:, b] = 0.75, 0.25
     table[a] = 0.0
     table[a, b] = table[a, 3] = 0.5
-    return Engine(BigramModel(table, window), TOKENIZER)
+    return ModelEngine(BigramModel(table, window), TOKENIZER)
 
 
 def test_score_is_the_hand_computation():
@@ -275,7 +275,7 @@ def test_nothing_to_score(uniform):
 def test_a_tokenizer_without_document_tokens_needs_a_prompt():
     tokenizer = ByteTokenizer()
     tokenizer.eos_id = tokenizer.bos_id = -1
-    engine = Engine(uniform_model(260), tokenizer)
+    engine = ModelEngine(uniform_model(260), tokenizer)
     with pytest.raises(DataError, match="nothing to start from"):
         engine.generate(GenerateRequest())
     with pytest.raises(DataError, match="nothing to start from"):

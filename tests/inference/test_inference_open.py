@@ -10,8 +10,9 @@ from loquela.artifacts.normalization import write_normalization
 from loquela.core.errors import DataError
 from loquela.inference.contracts import GenerateRequest, ScoreRequest
 from loquela.inference.decoding import Decoding
-from loquela.inference.engine import Engine
+from loquela.inference.model_engine import ModelEngine
 from loquela.inference.open import open_engine
+from loquela.inference.runtimes.torch_model import TorchRuntime
 from loquela.inference.text_stream import Detokenizer
 from loquela.models.build import build_model
 from loquela.recipe.schema import NormalizationSection
@@ -42,7 +43,7 @@ def greedy_by_whole_forwards(model, prompt, count):
 
 
 def greedy_by_cache(model, prompt, count):
-    decoding = Decoding(model, prompt, count)
+    decoding = Decoding(TorchRuntime(model), prompt)
     tokens = [int(decoding.start().argmax())]
     while len(tokens) < count:
         tokens.append(int(decoding.advance(tokens[-1]).argmax()))
@@ -120,7 +121,7 @@ def test_text_goes_on_where_the_prompt_ends_with_every_tokenizer(tmp_path, metho
 @pytest.mark.parametrize("method", ["bpe", "unigram"])
 def test_an_untrained_model_never_ends_in_half_a_character(tmp_path, method):
     tokenizer = make_tokenizer(tmp_path / "tokenizer", method, 340)
-    engine = Engine(build_model(tiny_config(tokenizer.vocab_size), seed=3), tokenizer)
+    engine = ModelEngine(build_model(tiny_config(tokenizer.vocab_size), seed=3), tokenizer)
     request = GenerateRequest(prompt_text="Había", max_new_tokens=24, temperature=1, num_return_sequences=10)
     outputs = engine.generate(request).outputs
     assert not any(output.endswith("\ufffd") for output in outputs)

@@ -20,8 +20,8 @@ import torch
 from loquela.compute.memory import peak_memory_bytes
 from loquela.core.errors import LoquelaError
 from loquela.inference.decoding import Decoding
-from loquela.inference.engine import Engine
-from loquela.inference.open import open_engine
+from loquela.inference.model_engine import ModelEngine
+from loquela.inference.open import open_model_engine
 from loquela.inference.sampling import likeliest
 from loquela.inference.scoring import start_token
 
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> int:
     """Measure the model in `arguments[0]`; returns the exit code of the error, if any."""
     torch.set_num_threads(1)
     try:
-        engine = open_engine(Path(arguments[0]), Path(arguments[1]) if len(arguments) > 1 else None)
+        engine = open_model_engine(Path(arguments[0]), Path(arguments[1]) if len(arguments) > 1 else None)
         sys.stdout.write(json.dumps(measure_engine(engine)) + "\n")
     except LoquelaError as error:
         sys.stderr.write(f"{error}\n")
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def measure_engine(engine: Engine) -> dict[str, float | int]:
+def measure_engine(engine: ModelEngine) -> dict[str, float | int]:
     """Greedy tokens from the start of a document, one by one, each timed: the fields of `BudgetMeasurement`.
 
     At most 512 tokens or 20 seconds after the warm-up; sliding of a full window is part of the time.
@@ -54,7 +54,7 @@ def measure_engine(engine: Engine) -> dict[str, float | int]:
     threads = 1 if parameters <= ONE_THREAD_PARAMETERS else min(2, os.cpu_count() or 1)
     torch.set_num_threads(threads)
     engine.model.eval()
-    decoding = Decoding(engine.model, [start_token(engine.tokenizer)], WARM_UP_TOKENS + MEASURED_TOKENS)
+    decoding = Decoding(engine.runtime, [start_token(engine.tokenizer)])
     token = likeliest(decoding.start())
     cold_start = time.time() - psutil.Process().create_time()
     for _ in range(WARM_UP_TOKENS):

@@ -38,8 +38,8 @@ from loquela.evaluation.report import report_markdown
 from loquela.evaluation.runner import ValidationRunner
 from loquela.evaluation.samples import summarize, write_samples
 from loquela.evaluation.tokenization import tokenization_report
-from loquela.inference.engine import Engine
-from loquela.inference.open import open_engine
+from loquela.inference.model_engine import ModelEngine
+from loquela.inference.open import open_model_engine
 from loquela.recipe.schema import EvaluateSection
 
 # Nats per token from which an earlier epoch is worth a warning.
@@ -131,17 +131,17 @@ def validation_results(report: EvaluationReport, samples: list[Sample], budgets:
     )
 
 
-def _open(context: StageContext) -> Engine:
+def _open(context: StageContext) -> ModelEngine:
     """The engine on the recipe's device, in float32 whatever training used: the numbers are exact there."""
     compute = context.recipe.compute
     device, _ = find_device(compute.device)
     torch.set_num_threads(compute.threads or threads_per_process(1))
-    engine = open_engine(context.inputs["checkpoint"], context.inputs["tokenizer"])
+    engine = open_model_engine(context.inputs["checkpoint"], context.inputs["tokenizer"])
     engine.model.to(device)
     return engine
 
 
-def _validate(engine: Engine, shards: TokenShards, context: StageContext) -> LossReport:
+def _validate(engine: ModelEngine, shards: TokenShards, context: StageContext) -> LossReport:
     runner = ValidationRunner(context.bus, between=lambda: _stop_if_asked(context))
     request = ValidationRunnerRequest(
         model_id=runner.add_model(engine.model),
@@ -151,7 +151,7 @@ def _validate(engine: Engine, shards: TokenShards, context: StageContext) -> Los
     return runner.report(request)
 
 
-def _samples(engine: Engine, context: StageContext) -> list[Sample]:
+def _samples(engine: ModelEngine, context: StageContext) -> list[Sample]:
     samples = []
     for sample in write_samples(engine, context.recipe.evaluate, context.recipe.seed):
         context.bus.publish("generation.sample.v1", sample.model_dump(mode="json"), component="evaluation")

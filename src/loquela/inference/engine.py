@@ -1,22 +1,19 @@
-"""A model and its tokenizer, ready to write and to measure text."""
+"""A runtime and a tokenizer, ready to write and to measure text. Loads no tensor library but NumPy."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
 
 from loquela.artifacts.normalization import normalize_text
 from loquela.core.errors import DataError, ErrorCode, RecipeError
 from loquela.inference.contracts import GenerateRequest, GenerateResult, ScoreRequest, ScoreResult
-from loquela.inference.decoding import Decoding, context_window
-from loquela.inference.sampling import choose
-from loquela.inference.scoring import character_surprisals, score_tokens, start_token
+from loquela.inference.decoding import Decoding
+from loquela.inference.runtimes.contract import Runtime
+from loquela.inference.sampling import choose, seeded
+from loquela.inference.scoring import character_surprisals, longest_window, score_tokens, start_token
 from loquela.inference.text_stream import Detokenizer, StopScanner
-from loquela.models.contract import LanguageModel
 from loquela.recipe.schema import NormalizationSection
 from loquela.tokenizers.contract import TokenizerHandle
 
@@ -32,7 +29,7 @@ class _Outcome:
 
 
 class Engine:
-    """Generates, streams and scores text with one model.
+    """Generates, streams and scores text with one model, whatever computes its logits.
 
     The prompt is given to the model as it is, without special tokens; an empty one starts from the end-of-document
     token (the beginning token where a loaded tokenizer has no other), after which every training document but the
@@ -41,17 +38,28 @@ class Engine:
     """
 
     def __init__(
-        self, model: LanguageModel, tokenizer: TokenizerHandle, normalization: NormalizationSection | None = None
+        self,
+        runtime: Runtime,
+        tokenizer: TokenizerHandle,
+        normalization: NormalizationSection | None = None,
+        *,
+        trained_window: int | None = None,
     ) -> None:
-        if tokenizer.vocab_size > model.config.vocab_size:
+        """`trained_window`: longest text, in tokens, to score at once; without one, the runtime's context."""
+        if tokenizer.vocab_size > runtime.vocab_size:
             raise DataError(
                 ErrorCode.CHECKPOINT_INCOMPATIBLE,
-                f"the tokenizer has {tokenizer.vocab_size} tokens, the model only {model.config.vocab_size}",
+                f"the tokenizer has {tokenizer.vocab_size} tokens, the model only {runtime.vocab_size}",
                 "use the tokenizer that the model was trained with",
             )
-        self.model = model
+        self.runtime = runtime
         self.tokenizer = tokenizer
         self.normalization = normalization or NormalizationSection(unicode="none")
+        self._trained_window = trained_window or runtime.context
+
+    def close(self) -> None:
+        """Give the model's memory back; the engine can then no longer be used."""
+        self.runtime.close()
 
     def generate(self, request: GenerateRequest) -> GenerateResult:
         """All sequences of `request`; sequence i is the one that seed + i alone would give.
@@ -61,11 +69,10 @@ class Engine:
         """
         prompt, notes = self._prompt(request)
         outputs, outcomes = [], []
-        with _evaluation_mode(self.model):
-            for index in range(request.num_return_sequences):
-                outcome = _Outcome()
-                outputs.append("".join(self._write(request, prompt, request.seed + index, outcome)))
-                outcomes.append(outcome)
+        for index in range(request.num_return_sequences):
+            outcome = _Outcome()
+            outputs.append("".join(self._write(request, prompt, request.seed + index, outcome)))
+            outcomes.append(outcome)
         return GenerateResult(
             outputs=outputs,
             steps=[outcome.steps for outcome in outcomes],
@@ -86,8 +93,7 @@ class Engine:
             )
         prompt, prompt_notes = self._prompt(request)
         outcome = _Outcome()
-        with _evaluation_mode(self.model):
-            yield from self._write(request, prompt, request.seed, outcome)
+        yield from self._write(request, prompt, request.seed, outcome)
         if notes is not None:
             notes += prompt_notes + self._notes([outcome])
 
@@ -101,8 +107,10 @@ class Engine:
             raise DataError(
                 ErrorCode.INSUFFICIENT_DATA, "there is nothing to score: the text has no tokens", "give some text"
             )
-        with _evaluation_mode(self.model):
-            scored = score_tokens(self.model, self.tokenizer, ids, request.top_k)
+        window = longest_window(self.runtime, self._trained_window)
+        if window < min(self._trained_window, self.runtime.context, len(ids)):
+            notes.append(f"the text was read in windows of {window} tokens, so that the logits fit into memory")
+        scored = score_tokens(self.runtime, self.tokenizer, ids, request.top_k, window)
         characters = None
         if request.detail_level == "per_char":
             characters = character_surprisals(self.tokenizer, ids, scored.surprisal)
@@ -119,10 +127,10 @@ class Engine:
         )
 
     def _write(self, request: GenerateRequest, prompt: list[int], seed: int, outcome: _Outcome) -> Iterator[str]:
-        generator = torch.Generator().manual_seed(seed)
+        generator = seeded(seed)
         detokenizer = Detokenizer(self.tokenizer, prompt)
         scanner = StopScanner(request.stop_sequences)
-        decoding = Decoding(self.model, prompt, request.max_new_tokens)
+        decoding = Decoding(self.runtime, prompt)
         logits = decoding.start()
         while True:
             known = logits[: self.tokenizer.vocab_size]
@@ -155,24 +163,13 @@ class Engine:
         return text, ids, notes
 
     def _notes(self, outcomes: list[_Outcome]) -> list[str]:
-        window = context_window(self.model)
+        window = self.runtime.context
         notes = []
         if cut := outcomes[0].prompt_cut:
             notes.append(f"the prompt has {cut + window} tokens, the context window {window}: the first {cut} were cut")
         if any(outcome.slides for outcome in outcomes):
             notes.append(f"the context window ({window} tokens) was full and slid: the oldest text was no longer seen")
         return notes
-
-
-@contextmanager
-def _evaluation_mode(model: LanguageModel) -> Iterator[None]:
-    """Switch dropout off, and leave the model as it was."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
 
 
 def _text_of(text: str | None, path: Path | None) -> str:

@@ -1,18 +1,26 @@
-"""From a folder to an engine: a run, a model folder, or a checkpoint inside a run."""
+"""From a folder to an engine: a bundle, a run, a model folder, or a checkpoint inside a run.
+
+Torch is loaded only for what needs it: an ONNX or GGUF bundle is opened without.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from loquela.artifacts.bundle import is_bundle, open_bundle
 from loquela.artifacts.checkpoints import list_checkpoints
 from loquela.artifacts.manifest import MANIFEST_NAME, verify
 from loquela.artifacts.normalization import read_normalization
 from loquela.core.errors import DataError, ErrorCode
 from loquela.inference.engine import Engine
-from loquela.models.folder import load_model
+from loquela.inference.runtimes.registry import runtime_opener
 from loquela.tokenizers.contract import JSON_NAME, MODEL_NAME
 from loquela.tokenizers.load import load_tokenizer
 from loquela.tokenizers.manifest import TOKENIZER_MANIFEST_NAME
+
+if TYPE_CHECKING:
+    from loquela.inference.model_engine import ModelEngine
 
 CONFIG_NAME = "config.json"
 TOKENIZER_FILES = (TOKENIZER_MANIFEST_NAME, JSON_NAME, MODEL_NAME)
@@ -21,15 +29,33 @@ TOKENIZER_FILES = (TOKENIZER_MANIFEST_NAME, JSON_NAME, MODEL_NAME)
 def open_engine(path: Path, tokenizer: Path | None = None) -> Engine:
     """The engine of the model in `path`, on the CPU, with the tokenizer found beside it or in `tokenizer`.
 
-    `path` is a run folder (its `best/` model, else `final/`, else its newest checkpoint), a Hugging Face folder
-    with tokenizer files, or a checkpoint of a run. Where a folder has a manifest, every file is proved first.
-    Raises DataError: DATA_NOT_FOUND, DATASET_NOT_FOUND, CORRUPTION, or what loading finds.
+    `path` is a bundle (any format, run by the runtime that it names), or what `open_model_engine` opens. Where a
+    folder has a manifest, every file is proved first. Raises DataError: DATA_NOT_FOUND, DATASET_NOT_FOUND,
+    CORRUPTION, or what loading finds; ResourceError(MISSING_EXTRA) when the runtime is not installed.
     """
+    return _open_bundle(path, tokenizer) if is_bundle(path) else open_model_engine(path, tokenizer)
+
+
+def open_model_engine(path: Path, tokenizer: Path | None = None) -> ModelEngine:
+    """The engine, in torch, of a run folder (its `best/` model, else `final/`, else its newest checkpoint), a
+    Hugging Face folder with tokenizer files, or a checkpoint of a run; errors as `open_engine`.
+    """
+    from loquela.inference.model_engine import ModelEngine
+    from loquela.models.folder import load_model
+
     folder = model_folder(path)
     if (folder / MANIFEST_NAME).is_file():
         verify(folder)
     place = tokenizer or tokenizer_folder(folder)
-    return Engine(load_model(folder), load_tokenizer(place), read_normalization(place))
+    return ModelEngine(load_model(folder), load_tokenizer(place), read_normalization(place))
+
+
+def _open_bundle(directory: Path, tokenizer: Path | None) -> Engine:
+    bundle = open_bundle(directory)
+    place = tokenizer or bundle.tokenizer
+    handle, normalization = load_tokenizer(place), read_normalization(place)
+    runtime = runtime_opener(bundle.facts.runtime)(directory, bundle.facts)
+    return Engine(runtime, handle, normalization, trained_window=bundle.facts.context)
 
 
 def model_folder(path: Path) -> Path:

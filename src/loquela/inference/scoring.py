@@ -9,17 +9,19 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from loquela.core.errors import DataError, ErrorCode
 from loquela.inference.contracts import CharacterSurprisal, TokenChoice
-from loquela.inference.sampling import unusable
+from loquela.inference.runtimes.contract import Logits, Runtime
+from loquela.inference.sampling import largest, unusable
 from loquela.inference.text_stream import Detokenizer
-from loquela.models.contract import LanguageModel
 from loquela.tokenizers.contract import TokenizerHandle
 
 ROWS_AT_ONCE = 128
+# Half a gigabyte of float32: what one window's logits may take, however long the context is.
+LOGITS_AT_ONCE = 2**27
 
 
 @dataclass
@@ -43,27 +45,31 @@ class Scored:
             return math.inf
 
 
-@torch.inference_mode()
-def score_tokens(model: LanguageModel, tokenizer: TokenizerHandle, ids: list[int], top_k: int | None) -> Scored:
+def score_tokens(
+    runtime: Runtime, tokenizer: TokenizerHandle, ids: list[int], top_k: int | None, window: int
+) -> Scored:
     """Score `ids`, predicted from the end-of-document token and the tokens before, each exactly once.
 
-    A text longer than the context window is read in windows that move by half a window, so that every token but
-    those of the first window is predicted from at least half a window of context.
+    A text longer than `window` tokens is read in windows that move by half a window, so that every token but those
+    of the first window is predicted from at least half a window of context.
     """
     sequence = [start_token(tokenizer), *ids]
-    device = model.head_weight.device
     surprisal: list[float] = []
     topk: list[list[TokenChoice]] = []
-    for start, first, stop in scoring_windows(len(ids), model.config.max_sequence_length):
-        hidden = model.hidden(torch.tensor([sequence[start:stop]], device=device))[0]
-        for row in range(first, stop, ROWS_AT_ONCE):
-            last = min(row + ROWS_AT_ONCE, stop)
-            log_probabilities = _log_probabilities(hidden[row - start : last - start], model.head_weight)
-            targets = torch.tensor(sequence[row + 1 : last + 1])
-            surprisal += (-log_probabilities.gather(1, targets[:, None])[:, 0]).tolist()
+    for start, first, stop in scoring_windows(len(ids), window):
+        logits = runtime.logits(sequence[start:stop])[first - start :]
+        for row in range(0, len(logits), ROWS_AT_ONCE):
+            log_probabilities = _log_probabilities(logits[row : row + ROWS_AT_ONCE])
+            targets = sequence[first + row + 1 : first + row + 1 + len(log_probabilities)]
+            surprisal += (-log_probabilities[np.arange(len(targets)), targets]).tolist()
             if top_k is not None:
                 topk += _likeliest(log_probabilities[:, : tokenizer.vocab_size], top_k, tokenizer)
     return Scored(surprisal, topk if top_k is not None else None)
+
+
+def longest_window(runtime: Runtime, trained: int) -> int:
+    """Tokens to score at once: the window that the network was trained on, as far as its logits fit into memory."""
+    return max(1, min(trained, runtime.context, LOGITS_AT_ONCE // runtime.vocab_size))
 
 
 def start_token(tokenizer: TokenizerHandle) -> int:
@@ -108,21 +114,25 @@ def character_surprisals(
     return spread
 
 
-def _log_probabilities(hidden: Tensor, head_weight: Tensor) -> Tensor:
-    """ln p [T, V] in float32 on the CPU; DataError(INFERENCE_FAILED) when they are not numbers."""
-    logits = (hidden @ head_weight.T).float()
-    if not bool(torch.isfinite(logits.amax())):
+def _log_probabilities(logits: Logits) -> NDArray[np.float32]:
+    """ln p [T, V]; DataError(INFERENCE_FAILED) when they are not numbers."""
+    best = logits.max(axis=1, keepdims=True)
+    if not np.isfinite(best).all():
         raise unusable()
-    return torch.log_softmax(logits, dim=-1).cpu()
+    shifted = logits - best
+    mass = np.exp(shifted).sum(axis=1, keepdims=True, dtype=np.float64)
+    log_probabilities: NDArray[np.float32] = shifted - np.log(mass).astype(np.float32)
+    return log_probabilities
 
 
-def _likeliest(log_probabilities: Tensor, top_k: int, tokenizer: TokenizerHandle) -> list[list[TokenChoice]]:
+def _likeliest(
+    log_probabilities: NDArray[np.float32], top_k: int, tokenizer: TokenizerHandle
+) -> list[list[TokenChoice]]:
     """The `top_k` likeliest tokens of every row of `log_probabilities` [T, V], likeliest first."""
-    values, ids = log_probabilities.topk(min(top_k, log_probabilities.shape[1]), dim=-1)
     return [
         [
-            TokenChoice(id=token, token=tokenizer.token_text(token), log_probability=value)
-            for token, value in zip(row_ids, row_values, strict=True)
+            TokenChoice(id=token, token=tokenizer.token_text(token), log_probability=float(row[token]))
+            for token in largest(row, top_k).tolist()
         ]
-        for row_ids, row_values in zip(ids.tolist(), values.tolist(), strict=True)
+        for row in log_probabilities
     ]

@@ -9,7 +9,7 @@ from loquela.artifacts.checkpoints import Found, checkpoint_directory, next_vers
 from loquela.artifacts.training_records import TrainingCheckpoint
 from loquela.compute.devices import DevicePlan
 from loquela.inference.contracts import GenerateRequest
-from loquela.inference.engine import Engine
+from loquela.inference.model_engine import ModelEngine
 from loquela.models.contract import LanguageModel
 from loquela.training.checkpoint import Checkpointer
 from loquela.training.distributed import Group
@@ -81,7 +81,7 @@ def identity(
 def sampler(inputs: Inputs, model: LanguageModel) -> Sample:
     """A function that continues every fixed prompt of the recipe, drawn alike each time."""
     section, seed = inputs.recipe.evaluate, inputs.recipe.seed
-    engine = Engine(model, inputs.tokenizer, inputs.recipe.data.normalization)
+    engine = ModelEngine(model, inputs.tokenizer, inputs.recipe.data.normalization)
 
     def sample() -> list[tuple[str, str]]:
         written = []
