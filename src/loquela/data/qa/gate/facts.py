@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 
 from loquela.data.qa.language import function_words
 from loquela.data.words import Words
@@ -95,6 +96,7 @@ def names(text: str, language: str | None) -> list[str]:
     return found
 
 
+@lru_cache(maxsize=1 << 16)
 def name_key(word: str) -> str:
     """A name without case, accents, possessive and plural, as names are compared."""
     plain = "".join(c for c in unicodedata.normalize("NFD", word) if unicodedata.category(c) != "Mn").casefold()
