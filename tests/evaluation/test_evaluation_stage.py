@@ -22,7 +22,8 @@ from loquela.evaluation.stage import evaluate
 from loquela.evaluation.tokenization import documents_of, tokenization_report
 from loquela.inference.open import open_engine
 from loquela.monitoring.events import EventBus
-from loquela.recipe.schema import BudgetSection, Recipe
+from loquela.recipe.budget_section import BudgetSection
+from loquela.recipe.schema import Recipe
 from loquela.tokenizers.load import load_tokenizer
 from toy_run import TEXTS, make_run
 
