@@ -3,6 +3,7 @@
 import contextlib
 import http.server
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -237,10 +238,9 @@ def test_a_disk_that_fills_up_in_mid_run_keeps_the_run_resumable(home, here, fin
         (b"", "INSUFFICIENT_DATA", "story.txt"),
         (b"one line only\n", "INSUFFICIENT_DATA", "min_corpus_bytes"),
         (bytes(range(256)) * 40, None, "story.txt"),
-        (flow.story().encode("utf-16-le")[1:], None, "story.txt"),
-        (b"caf\xe9 " * 600, None, "story.txt"),
+        (random.Random(1).randbytes(6000), None, "story.txt"),
     ],
-    ids=["empty", "tiny", "binary", "broken utf-16", "latin-1"],
+    ids=["empty", "tiny", "binary", "noise"],
 )
 def test_unusable_text_is_refused_with_its_place(home, here, content, code, says):
     (home / "story.txt").write_bytes(content)

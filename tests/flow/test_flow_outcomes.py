@@ -106,8 +106,10 @@ def test_verify_finds_a_flipped_byte_in_any_file(copy):
     missed = []
     for path in files_of(copy):
         whole = path.read_bytes()
-        for position in sorted({0, len(whole) // 3, len(whole) - 2}):
-            path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        for position in sorted({0, len(whole) // 3, max(0, len(whole) - 2)}):
+            path.write_bytes(
+                whole[:position] + bytes([(whole[position : position + 1] or b"x")[0] ^ 1]) + whole[position + 1 :]
+            )
             if verify_run(copy).passed:
                 missed.append((path.name, position))
         path.write_bytes(whole)
