@@ -222,7 +222,7 @@ def test_what_is_absent_may_be_asked_for() -> None:
 
 def test_a_closed_template_says_so_and_no_process_stays() -> None:
     template = JinjaTemplate("x")
-    process = template._process
+    process = template._process._process
     assert process is not None
     template.close()
     assert process.returncode is not None

@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 from pydantic import JsonValue
 
 from loquela.artifacts.examples import Message
-from loquela.core.errors import ErrorCode, RecipeError
 from loquela.core.near_names import unknown_name
 from loquela.data.examples.faults import RowFault
 from loquela.data.examples.templates.contract import loss_weight
 from loquela.data.examples.templates.rendered import Piece, Rendered, rendered
+from loquela.security.template_process import LONGEST_TEMPLATE, wrong_template
 
 FIELDS = ("system", "prompt", "instruction", "input", "completion")
-LONGEST_TEMPLATE = 100_000
 
 
 class FormatTemplate:
@@ -81,8 +80,3 @@ def _parse(source: str, origin: str) -> Iterator[tuple[str, str | None]]:
         )
     for literal, name, _, _ in parts:
         yield literal, name
-
-
-def wrong_template(origin: str, why: str, remedy: str) -> RecipeError:
-    """The error for a template that cannot be used."""
-    return RecipeError(ErrorCode.CONFIG_INVALID, f"{origin} cannot be used as a template: {why}", remedy)

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import selectors
-import subprocess
-import sys
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
@@ -13,16 +9,10 @@ from typing import Self
 from pydantic import JsonValue
 
 from loquela.artifacts.examples import Message
-from loquela.core.errors import ErrorCode, InternalError
 from loquela.data.examples.templates.contract import loss_weight
-from loquela.data.examples.templates.format_text import LONGEST_TEMPLATE, wrong_template
-from loquela.data.examples.templates.jinja_process import marked_parts
 from loquela.data.examples.templates.rendered import Piece, Rendered, rendered
-
-# Long enough for the longest honest conversation on a busy machine, short enough for people to wait for.
-RENDER_SECONDS = 10.0
-START_SECONDS = 60.0
-MEMORY_BYTES = 1 << 30
+from loquela.security.jinja_process import marked_parts
+from loquela.security.template_process import RENDER_SECONDS, TemplateProcess, wrong_template
 
 
 class JinjaTemplate:
@@ -38,14 +28,10 @@ class JinjaTemplate:
 
     def __init__(self, source: str, origin: str = "the template", *, render_seconds: float = RENDER_SECONDS) -> None:
         """RecipeError(CONFIG_INVALID) with the line for what is not Jinja, or is too long."""
-        if len(source) > LONGEST_TEMPLATE:
-            raise wrong_template(origin, f"it has more than {LONGEST_TEMPLATE} characters", "shorten it")
         self.source = source
         self.origin = origin
-        self.render_seconds = render_seconds
         self._has_tag = "generation" in source and "endgeneration" in source
-        self._process: subprocess.Popen[bytes] | None = None
-        self._start()
+        self._process = TemplateProcess(source, origin, render_seconds=render_seconds)
 
     def __enter__(self) -> Self:
         return self
@@ -57,10 +43,7 @@ class JinjaTemplate:
 
     def close(self) -> None:
         """End the process."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.communicate()
+        self._process.close()
 
     def render(self, messages: Sequence[Message], tools: Sequence[JsonValue]) -> Rendered:
         """The conversation as text; RecipeError for a template that fails, does not end, or hides its answers."""
@@ -105,56 +88,7 @@ class JinjaTemplate:
         return rendered([*pieces, Piece(whole[done:])])
 
     def _text(self, messages: Sequence[Message], tools: Sequence[JsonValue], *, opened: bool = False) -> str:
-        request: dict[str, JsonValue] = {
-            "messages": [as_chat_message(message) for message in messages],
-            "tools": [*tools] or None,
-            "add_generation_prompt": opened,
-        }
-        answer = self._ask(request, self.render_seconds)
-        text = answer.get("text")
-        if not isinstance(text, str):
-            raise wrong_template(self.origin, str(answer.get("error")), "mend it, or write template: chatml")
-        return text
-
-    def _start(self) -> None:
-        # -P: a file of the user's in the working directory must not stand in for a library.
-        command = [sys.executable, "-P", "-m", "loquela.data.examples.templates.jinja_process"]
-        self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and module, no shell)
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        limits: dict[str, JsonValue] = {"memory_bytes": MEMORY_BYTES, "seconds": self.render_seconds}
-        answer = self._ask({"source": self.source, **limits}, START_SECONDS)
-        if "error" in answer:
-            self.close()
-            raise wrong_template(
-                self.origin, f"line {answer.get('line')}: {answer['error']}", "mend that line; it must be Jinja"
-            )
-
-    def _ask(self, request: dict[str, JsonValue], seconds: float) -> dict[str, JsonValue]:
-        """One line there, one line back; what takes longer than `seconds` is ended for good."""
-        process = self._process
-        if process is None or process.stdin is None or process.stdout is None:
-            raise InternalError(ErrorCode.INTERNAL, "the template is closed", "report this as a bug")
-        try:
-            process.stdin.write(json.dumps(request).encode("ascii") + b"\n")
-            process.stdin.flush()
-            with selectors.DefaultSelector() as waiting:
-                waiting.register(process.stdout, selectors.EVENT_READ)
-                answered = bool(waiting.select(seconds))
-            line = process.stdout.readline() if answered else b""
-        except BrokenPipeError:
-            answered, line = True, b""
-        if line.endswith(b"\n"):
-            # Not by Pydantic: the marks are half characters, which it refuses.
-            found: dict[str, JsonValue] = json.loads(line)
-            return found
-        self.close()
-        why = "its process ended" if answered else f"it did not end within {seconds:g} seconds"
-        raise wrong_template(self.origin, why, "look for a loop in it, or write template: chatml")
+        return self._process.render([as_chat_message(message) for message in messages], tools, opened=opened)
 
 
 def as_chat_message(message: Message) -> dict[str, JsonValue]:

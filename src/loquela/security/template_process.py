@@ -1,0 +1,121 @@
+"""A Jinja template of a stranger's, rendered in a process of its own with limits on size, memory and time."""
+
+from __future__ import annotations
+
+import json
+import selectors
+import subprocess
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+from pydantic import JsonValue
+
+from loquela.core.errors import ErrorCode, InternalError, RecipeError
+
+LONGEST_TEMPLATE = 100_000
+# Long enough for the longest honest conversation on a busy machine, short enough for people to wait for.
+RENDER_SECONDS = 10.0
+START_SECONDS = 60.0
+MEMORY_BYTES = 1 << 30
+
+
+class TemplateProcess:
+    """Renders conversations with one template. Close it, or use it as a context manager.
+
+    `origin` names the template in errors. Raises RecipeError(CONFIG_INVALID) for a template that is too long, is not
+    Jinja (with the line), fails, or does not end in time; after the last, it is closed.
+    """
+
+    def __init__(self, source: str, origin: str, *, render_seconds: float = RENDER_SECONDS) -> None:
+        if len(source) > LONGEST_TEMPLATE:
+            raise wrong_template(origin, f"it has more than {LONGEST_TEMPLATE} characters", "shorten it")
+        self.origin = origin
+        self._render_seconds = render_seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._start(source)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+    def render(
+        self,
+        messages: Sequence[JsonValue],
+        tools: Sequence[JsonValue] = (),
+        *,
+        opened: bool = False,
+        names: dict[str, JsonValue] | None = None,
+    ) -> str:
+        """The conversation as text, generation marks included; `opened`: with the assistant's turn begun.
+
+        `names` are further names that the template may use, such as bos_token.
+        """
+        request: dict[str, JsonValue] = {
+            **(names or {}),
+            "messages": [*messages],
+            "tools": [*tools] or None,
+            "add_generation_prompt": opened,
+        }
+        answer = self._ask(request, self._render_seconds)
+        text = answer.get("text")
+        if not isinstance(text, str):
+            raise wrong_template(self.origin, str(answer.get("error")), "mend it, or use the template chatml")
+        return text
+
+    def _start(self, source: str) -> None:
+        # -P: a file of the user's in the working directory must not stand in for a library.
+        command = [sys.executable, "-P", "-m", "loquela.security.jinja_process"]
+        self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and module, no shell)
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        limits: dict[str, JsonValue] = {"memory_bytes": MEMORY_BYTES, "seconds": self._render_seconds}
+        answer = self._ask({"source": source, **limits}, START_SECONDS)
+        if "error" in answer:
+            self.close()
+            raise wrong_template(
+                self.origin, f"line {answer.get('line')}: {answer['error']}", "mend that line; it must be Jinja"
+            )
+
+    def _ask(self, request: dict[str, JsonValue], seconds: float) -> dict[str, JsonValue]:
+        """One line there, one line back; what takes longer than `seconds` is ended for good."""
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None:
+            raise InternalError(ErrorCode.INTERNAL, "the template is closed", "report this as a bug")
+        try:
+            process.stdin.write(json.dumps(request).encode("ascii") + b"\n")
+            process.stdin.flush()
+            with selectors.DefaultSelector() as waiting:
+                waiting.register(process.stdout, selectors.EVENT_READ)
+                answered = bool(waiting.select(seconds))
+            line = process.stdout.readline() if answered else b""
+        except BrokenPipeError:
+            answered, line = True, b""
+        if line.endswith(b"\n"):
+            # Not by Pydantic: the marks are half characters, which it refuses.
+            found: dict[str, JsonValue] = json.loads(line)
+            return found
+        self.close()
+        why = "its process ended" if answered else f"it did not end within {seconds:g} seconds"
+        raise wrong_template(self.origin, why, "look for a loop in it, or use the template chatml")
+
+
+def wrong_template(origin: str, why: str, remedy: str) -> RecipeError:
+    """The error for a template that cannot be used."""
+    return RecipeError(ErrorCode.CONFIG_INVALID, f"{origin} cannot be used as a template: {why}", remedy)
