@@ -85,7 +85,7 @@ def is_bundle(directory: Path) -> bool:
 def open_bundle(directory: Path) -> Bundle:
     """Prove every file of the bundle in `directory` and read what it is.
 
-    Raises DataError: DATASET_NOT_FOUND where there is none, CORRUPTION for a file that is missing, truncated or changed.
+    Raises DataError: DATASET_NOT_FOUND where there is none, CORRUPTION for a file that is missing, cut or changed.
     """
     manifest = verify(directory, BUNDLE_KIND)
     facts = read_facts(directory)

@@ -6,3 +6,4 @@ from loquela.core.registry import Registry
 from loquela.export.contract import Exporter
 
 EXPORTERS: Registry[Exporter] = Registry("export format", "loquela.exporters")
+EXPORTERS.register("onnx", "loquela.export.formats.onnx.exporter:OnnxExporter")
