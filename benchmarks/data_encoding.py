@@ -20,8 +20,8 @@ import numpy as np
 import tiktoken
 from tokenizers import Tokenizer
 
-from loquela.data.contracts import DataPreprocessorRequest, PreprocessingConfig
-from loquela.data.preprocess import DataPreprocessor
+from loquela.data.shards.contracts import DataPreprocessorRequest, PreprocessingConfig
+from loquela.data.shards.preprocess import DataPreprocessor
 from loquela.monitoring.events import SilentBus
 from loquela.recipe.schema import TokenizerSection
 from loquela.tokenizers.engines import choose_engine

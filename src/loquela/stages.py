@@ -96,7 +96,7 @@ STAGES = (
         (),
         "corpus",
         "loquela.data.stage:ingest",
-        "loquela.data.fingerprint:recipe_fingerprint",
+        "loquela.data.corpus.fingerprint:recipe_fingerprint",
         format_version=2,
     ),
     Stage(

@@ -6,8 +6,8 @@ import pytest
 
 from loquela.artifacts.attributes import Attributes, Dropped, SignalValue, read_attributes, read_dropped
 from loquela.core.errors import DataError, ErrorCode
-from loquela.data.drafts import Draft
-from loquela.data.dropped import EXAMPLES_PER_REASON, SHOWN_CHARACTERS, DroppedExamples
+from loquela.data.corpus.drafts import Draft
+from loquela.data.corpus.dropped import EXAMPLES_PER_REASON, SHOWN_CHARACTERS, DroppedExamples
 
 
 def test_attributes_come_back(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ import sys
 from contextlib import contextmanager
 from uuid import UUID
 
-from loquela.data.decode import decode
+from loquela.data.encoding.decode import decode
 from loquela.data.encoding.report import EncodingReport
+from loquela.data.reading.contracts import DataStreamReaderRequest
 from loquela.data.reading.records import ReadOptions, read_records
 from loquela.data.reading.stream_reader import DataStreamReader
-from loquela.data.reading_contracts import DataStreamReaderRequest
 from loquela.data.source_object import SourceObject
 from loquela.data.tally import Tally
 from loquela.monitoring.events import SilentBus

@@ -8,9 +8,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from loquela.data.decode import DecodedText, decode
+from loquela.data.encoding.decode import DecodedText, decode
 from loquela.data.encoding.report import EncodingReport
-from loquela.data.reading.quarantine import Quarantine
+from loquela.data.quarantine import Quarantine
 from loquela.data.reading.records import ReadOptions, Record, read_records
 from loquela.data.source_object import SourceObject
 from loquela.data.tally import ARROWS, Tally, utf8_size

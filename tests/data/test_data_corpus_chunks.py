@@ -8,9 +8,9 @@ import pytest
 from loquela.artifacts.corpus import Document, read_documents
 from loquela.core.digests import digest_file
 from loquela.core.errors import RecipeError
-from loquela.data.corpus_facts import CorpusFacts, CorpusLedger
-from loquela.data.fingerprint import fingerprint
-from loquela.data.ingest import build_corpus
+from loquela.data.corpus.facts import CorpusFacts, CorpusLedger
+from loquela.data.corpus.fingerprint import fingerprint
+from loquela.data.corpus.ingest import build_corpus
 from loquela.monitoring.events import SilentBus
 from loquela.recipe.schema import DataSection
 from toy_run import make_tokenizer

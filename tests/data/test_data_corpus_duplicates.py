@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from loquela.artifacts.attributes import read_attributes, read_dropped
 from loquela.artifacts.corpus import read_documents
-from loquela.data.corpus_facts import CorpusFacts, CorpusLedger
-from loquela.data.ingest import build_corpus
-from loquela.data.near_duplicates import NearDuplicates, grams, near_duplicates, signature
+from loquela.data.corpus.facts import CorpusFacts, CorpusLedger
+from loquela.data.corpus.ingest import build_corpus
+from loquela.data.corpus.near_duplicates import NearDuplicates, grams, near_duplicates, signature
+from loquela.data.corpus.union import Components
 from loquela.data.shingles import jaccard, ngram_hashes, word_hashes
-from loquela.data.union import Components
 from loquela.monitoring.events import SilentBus
 from loquela.recipe.schema import DataSection
 

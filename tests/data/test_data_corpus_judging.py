@@ -7,9 +7,9 @@ import pytest
 from loquela.artifacts.attributes import read_attributes, read_dropped
 from loquela.artifacts.corpus import Document, read_documents
 from loquela.artifacts.manifest import write_manifest
-from loquela.data.corpus_facts import CorpusFacts, CorpusLedger
-from loquela.data.ingest import build_corpus
-from loquela.data.report import corpus_report
+from loquela.data.corpus.facts import CorpusFacts, CorpusLedger
+from loquela.data.corpus.ingest import build_corpus
+from loquela.data.views.report import corpus_report
 from loquela.monitoring.events import SilentBus
 from loquela.recipe.schema import DataSection
 

@@ -11,12 +11,12 @@ from loquela.artifacts.attributes import read_attributes, read_dropped
 from loquela.artifacts.corpus import Document, read_documents
 from loquela.core.digests import digest_file
 from loquela.core.errors import DataError, ErrorCode, RecipeError
-from loquela.data.corpus_facts import CorpusFacts, CorpusLedger
-from loquela.data.decontaminate import Decontaminator, evaluation_texts
-from loquela.data.fingerprint import fingerprint
-from loquela.data.ingest import build_corpus
-from loquela.data.leakage import LeakageMeter
-from loquela.data.parts import Part, PartFacts, plan_parts, run_part
+from loquela.data.corpus.decontaminate import Decontaminator, evaluation_texts
+from loquela.data.corpus.facts import CorpusFacts, CorpusLedger
+from loquela.data.corpus.fingerprint import fingerprint
+from loquela.data.corpus.ingest import build_corpus
+from loquela.data.corpus.leakage import LeakageMeter
+from loquela.data.corpus.parts import Part, PartFacts, plan_parts, run_part
 from loquela.monitoring.events import SilentBus
 from loquela.recipe.decontamination_section import DecontaminationSection
 from loquela.recipe.schema import DataSection
@@ -180,7 +180,7 @@ def test_a_planted_leak_is_measured(tmp_path: Path) -> None:
 
 
 def test_leakage_of_much_text_is_estimated_from_a_share_of_the_ngrams(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("loquela.data.leakage.MOST_NGRAMS", 1000)
+    monkeypatch.setattr("loquela.data.corpus.leakage.MOST_NGRAMS", 1000)
     text = _prose(1, 20_000)
     meter = LeakageMeter(len(text))
     meter.hold_out(text)

@@ -13,8 +13,8 @@ from loquela.artifacts.attributes import read_attributes
 from loquela.artifacts.corpus import read_documents
 from loquela.artifacts.token_places import document_at
 from loquela.cli.main import answer
-from loquela.data.report import corpus_report
-from loquela.data.trace import trace_token
+from loquela.data.views.report import corpus_report
+from loquela.data.views.trace import trace_token
 from loquela.recipe.schema import DataSection
 from loquela.runs.places import artifact_of
 from loquela.runs.store import RunStore

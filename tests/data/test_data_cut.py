@@ -6,8 +6,8 @@ from functools import partial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loquela.data.cut import cut
-from loquela.data.normalize import normalize, normalized_size
+from loquela.data.corpus.normalize import normalize, normalized_size
+from loquela.data.splitters.cut import cut
 from loquela.recipe.schema import NormalizationSection
 
 PROSE = st.lists(

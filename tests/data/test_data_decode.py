@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loquela.core.errors import DataError, ErrorCode
-from loquela.data.decode import decode
+from loquela.data.encoding.decode import decode
 from loquela.data.tally import ARROWS, Tally, utf8_size
 
 

@@ -11,7 +11,7 @@ from documents_made import PICTURE, make_docx, make_epub, make_pdf, page_of
 from loquela.artifacts.corpus import read_documents
 from loquela.core.digests import digest_file
 from loquela.core.errors import DataError
-from loquela.data.ingest import build_corpus
+from loquela.data.corpus.ingest import build_corpus
 from loquela.monitoring.events import SilentBus
 from loquela.recipe.schema import DataSection
 

@@ -13,11 +13,11 @@ from langchain_text_splitters import RecursiveCharacterTextSplitter
 
 from loquela.artifacts.corpus import read_documents
 from loquela.core.errors import DataError, ErrorCode
-from loquela.data.documents.langchain_loader import LoquelaLoader
-from loquela.data.documents.langchain_source import LangChainSource, loaded_documents
-from loquela.data.ingest import build_corpus
+from loquela.data.access.source_registry import SOURCES
+from loquela.data.corpus.ingest import build_corpus
+from loquela.data.langchain.loader import LoquelaLoader
+from loquela.data.langchain.source import LangChainSource, loaded_documents
 from loquela.data.source_contract import SourceRequest
-from loquela.data.source_registry import SOURCES
 from loquela.data.tally import Tally
 from loquela.monitoring.events import SilentBus
 from loquela.recipe.document_section import DocumentOptions

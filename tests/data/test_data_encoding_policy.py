@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from reading_objects import decoded, spans_of
 
 from loquela.core.errors import DataError, ErrorCode
-from loquela.data.decode import decode
 from loquela.data.encoding import feed
+from loquela.data.encoding.decode import decode
 from loquela.data.encoding.report import EncodingReport
-from loquela.data.reading.quarantine import Quarantine
+from loquela.data.quarantine import Quarantine
 from loquela.data.tally import Tally
 from loquela.recipe.encoding_section import EncodingSection
 

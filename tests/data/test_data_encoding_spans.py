@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from reading_objects import spans_of
 
-from loquela.data.decode import decode
+from loquela.data.encoding.decode import decode
 from loquela.data.encoding.segments import SpanMap, segment
 from loquela.data.tally import Tally
 from loquela.recipe.encoding_section import EncodingSection

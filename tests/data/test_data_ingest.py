@@ -12,9 +12,9 @@ from test_data_sources import ALICE, QUIJOTE
 from loquela.artifacts.corpus import read_documents
 from loquela.core.digests import digest_file
 from loquela.core.errors import DataError, ErrorCode, InternalError
-from loquela.data.corpus_facts import CorpusFacts, CorpusLedger
-from loquela.data.fingerprint import fingerprint
-from loquela.data.ingest import build_corpus
+from loquela.data.corpus.facts import CorpusFacts, CorpusLedger
+from loquela.data.corpus.fingerprint import fingerprint
+from loquela.data.corpus.ingest import build_corpus
 from loquela.data.tally import ARROWS, Tally
 from loquela.monitoring.events import EventBus, SilentBus
 from loquela.recipe.schema import DataSection

@@ -15,17 +15,17 @@ from loquela.artifacts.normalization import read_normalization
 from loquela.artifacts.shards import SplitFacts, TokenShards, require_tokenizer
 from loquela.core.errors import DataError, ErrorCode, InternalError, Interrupted, LoquelaError, RecipeError
 from loquela.data import stage
-from loquela.data.contracts import (
+from loquela.data.corpus.facts import CorpusFacts, SplitCount
+from loquela.data.corpus.holdout import Holdout
+from loquela.data.shards.contracts import (
     DataPreprocessorRequest,
     DatasetBuilderRequest,
     PreprocessingConfig,
     SplitRatios,
 )
-from loquela.data.corpus_facts import CorpusFacts, SplitCount
-from loquela.data.dataset import DatasetBuilder
-from loquela.data.holdout import Holdout
-from loquela.data.prepare import SplitTokens, TokenLedger, require_end_token
-from loquela.data.preprocess import DataPreprocessor
+from loquela.data.shards.dataset import DatasetBuilder
+from loquela.data.shards.prepare import SplitTokens, TokenLedger, require_end_token
+from loquela.data.shards.preprocess import DataPreprocessor
 from loquela.monitoring.events import EventBus
 from loquela.recipe.schema import Recipe
 from loquela.tokenizers.load import load_tokenizer

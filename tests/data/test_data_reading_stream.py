@@ -20,8 +20,8 @@ from reading_objects import in_memory
 import seed_text
 from loquela.core.errors import DataError, ErrorCode, ResourceError
 from loquela.data.reading import stream_reader
+from loquela.data.reading.contracts import DataStreamReaderError, DataStreamReaderRequest, StreamPosition
 from loquela.data.reading.stream_reader import DataStreamReader
-from loquela.data.reading_contracts import DataStreamReaderError, DataStreamReaderRequest, StreamPosition
 from loquela.data.source_object import SourceObject
 from loquela.monitoring.events import Event, EventBus, SilentBus
 

@@ -13,10 +13,10 @@ from ledger_lines import arrow, changes
 from local_server import Handler, LocalServer, body, status
 
 from loquela.core.errors import DataError, ErrorCode, RecipeError, ResourceError
+from loquela.data.access.page_cache import PageCache
+from loquela.data.access.source_registry import source_for
 from loquela.data.api.pointer import NotThere, value_at
-from loquela.data.page_cache import PageCache
 from loquela.data.source_contract import SourceRequest
-from loquela.data.source_registry import source_for
 from loquela.data.tally import Tally
 from loquela.recipe.schema import DataSection
 from loquela.recipe.source_entry import SourceEntry

@@ -14,11 +14,11 @@ from local_server import LocalServer, body, stall, status
 from pydantic import SecretStr
 
 from loquela.core.errors import DataError, ErrorCode, LoquelaError, RecipeError
-from loquela.data.connector import DataSourceConnector, shown
-from loquela.data.connector_contracts import DataSourceConnectorError, DataSourceConnectorRequest
+from loquela.data.access.connector import DataSourceConnector, shown
+from loquela.data.access.connector_contracts import DataSourceConnectorError, DataSourceConnectorRequest
+from loquela.data.access.source_registry import source_for
+from loquela.data.reading.contracts import DataStreamReaderRequest
 from loquela.data.reading.stream_reader import DataStreamReader
-from loquela.data.reading_contracts import DataStreamReaderRequest
-from loquela.data.source_registry import source_for
 from loquela.data.tally import Tally
 from loquela.monitoring.events import Event, EventBus, SilentBus
 from loquela.recipe.schema import DataSection

@@ -14,7 +14,7 @@ from local_server import LocalServer
 from loquela.artifacts.corpus import read_documents
 from loquela.artifacts.ledger import Ledger
 from loquela.core.errors import DataError
-from loquela.data.ingest import build_corpus
+from loquela.data.corpus.ingest import build_corpus
 from loquela.monitoring.events import Event, EventBus
 from loquela.recipe.schema import DataSection
 

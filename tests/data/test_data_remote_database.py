@@ -18,11 +18,11 @@ from ledger_lines import arrow, changes
 from postgresql_server import PASSWORD, CannotStart, PostgresqlServer
 
 from loquela.core.errors import DataError, ErrorCode, LoquelaError, RecipeError, ResourceError
+from loquela.data.access.source_registry import source_for
 from loquela.data.database.failures import database_failure
 from loquela.data.database.place import database_place
 from loquela.data.database.statement import checked_statement
 from loquela.data.source_contract import SourceRequest
-from loquela.data.source_registry import source_for
 from loquela.data.tally import Tally
 from loquela.recipe.schema import DataSection
 from loquela.recipe.source_entry import SourceEntry
@@ -355,7 +355,7 @@ MEASURE = """
 import resource, sys
 from pathlib import Path
 from loquela.data.source_contract import SourceRequest
-from loquela.data.source_registry import source_for
+from loquela.data.access.source_registry import source_for
 from loquela.data.tally import Tally
 from loquela.recipe.schema import DataSection
 from loquela.recipe.source_entry import SourceEntry

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from local_server import LocalServer, body, drip, drip_headers, stall, status
 
 from loquela.core.errors import DataError, ErrorCode, RecipeError, ResourceError
+from loquela.data.access.source_registry import source_for
+from loquela.data.access.transfer import transfer
 from loquela.data.source_contract import SourceRequest
-from loquela.data.source_registry import source_for
-from loquela.data.transfer import transfer
 from loquela.recipe.schema import DataSection
 from loquela.recipe.source_entry import SourceEntry
 from loquela.security import addresses, content_coding

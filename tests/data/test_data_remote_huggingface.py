@@ -11,9 +11,9 @@ import pytest
 from ledger_lines import arrow, changes
 
 from loquela.core.errors import DataError, ErrorCode, LoquelaError, RecipeError, ResourceError
-from loquela.data import huggingface
+from loquela.data.access import huggingface
+from loquela.data.access.source_registry import source_for
 from loquela.data.source_contract import SourceRequest
-from loquela.data.source_registry import source_for
 from loquela.data.tally import Tally
 from loquela.recipe.schema import DataSection
 from loquela.recipe.source_entry import SourceEntry

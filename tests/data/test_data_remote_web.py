@@ -11,8 +11,8 @@ from ledger_lines import arrow, changes
 from local_server import LocalServer, body, status
 
 from loquela.core.errors import ErrorCode, RecipeError, ResourceError
+from loquela.data.access.source_registry import source_for
 from loquela.data.source_contract import SourceRequest
-from loquela.data.source_registry import source_for
 from loquela.data.tally import Tally
 from loquela.data.web.addresses import Scope, canonical
 from loquela.data.web.links import links_of

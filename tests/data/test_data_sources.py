@@ -7,12 +7,12 @@ import pytest
 from local_server import LocalServer, status
 
 from loquela.core.errors import DataError, ErrorCode, RecipeError
-from loquela.data.fingerprint import fingerprint, source_changes
-from loquela.data.gutenberg_text import declared_encoding, extract_book
-from loquela.data.local_text import read_error
+from loquela.data.access.gutenberg_text import declared_encoding, extract_book
+from loquela.data.access.source_registry import SOURCES, source_for
+from loquela.data.corpus.fingerprint import fingerprint, source_changes
+from loquela.data.objects.local_text import read_error
 from loquela.data.preflight import check_sources
 from loquela.data.source_contract import SourceFingerprint, SourceRequest
-from loquela.data.source_registry import SOURCES, source_for
 from loquela.data.tally import Tally
 from loquela.recipe.schema import DataSection, Recipe
 from loquela.recipe.source_entry import SourceEntry

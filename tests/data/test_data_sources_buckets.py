@@ -13,10 +13,10 @@ from local_bucket import LocalBucket, changed_to, cut_after, stall_after, status
 from pydantic import SecretStr
 
 from loquela.core.errors import DataError, ErrorCode, LoquelaError, RecipeError, ResourceError
+from loquela.data.access.source_registry import source_for
 from loquela.data.objects.bucket_errors import bucket_error
 from loquela.data.objects.buckets import _pattern, open_bucket
 from loquela.data.source_contract import DividedSource, SourceRequest
-from loquela.data.source_registry import source_for
 from loquela.data.tally import Tally, utf8_size
 from loquela.recipe.schema import DataSection
 from loquela.recipe.source_entry import SourceEntry

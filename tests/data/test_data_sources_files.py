@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from loquela.core.errors import DataError, ErrorCode
+from loquela.data.access.source_registry import source_for
 from loquela.data.encoding.report import EncodingReport
-from loquela.data.reading.quarantine import Quarantine
+from loquela.data.quarantine import Quarantine
 from loquela.data.source_contract import DividedSource, SourceRequest
-from loquela.data.source_registry import source_for
 from loquela.data.tally import Tally, utf8_size
 from loquela.recipe.schema import DataSection
 from loquela.recipe.source_entry import SourceEntry

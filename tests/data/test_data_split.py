@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loquela.data.split import Splitter, Unit, assign
+from loquela.data.corpus.split import Splitter, Unit, assign
 
 
 @given(

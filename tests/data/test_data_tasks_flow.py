@@ -13,7 +13,9 @@ import pytest
 from loquela.artifacts.context import StageContext, StopRequest
 from loquela.artifacts.manifest import write_manifest
 from loquela.core.errors import Interrupted
-from loquela.data import parts, prepare, stage
+from loquela.data import stage
+from loquela.data.corpus import parts
+from loquela.data.shards import prepare
 from loquela.monitoring.events import Event, EventBus, SilentBus
 from loquela.recipe.schema import Recipe
 

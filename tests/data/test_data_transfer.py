@@ -9,8 +9,8 @@ import pytest
 from local_server import LocalServer, cut_after, stall, status
 
 from loquela.core.errors import DataError, ErrorCode, RecipeError, ResourceError
-from loquela.data.downloads import Downloads, policy_of
-from loquela.data.transfer import probe, transfer
+from loquela.data.access.downloads import Downloads, policy_of
+from loquela.data.access.transfer import probe, transfer
 from loquela.recipe.schema import DataSection
 from loquela.security import addresses
 from loquela.security.http_policy import HttpPolicy

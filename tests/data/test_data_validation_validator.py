@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from loquela.core.errors import DataError, ErrorCode, RecipeError
+from loquela.data.validation.contracts import DataValidatorError, DataValidatorRequest, DataValidatorResult
 from loquela.data.validation.validator import DataValidator
-from loquela.data.validation_contracts import DataValidatorError, DataValidatorRequest, DataValidatorResult
 from loquela.monitoring.events import EventBus, SilentBus
 from loquela.recipe.validation_section import SanitizeOptions
 

@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loquela.core.errors import DataError, ErrorCode
-from loquela.data.reading.quarantine import Quarantine
+from loquela.data.access.source_registry import source_for
+from loquela.data.quarantine import Quarantine
 from loquela.data.source_contract import SourceRequest, SourceText
 from loquela.data.source_object import SourceObject
-from loquela.data.source_registry import source_for
 from loquela.data.tally import Tally, utf8_size
 from loquela.data.warc.http_payload import http_payload
 from loquela.data.warc.pages import warc_texts

@@ -44,7 +44,7 @@ def report(corpus: str, page: Path | None, output_directory: Path, as_json: bool
     from loquela.core.entry import resolve
     from loquela.runs.places import corpus_folder
 
-    make_report: Callable[[Path], CorpusReport] = resolve("loquela.data.report:corpus_report")
+    make_report: Callable[[Path], CorpusReport] = resolve("loquela.data.views.report:corpus_report")
     found = make_report(corpus_folder(corpus, output_directory))
     if page is not None:
         write_text(page, corpus_page(found))
@@ -90,7 +90,7 @@ def preview(
         show_examples(artifact_of(run, "examples"), rows, split, as_json=as_json)
         return
     context = load_run_manifest(run).recipe.model.max_sequence_length
-    make_preview: Callable[[Path, Path, str, int, int], Preview] = resolve("loquela.data.preview:preview_rows")
+    make_preview: Callable[[Path, Path, str, int, int], Preview] = resolve("loquela.data.views.preview:preview_rows")
     found = make_preview(artifact_of(run, "prepare"), artifact_of(run, "tokenizer"), split, context, rows)
     if as_json:
         emit_json(found.model_dump(mode="json"))
@@ -141,7 +141,7 @@ def trace(ctx: click.Context, run: str, split: str, token: int, output_directory
     directory = RunStore(output_directory).open(run)
     recipe = load_run_manifest(directory).recipe
     follow: Callable[[Path, Path, Path, str, int, DataSection, Path], TokenTrace] = resolve(
-        "loquela.data.trace:trace_token"
+        "loquela.data.views.trace:trace_token"
     )
     found = follow(
         artifact_of(directory, "prepare"),

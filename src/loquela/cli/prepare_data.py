@@ -54,7 +54,7 @@ def _show(record: RunRecord, recipe: Path, overrides: tuple[str, ...]) -> None:
     from loquela.core.entry import resolve
     from loquela.runs.places import artifact_of
 
-    make_report: Callable[[Path], CorpusReport] = resolve("loquela.data.report:corpus_report")
+    make_report: Callable[[Path], CorpusReport] = resolve("loquela.data.views.report:corpus_report")
     report = make_report(artifact_of(record.directory, "ingest"))
     show_flow(report)
     show_split(report)

@@ -43,10 +43,10 @@ SCHEMAS = {
 }
 
 CONTRACTS = (
-    "loquela.data.contracts",
-    "loquela.data.connector_contracts",
-    "loquela.data.reading_contracts",
-    "loquela.data.validation_contracts",
+    "loquela.data.shards.contracts",
+    "loquela.data.access.connector_contracts",
+    "loquela.data.reading.contracts",
+    "loquela.data.validation.contracts",
     "loquela.tokenizers.contract",
     "loquela.models.contracts",
     "loquela.compute.contracts",

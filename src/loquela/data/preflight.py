@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from loquela.artifacts.proof import Proof
 from loquela.core.errors import LoquelaError
-from loquela.data.fingerprint import downloads_directory
-from loquela.data.ingest import requests
+from loquela.data.access.source_registry import source_for
+from loquela.data.corpus.fingerprint import downloads_directory
+from loquela.data.corpus.ingest import requests
 from loquela.data.source_contract import SourceRequest
-from loquela.data.source_registry import source_for
 from loquela.recipe.schema import Recipe
 
 

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from loquela.core.model import BoundaryModel
 from loquela.data.encoding.report import EncodingReport
-from loquela.data.reading.quarantine import Quarantine
+from loquela.data.quarantine import Quarantine
 from loquela.data.tally import Tally
 from loquela.recipe.schema import DataSection
 from loquela.recipe.source_entry import SourceEntry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
-from loquela.data.split import unit_interval
+from loquela.data.corpus.split import unit_interval
 
 T = TypeVar("T")
 

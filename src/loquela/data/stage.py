@@ -10,12 +10,12 @@ from loquela.artifacts.context import StageContext, StageResult
 from loquela.artifacts.manifest import read_manifest
 from loquela.artifacts.normalization import write_normalization
 from loquela.artifacts.shards import SplitFacts
-from loquela.data.encode_part import EncodedFacts
-from loquela.data.fingerprint import downloads_directory
-from loquela.data.holdout import Holdout
-from loquela.data.ingest import build_corpus
-from loquela.data.part_tasks import RunTasks, parts_by_tasks
-from loquela.data.prepare import encode_tasks, join_shards, require_end_token
+from loquela.data.corpus.fingerprint import downloads_directory
+from loquela.data.corpus.holdout import Holdout
+from loquela.data.corpus.ingest import build_corpus
+from loquela.data.corpus.part_tasks import RunTasks, parts_by_tasks
+from loquela.data.shards.encode_part import EncodedFacts
+from loquela.data.shards.prepare import encode_tasks, join_shards, require_end_token
 from loquela.data.tasks.run import interrupted, run_tasks
 from loquela.data.tasks.workplace import workplace
 from loquela.monitoring.events import trace

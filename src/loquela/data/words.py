@@ -1,8 +1,8 @@
 """The one tokenisation pass that every filter, the near-duplicate search and the evidence checks share.
 
 A word is a run of letters, digits, marks and underscores; an apostrophe inside it belongs to it ("don't"), a hyphen
-divides ("bien", "être"). Scripts that are written without spaces between words (Chinese, Japanese, Thai, Khmer, …) fall back to
-one word a character. Everything is computed when it is first asked for, and once.
+divides ("bien", "être"). Scripts that are written without spaces between words (Chinese, Japanese, Thai, Khmer, …) fall
+back to one word a character. Everything is computed when it is first asked for, and once.
 """
 
 from __future__ import annotations

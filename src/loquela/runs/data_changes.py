@@ -17,7 +17,7 @@ from loquela.stages import Stage, stage_named
 Fingerprint = Callable[[Recipe], dict[str, JsonValue]]
 Changes = Callable[[Mapping[str, JsonValue], Mapping[str, JsonValue]], list[str]]
 
-SOURCE_CHANGES = "loquela.data.fingerprint:changes_between"
+SOURCE_CHANGES = "loquela.data.corpus.fingerprint:changes_between"
 
 
 def changes_since(run_directory: Path, recipe: Recipe) -> list[str]:

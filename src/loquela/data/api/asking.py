@@ -8,10 +8,10 @@ import httpx
 from pydantic import JsonValue
 
 from loquela.core.errors import DataError, ErrorCode, ResourceError
+from loquela.data.access.downloads import policy_of
+from loquela.data.access.page_cache import CachedPage, Finished, PageCache
 from loquela.data.api.page_json import page_items
 from loquela.data.api.paging import first_request, next_request
-from loquela.data.downloads import policy_of
-from loquela.data.page_cache import CachedPage, Finished, PageCache
 from loquela.data.source_contract import SourceRequest
 from loquela.recipe.source_options.api import ApiOptions
 from loquela.security.http import checked_url

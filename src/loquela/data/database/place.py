@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from loquela.core import extras
 from loquela.core.errors import ErrorCode, RecipeError
-from loquela.data.local_text import require_readable
+from loquela.data.objects.local_text import require_readable
 from loquela.security.addresses import permitted_addresses
 
 if TYPE_CHECKING:

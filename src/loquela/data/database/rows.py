@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from loquela.data.columns import EntryColumns, entry_columns
+from loquela.data.content.columns import EntryColumns, entry_columns
 from loquela.data.database.connection import Stopwatch
 from loquela.data.database.statement import Statement
 from loquela.recipe.source_entry import SourceEntry

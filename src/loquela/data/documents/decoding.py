@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from loquela.data.decode import decode
 from loquela.data.documents.contract import LoadRequest
+from loquela.data.encoding.decode import decode
 from loquela.data.encoding.report import EncodingReport
 from loquela.data.tally import Tally
 

@@ -13,7 +13,7 @@ from loquela.core.errors import DataError, ErrorCode, LoquelaError, ResourceErro
 from loquela.data.documents.contract import LoadedDocument, LoadFailure, LoadRequest, PageSpan, document_error
 from loquela.data.documents.media_types import DOCUMENT_SUFFIXES
 from loquela.data.documents.process_client import ProcessDied, ProcessTooSlow, ReadingProcess
-from loquela.data.local_text import require_readable
+from loquela.data.objects.local_text import require_readable
 from loquela.recipe.document_section import DocumentOptions
 from loquela.recipe.encoding_section import EncodingSection
 from loquela.security.credentials import lookup as credentials

@@ -12,6 +12,7 @@ from loquela.artifacts.examples import Example, ExamplesWriter, read_examples
 from loquela.artifacts.token_rows import TokenSequence, write_token_rows
 from loquela.core.atomic import write_json
 from loquela.core.errors import DataError, ErrorCode
+from loquela.data.corpus.leakage import Leakage, LeakageMeter
 from loquela.data.examples.augment.augmenter import DataAugmenter
 from loquela.data.examples.convert_files import Intake
 from loquela.data.examples.facts import (
@@ -32,7 +33,6 @@ from loquela.data.examples.spool import ExampleSpool
 from loquela.data.examples.templates.contract import Template
 from loquela.data.examples.templates.special_text import SpecialText
 from loquela.data.examples.tokens import Encoder, ExampleEncoder
-from loquela.data.leakage import Leakage, LeakageMeter
 from loquela.recipe.examples_section import ExamplesSection
 
 PACKED_KINDS = ("messages", "prompt_completion", "text")

@@ -7,13 +7,13 @@ from typing import Literal
 from pydantic import Field
 
 from loquela.core.model import BoundaryModel
+from loquela.data.corpus.leakage import Leakage
 from loquela.data.examples.augment.augmenter import AugmentReport
 from loquela.data.examples.faults import FaultCount
 from loquela.data.examples.formats.recognise import Recognised
 from loquela.data.examples.ledger import SplitCount
 from loquela.data.examples.lengths import LengthReport
 from loquela.data.examples.split import SplitFacts
-from loquela.data.leakage import Leakage
 
 REPORT_NAME = "report.json"
 TEMPLATE_NAME = "template.json"

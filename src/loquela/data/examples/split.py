@@ -17,11 +17,11 @@ from loquela.artifacts.corpus import Split
 from loquela.artifacts.examples import Example
 from loquela.core.digests import digest_bytes
 from loquela.core.model import BoundaryModel
-from loquela.data.duplicates import folded
-from loquela.data.near_duplicates import PERMUTATIONS, grams, near_duplicates, signature
+from loquela.data.corpus.duplicates import folded
+from loquela.data.corpus.near_duplicates import PERMUTATIONS, grams, near_duplicates, signature
+from loquela.data.corpus.split import Splitter, Unit, assign
+from loquela.data.corpus.union import Components
 from loquela.data.shingles import Hashes
-from loquela.data.split import Splitter, Unit, assign
-from loquela.data.union import Components
 from loquela.recipe.examples_section import ExamplesSection
 
 # Questions that share this much (word 5-grams) count as one.

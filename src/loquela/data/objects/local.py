@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from loquela.data.local_text import read_error, require_readable
+from loquela.data.objects.local_text import read_error, require_readable
 from loquela.data.source_object import SourceObject
 
 GLOB_SIGNS = re.compile(r"[*?\[]")

@@ -10,7 +10,7 @@ import unicodedata
 
 import numpy as np
 
-from loquela.data.near_duplicates import PERMUTATIONS, signature
+from loquela.data.corpus.near_duplicates import PERMUTATIONS, signature
 from loquela.data.qa.gate.facts import name_key, names, numbers
 from loquela.data.shingles import Hashes, jaccard, mixed, ngram_hashes
 from loquela.data.words import Words

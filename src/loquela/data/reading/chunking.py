@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from loquela.core.errors import DataError, ErrorCode
 from loquela.data.encoding.feed import last_line_end, lines
 from loquela.data.encoding.names import extends_ascii, mark_of, newline_of, zero_pattern
+from loquela.data.reading.contracts import StreamPosition
 from loquela.data.reading.csv_records import LONGEST_ROW, CsvRows, delimiter_of
 from loquela.data.reading.json_elements import JsonElements
 from loquela.data.reading.object_bytes import object_chunks
 from loquela.data.reading.raw_records import RawRecord, raw_lines, raw_record, too_long
-from loquela.data.reading_contracts import StreamPosition
 from loquela.data.source_object import SourceObject
 
 HEAD_BYTES = 1 << 16

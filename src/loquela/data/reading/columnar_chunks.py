@@ -14,9 +14,9 @@ from loquela.data.reading.arrow_adapter import (
 )
 from loquela.data.reading.chunking import ChunkOfRecords, Cursor
 from loquela.data.reading.columnar import BATCH_ROWS, damaged
+from loquela.data.reading.contracts import StreamPosition
 from loquela.data.reading.formats import ARROW_MAGIC
 from loquela.data.reading.seekable import open_seekable
-from loquela.data.reading_contracts import StreamPosition
 from loquela.data.source_object import SourceObject
 
 

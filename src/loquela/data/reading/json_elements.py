@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 
-from loquela.data.reading.quarantine import MOST_BYTES
+from loquela.data.quarantine import MOST_BYTES
 from loquela.data.reading.raw_records import RawRecord, raw_record, too_long
 
 # A whole string, a quote whose string is not whole yet, or a sign that gives structure.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from loquela.data.encoding.feed import last_line_end, lines
-from loquela.data.reading.quarantine import MOST_BYTES
+from loquela.data.quarantine import MOST_BYTES
 
 
 @dataclass(slots=True)

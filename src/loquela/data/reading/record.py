@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
-from loquela.data.reading.quarantine import Quarantine
+from loquela.data.quarantine import Quarantine
 from loquela.recipe.encoding_section import EncodingSection
 
 

@@ -1,4 +1,4 @@
-"""The bytes of one record → its text, by the same evidence and policy as whole texts (`data/decode.py`)."""
+"""The bytes of one record → its text, by the same evidence and policy as whole texts (`data/encoding/decode.py`)."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from uuid import NAMESPACE_OID, UUID, uuid5
 from loquela.core.errors import DataError, ErrorCode, LoquelaError, ResourceError
 from loquela.data.reading.chunking import ChunkOfRecords, text_chunks
 from loquela.data.reading.columnar_chunks import columnar_chunks
-from loquela.data.reading_contracts import (
+from loquela.data.reading.contracts import (
     DataStreamReaderError,
     DataStreamReaderRequest,
     DataStreamReaderResult,

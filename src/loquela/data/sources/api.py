@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from loquela.data.api.asking import Asking
 from loquela.data.api.page_json import page_items
 from loquela.data.api.pointer import NotThere, value_at
-from loquela.data.decode import decode
+from loquela.data.encoding.decode import decode
 from loquela.data.source_contract import SourceCheck, SourceFingerprint, SourceRequest, SourceText
 from loquela.data.tally import Tally
 from loquela.recipe.source_entry import SourceEntry

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from loquela.data.content import texts_of
+from loquela.data.content.texts import texts_of
 from loquela.data.objects.bucket_client import ObjectMeta
 from loquela.data.objects.buckets import Bucket, open_bucket
 from loquela.data.source_contract import ObjectSize, SourceCheck, SourceFingerprint, SourceRequest, SourceText

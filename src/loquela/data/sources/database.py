@@ -13,7 +13,7 @@ from loquela.data.database.connection import NotUtf8, Stopwatch, reading
 from loquela.data.database.place import FilePlace, ServerPlace, database_place
 from loquela.data.database.rows import TextRow, columns_of, require_columns, text_rows
 from loquela.data.database.statement import Statement, checked_statement
-from loquela.data.decode import decode
+from loquela.data.encoding.decode import decode
 from loquela.data.source_contract import SourceCheck, SourceFingerprint, SourceRequest, SourceText
 from loquela.data.tally import Tally, utf8_size
 from loquela.recipe.source_options.database import DatabaseOptions

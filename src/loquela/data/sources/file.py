@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from loquela.core.errors import DataError, ErrorCode
-from loquela.data.content import texts_of
-from loquela.data.local_text import file_fingerprint, require_readable
+from loquela.data.content.texts import texts_of
 from loquela.data.objects.local import local_object
+from loquela.data.objects.local_text import file_fingerprint, require_readable
 from loquela.data.source_contract import SourceCheck, SourceFingerprint, SourceRequest, SourceText
 from loquela.data.tally import Tally
 

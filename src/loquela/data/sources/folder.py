@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from loquela.data.collection import NamedFile, checked, fingerprint_of, read_files, sizes_of
+from loquela.data.access.collection import NamedFile, checked, fingerprint_of, read_files, sizes_of
 from loquela.data.objects.local import visible_files
 from loquela.data.source_contract import ObjectSize, SourceCheck, SourceFingerprint, SourceRequest, SourceText
 from loquela.data.tally import Tally

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from loquela.core.errors import DataError, ErrorCode, RecipeError
-from loquela.data.decode import decode
-from loquela.data.downloads import Download, Downloads, policy_of
-from loquela.data.gutenberg_text import HEADER_BYTES, declared_encoding, declared_language, extract_book
+from loquela.data.access.downloads import Download, Downloads, policy_of
+from loquela.data.access.gutenberg_text import HEADER_BYTES, declared_encoding, declared_language, extract_book
+from loquela.data.encoding.decode import decode
 from loquela.data.source_contract import SourceCheck, SourceFingerprint, SourceRequest, SourceText
 from loquela.data.tally import Tally, utf8_size
 

@@ -8,10 +8,10 @@ from email.message import Message
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
-from loquela.data.content import texts_of
-from loquela.data.downloads import Downloads, policy_of
-from loquela.data.local_text import file_fingerprint
+from loquela.data.access.downloads import Downloads, policy_of
+from loquela.data.content.texts import texts_of
 from loquela.data.objects.local import local_object
+from loquela.data.objects.local_text import file_fingerprint
 from loquela.data.source_contract import SourceCheck, SourceFingerprint, SourceRequest, SourceText
 from loquela.data.tally import Tally
 from loquela.security.http import checked_url

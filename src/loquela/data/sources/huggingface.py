@@ -8,9 +8,9 @@ from pathlib import Path
 
 from loquela.core.digests import digest_file, digest_json
 from loquela.core.errors import ErrorCode, RecipeError
-from loquela.data.columns import EntryColumns, entry_columns
-from loquela.data.decode import decode
-from loquela.data.huggingface import Table, hub_table, local_table
+from loquela.data.access.huggingface import Table, hub_table, local_table
+from loquela.data.content.columns import EntryColumns, entry_columns
+from loquela.data.encoding.decode import decode
 from loquela.data.objects.local import visible_files
 from loquela.data.source_contract import SourceCheck, SourceFingerprint, SourceRequest, SourceText
 from loquela.data.tally import Tally

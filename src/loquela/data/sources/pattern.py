@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loquela.core.errors import DataError, ErrorCode
-from loquela.data.collection import NamedFile, checked, fingerprint_of, read_files, sizes_of
+from loquela.data.access.collection import NamedFile, checked, fingerprint_of, read_files, sizes_of
 from loquela.data.objects.local import matching_files
 from loquela.data.source_contract import ObjectSize, SourceCheck, SourceFingerprint, SourceRequest, SourceText
 from loquela.data.tally import Tally

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 
 from loquela.core.errors import DataError, ErrorCode, RecipeError
-from loquela.data.page_cache import CachedPage
+from loquela.data.access.page_cache import CachedPage
 from loquela.data.source_contract import SourceCheck, SourceFingerprint, SourceRequest, SourceText
 from loquela.data.tally import Tally, utf8_size
 from loquela.data.web.crawl import ACCEPT, READ, Crawl, charset

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from loquela.core.errors import ErrorCode, RecipeError
-from loquela.data.cut import cut
+from loquela.data.splitters.cut import cut
 from loquela.data.splitters.overlap import CountTokens, begin_by_characters, begin_by_tokens
 from loquela.data.splitters.parts import parts
 from loquela.data.splitters.places import Chunk, placed, trimmed

@@ -6,15 +6,15 @@ from pydantic import JsonValue
 
 from loquela.core.errors import DataError, ErrorCode
 from loquela.data.validation.byte_counts import ByteCounts
-from loquela.data.validation.patterns import PatternSet
-from loquela.data.validation.sanitize import sanitized
-from loquela.data.validation.verdict import judged
-from loquela.data.validation_contracts import (
+from loquela.data.validation.contracts import (
     DataValidatorError,
     DataValidatorRequest,
     DataValidatorResult,
     QualityMetrics,
 )
+from loquela.data.validation.patterns import PatternSet
+from loquela.data.validation.sanitize import sanitized
+from loquela.data.validation.verdict import judged
 from loquela.monitoring.events import Bus, trace
 from loquela.recipe.validation_section import ProhibitedPattern, SanitizeOptions
 

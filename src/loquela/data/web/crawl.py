@@ -12,8 +12,8 @@ from email.message import Message
 from pydantic import JsonValue
 
 from loquela.core.errors import ErrorCode, LoquelaError, RecipeError
-from loquela.data.downloads import policy_of
-from loquela.data.page_cache import CachedPage, Finished, PageCache
+from loquela.data.access.downloads import policy_of
+from loquela.data.access.page_cache import CachedPage, Finished, PageCache
 from loquela.data.source_contract import SourceRequest
 from loquela.data.web.addresses import Scope, canonical
 from loquela.data.web.links import links_of

@@ -14,9 +14,7 @@ from pydantic import JsonValue
 
 from loquela.artifacts.examples import Example, Message
 from loquela.data.examples.faults import RowFault
-
-# What the common families of models use: <|…|>, Llama 2's, Gemma's, and our own tokenizers' names.
-FAMILIAR = r"<\|[A-Za-z0-9_./-]{1,40}\|>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|<(?:pad|unk|bos|eos)>"
+from loquela.tokenizers.control_text import FAMILIAR
 
 Policy = Literal["error", "escape", "keep"]
 

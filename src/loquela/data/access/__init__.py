@@ -1,0 +1,1 @@
+"""Where text lies and how it is reached: the contract of a source, its registry, downloads, the connector."""

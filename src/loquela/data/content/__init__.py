@@ -1,0 +1,1 @@
+"""object ─ what is it? ─▶ records | a document | a web archive ─▶ texts."""

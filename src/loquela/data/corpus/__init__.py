@@ -1,0 +1,1 @@
+"""texts ─ cut ─ normalize ─ validate ─ decontaminate ─▶ parts ─ deduplicate ─ split ─▶ corpus."""

@@ -1,0 +1,1 @@
+"""Loquela's readers for LangChain, and LangChain's loaders for Loquela."""

@@ -1,0 +1,1 @@
+"""corpus + tokenizer ─ encode ─▶ token parts ─ join ─▶ shards; the preprocessor and the dataset builder."""

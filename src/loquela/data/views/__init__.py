@@ -1,0 +1,1 @@
+"""Looking at what was prepared: report, preview, a token's way back."""
