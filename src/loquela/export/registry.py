@@ -7,3 +7,6 @@ from loquela.export.contract import Exporter
 
 EXPORTERS: Registry[Exporter] = Registry("export format", "loquela.exporters")
 EXPORTERS.register("onnx", "loquela.export.formats.onnx.exporter:OnnxExporter")
+EXPORTERS.register("gguf", "loquela.export.formats.gguf.exporter:GgufExporter")
+EXPORTERS.register("safetensors", "loquela.export.formats.safetensors.exporter:SafetensorsExporter")
+EXPORTERS.register("torchscript", "loquela.export.formats.torchscript.exporter:TorchScriptExporter")

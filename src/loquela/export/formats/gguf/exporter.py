@@ -1,0 +1,43 @@
+"""Model folder and tokenizer folder → model.gguf."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from loquela.artifacts.bundle import ExportFormat, Quantization, RuntimeName
+from loquela.core.extras import require
+from loquela.export.contract import ModelConfig, TokenizerFacts, Written
+from loquela.export.formats.gguf.architectures import architecture_of, transformer_of
+from loquela.export.formats.gguf.tensors import gguf_tensors
+from loquela.export.formats.gguf.vocabulary import check_tokenizer, read_vocabulary
+from loquela.models.config import TransformerConfig
+from loquela.models.folder import load_model
+
+MODEL_NAME = "model.gguf"
+
+
+class GgufExporter:
+    """For llama.cpp, Ollama and what is built on them."""
+
+    format: ExportFormat = "gguf"
+    runtime: RuntimeName = "llama.cpp"
+
+    def check(self, config: ModelConfig, tokenizer: TokenizerFacts, quantization: Quantization) -> None:
+        """RecipeError(UNSUPPORTED_FORMAT) for a network or tokenizer that llama.cpp does not compute exactly."""
+        architecture_of(transformer_of(config))
+        check_tokenizer(tokenizer)
+
+    def write(self, model_folder: Path, tokenizer_folder: Path, output: Path, quantization: Quantization) -> Written:
+        """Write model.gguf; raises as the contract says."""
+        require("gguf", extra="export", purpose="exporting to gguf")
+        from loquela.export.formats.gguf.gguf_file import write_gguf
+        from loquela.export.formats.gguf.quantization import scheme
+
+        model = load_model(model_folder)
+        config: TransformerConfig = transformer_of(model.config)
+        architecture = architecture_of(config)
+        vocabulary = read_vocabulary(tokenizer_folder).padded(config.vocab_size)
+        state = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
+        tensors = gguf_tensors(config, architecture, state)
+        write_gguf(output / MODEL_NAME, config, architecture, vocabulary, tensors, quantization)
+        return Written(MODEL_NAME, scheme(tensors, quantization))

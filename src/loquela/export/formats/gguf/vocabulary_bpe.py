@@ -1,0 +1,114 @@
+"""Byte-level BPE → llama.cpp's gpt2 vocabulary.
+
+llama.cpp has no regular expression in the file: it knows how models cut words by name. A file's pre-tokenizer is
+therefore looked up in PRE_TOKENIZERS, whose every row a test proves on 200 strings.
+"""
+
+from __future__ import annotations
+
+import json
+
+from pydantic import JsonValue
+
+from loquela.export.formats.gguf.vocabulary_contract import TokenKind, Vocabulary, refused
+
+GPT2_CUT: JsonValue = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
+DIGITS: JsonValue = {"type": "Digits", "individual_digits": True}
+BYTES_ONLY: JsonValue = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}
+LLAMA3_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+    r"|\s+(?!\S)|\s+"
+)
+QWEN2_PATTERN = LLAMA3_PATTERN.replace(r"\p{N}{1,3}", r"\p{N}")
+
+
+def _split(pattern: str) -> JsonValue:
+    cut: JsonValue = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    return {"type": "Sequence", "pretokenizers": [cut, BYTES_ONLY]}
+
+
+PRE_TOKENIZERS: tuple[tuple[JsonValue, str], ...] = (
+    (GPT2_CUT, "gpt-2"),
+    ({"type": "Sequence", "pretokenizers": [DIGITS, GPT2_CUT]}, "smollm"),
+    (_split(LLAMA3_PATTERN), "llama-bpe"),
+    (_split(QWEN2_PATTERN), "qwen2"),
+)
+
+
+def bpe_vocabulary(document: dict[str, JsonValue], roles: dict[str, str]) -> Vocabulary:
+    """The vocabulary of a BPE tokenizer.json; RecipeError(UNSUPPORTED_FORMAT) when llama.cpp would encode otherwise."""
+    model = document.get("model")
+    if not isinstance(model, dict):
+        raise refused("its tokenizer.json has no model")
+    name = pre_tokenizer_name(document.get("pre_tokenizer"))
+    if document.get("normalizer") is not None:
+        raise refused("it normalises text, and llama.cpp's byte-level BPE does not")
+    for key in ("byte_fallback", "fuse_unk", "continuing_subword_prefix", "end_of_word_suffix"):
+        if model.get(key):
+            raise refused(f"its BPE model has {key}, which llama.cpp's byte-level BPE has not")
+    ids = _ids(model.get("vocab"))
+    special, added = _added(document)
+    ids |= special | added
+    tokens = [f"[UNUSED{token_id}]" for token_id in range(max(ids.values()) + 1)]
+    kinds = [TokenKind.UNUSED] * len(tokens)
+    for token, token_id in ids.items():
+        tokens[token_id] = token
+        kinds[token_id] = _kind(token, special, added)
+    merges = model.get("merges")
+    return Vocabulary(
+        model="gpt2",
+        pre=name,
+        tokens=tokens,
+        kinds=kinds,
+        merges=[_merge(merge) for merge in merges] if isinstance(merges, list) else [],
+        roles={role: ids[token] for role, token in roles.items() if token in ids},
+    )
+
+
+def pre_tokenizer_name(pre_tokenizer: JsonValue) -> str:
+    """llama.cpp's name for a pre-tokenizer; RecipeError(UNSUPPORTED_FORMAT) for one that it does not know."""
+    plain = _without(pre_tokenizer, "trim_offsets")
+    for known, name in PRE_TOKENIZERS:
+        if plain == known:
+            return name
+    shown = json.dumps(plain, ensure_ascii=False)
+    raise refused(f"llama.cpp knows no pre-tokenizer that cuts words as {shown[:200]}")
+
+
+def _without(value: JsonValue, key: str) -> JsonValue:
+    """`value` without every `key` in it: offsets do not change ids."""
+    if isinstance(value, dict):
+        return {name: _without(inner, key) for name, inner in value.items() if name != key}
+    if isinstance(value, list):
+        return [_without(inner, key) for inner in value]
+    return value
+
+
+def _ids(vocabulary: JsonValue) -> dict[str, int]:
+    if not isinstance(vocabulary, dict):
+        raise refused("its tokenizer.json has no vocabulary")
+    return {token: token_id for token, token_id in vocabulary.items() if isinstance(token_id, int)}
+
+
+def _added(document: dict[str, JsonValue]) -> tuple[dict[str, int], dict[str, int]]:
+    """Special tokens, and others that were added and are always cut out of the text."""
+    special: dict[str, int] = {}
+    others: dict[str, int] = {}
+    entries = document.get("added_tokens")
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, dict):
+            content, token_id = entry.get("content"), entry.get("id")
+            if isinstance(content, str) and isinstance(token_id, int):
+                (special if entry.get("special") else others)[content] = token_id
+    return special, others
+
+
+def _kind(token: str, special: dict[str, int], added: dict[str, int]) -> TokenKind:
+    if token in special:
+        return TokenKind.CONTROL
+    return TokenKind.USER_DEFINED if token in added else TokenKind.NORMAL
+
+
+def _merge(merge: JsonValue) -> str:
+    """A merge is a pair in new files and a line in old ones."""
+    return " ".join(str(part) for part in merge) if isinstance(merge, list) else str(merge)
