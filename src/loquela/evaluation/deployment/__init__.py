@@ -1,0 +1,1 @@
+"""bundle ─▶ fresh processes: golden prompts, load ─▶ verdicts ─▶ report ─▶ promotion."""

@@ -1,0 +1,48 @@
+"""The promoted bundle to hold a new one against: measured in turns with it where it is still there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from loquela.artifacts.bundle import Bundle
+from loquela.core.errors import DataError
+from loquela.evaluation.deployment.contents import proven_bundle
+from loquela.evaluation.deployment.promotion import Promotion, read_promotions
+from loquela.evaluation.deployment.report import Machine
+from loquela.recipe.deploy_section import DeployLoad, DeploySection
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """The record in force, and its bundle where that is still whole."""
+
+    record: Promotion
+    bundle: Bundle | None
+    note: str = ""
+
+
+def find_promoted(bundle: Bundle, section: DeploySection) -> tuple[Promoted | None, str]:
+    """What to compare `bundle` with, or None and the sentence that says why there is nothing.
+
+    Raises DataError(CORRUPTION) when the record of promotions does not prove itself.
+    """
+    folder = (section.against or bundle.directory.absolute().parent).expanduser()
+    records = read_promotions(folder).records
+    if not records:
+        return None, f"nothing was promoted in {folder} yet, so there is nothing to compare with"
+    record = records[-1]
+    if record.bundle_digest == bundle.manifest.digest:
+        return None, "this is the promoted bundle itself, so there is nothing to compare with"
+    place = folder / record.bundle
+    try:
+        promoted = proven_bundle(place, section.limits)
+    except DataError as error:
+        return Promoted(record, None, f"the promoted bundle cannot be measured again: {error.message}"), ""
+    if promoted.manifest.digest != record.bundle_digest:
+        return Promoted(record, None, f"{place} is no longer the bundle that was promoted"), ""
+    return Promoted(record, promoted), ""
+
+
+def comparable(record: Promotion, machine: Machine, load: DeployLoad, rate_per_second: float) -> bool:
+    """Whether recorded figures can stand beside figures of now: one machine, one load."""
+    return (record.machine, record.load, record.rate_per_second) == (machine, load, rate_per_second)
