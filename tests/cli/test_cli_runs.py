@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from cli_harness import Loquela
+from cli_harness import Loquela, Outcome
 from click.testing import CliRunner
 
 from loquela.cli.execution import ask
@@ -23,6 +24,7 @@ from loquela.monitoring.events import EventBus, EventFile
 from loquela.recipe.loading import load_recipe
 from loquela.runs.lock import RunLock
 from loquela.runs.status import load_status
+from toy_run import make_run
 
 TINY = """\
 name: tiny
@@ -191,6 +193,44 @@ def test_generate_refuses_before_loading(at_home: Loquela) -> None:
     both = at_home("generate", "latest", "--prompt", "a", "--prompt-file", "b", "--json")
     assert "mutually exclusive" in both.error["message"]
     assert "no run 'no-such-run'" in at_home("generate", "no-such-run").err
+
+
+def test_generate_a_batch(at_home: Loquela, tmp_path: Path) -> None:
+    batch = tmp_path / "prompts.jsonl"
+    batch.write_text('"The old"\n\n{"prompt_text": "La", "num_return_sequences": 2, "seed": 9}\n')
+    options = ("--max-new-tokens", "5", "--seed", "3")
+    lines = at_home("generate", "latest", "--batch", str(batch), *options).out.splitlines()
+    assert len(lines) == 2
+    assert json.loads(lines[0]) == at_home("generate", "latest", "--prompt", "The old", *options, "--json").json
+    assert len(json.loads(lines[1])["outputs"]) == 2
+    batch.write_text('"fine"\n{"prompt_text": 5}\n')
+    wrong = at_home("generate", "latest", "--batch", str(batch))
+    assert wrong.code == 2
+    assert wrong.out == ""
+    assert f"line 2 of {batch}: the request cannot be used: prompt_text is 5" in wrong.err
+    batch.write_text("Once upon a time")
+    assert f"line 1 of {batch} is not JSON" in at_home("generate", "latest", "--batch", str(batch)).err
+    assert "no such file" in at_home("generate", "latest", "--batch", str(tmp_path / "absent")).err
+    both = at_home("generate", "latest", "--batch", str(batch), "--prompt", "a")
+    assert "--batch brings its own prompts" in both.err
+
+
+def test_chat(at_home: Loquela, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    model = make_run(tmp_path / "model")
+
+    def chat(said: bytes, *options: str) -> Outcome:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(said)))
+        return at_home("chat", str(model), "--max-new-tokens", "3", *options)
+
+    done = chat(b"Hola\n/exit\nnever\n", "--json")
+    assert done.code == 0
+    answers = [json.loads(line) for line in done.out.splitlines()]
+    assert [sorted(answer) for answer in answers] == [["finished", "messages_left_out", "notes", "steps", "text"]]
+    assert "note: the model has no chat template" in done.err
+    assert chat(b"Hola\n").out.removesuffix("\n") == answers[0]["text"]
+    assert "line 2 is not valid UTF-8" in chat(b"a\n\xff\n").err
+    wrong = chat(b"", "--temperature", "-1")
+    assert (wrong.code, "temperature is -1" in wrong.err) == (2, True)
 
 
 def test_score(at_home: Loquela) -> None:

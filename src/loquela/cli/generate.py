@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from loquela.cli.output import emit_json, tell_notes
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
+    from loquela.inference.contracts import GenerateRequest
+
 
 @click.command(
     "generate",
@@ -21,6 +24,12 @@ if TYPE_CHECKING:
 @model_argument
 @click.option("--prompt", help="Text to go on from; without one, a new document begins.")
 @click.option("--prompt-file", type=click.Path(path_type=Path), help="UTF-8 file with the text to go on from.")
+@click.option(
+    "--batch",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="JSON Lines: each a prompt, or an object of request fields; the results are JSON Lines in the same order.",
+)
 @click.option("--max-new-tokens", type=int, default=60, show_default=True, help="1 to 512.")
 @click.option("--temperature", type=float, default=0.8, show_default=True, help="0 is greedy.")
 @click.option("--top-k", type=int, help="Sample from the k likeliest tokens only.")
@@ -34,6 +43,7 @@ def command(
     model: str,
     prompt: str | None,
     prompt_file: Path | None,
+    batch: Path | None,
     max_new_tokens: int,
     temperature: float,
     top_k: int | None,
@@ -46,7 +56,8 @@ def command(
 ) -> None:
     """Write text with a trained model.
 
-    MODEL is a run (id, prefix of an id, path, or latest) or a model folder. A run gives its best model.
+    MODEL is a run (id, prefix of an id, path, or latest), a model folder or an exported bundle. A run gives its best
+    model. In a batch, the options hold for every line that does not say otherwise.
     """
     from loquela.inference.contracts import GenerateRequest, checked_request
 
@@ -63,12 +74,16 @@ def command(
     }
     # The request is checked before seconds are spent on loading the model.
     request = checked_request(GenerateRequest, values)
+    requests = None if batch is None else _batch(batch, values)
     place = model_place(model, output_directory)
 
     from loquela.inference.open import open_engine
 
     engine = open_engine(place)
-    if as_json:
+    if requests is not None:
+        for each in requests:
+            click.echo(json.dumps(engine.generate(each).model_dump(mode="json"), ensure_ascii=False))
+    elif as_json:
         emit_json(engine.generate(request).model_dump(mode="json"))
     elif count == 1:
         notes: list[str] = []
@@ -82,3 +97,35 @@ def command(
         for number, text in enumerate(result.outputs, 1):
             click.echo(f"[{number}] {prompt or ''}{text}")
         tell_notes(result.notes)
+
+
+def _batch(path: Path, values: dict[str, JsonValue]) -> list[GenerateRequest]:
+    """The requests of a file, all of them checked before the first is carried out.
+
+    Raises DataError for a file that cannot be read, RecipeError(CONFIG_INVALID) that names the line for a wrong one.
+    """
+    from loquela.core.errors import ErrorCode, RecipeError
+    from loquela.inference.contracts import GenerateRequest, checked_request
+    from loquela.inference.engine import text_of
+
+    if values["prompt_text"] is not None or values["prompt_path"] is not None:
+        raise RecipeError(
+            ErrorCode.CONFIG_INVALID, "--batch brings its own prompts", "leave --prompt and --prompt-file out"
+        )
+    requests = []
+    for number, line in enumerate(text_of(None, path).split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            given: JsonValue = json.loads(line)
+            own: dict[str, JsonValue] = given if isinstance(given, dict) else {"prompt_text": given}
+            requests.append(checked_request(GenerateRequest, values | own))
+        except ValueError as error:
+            raise RecipeError(
+                ErrorCode.CONFIG_INVALID,
+                f"line {number} of {path} is not JSON: {error}",
+                'write each prompt as a JSON string ("Once upon a time") or an object of request fields',
+            ) from error
+        except RecipeError as error:
+            raise RecipeError(error.code, f"line {number} of {path}: {error.message}", error.remedy) from error
+    return requests

@@ -31,6 +31,7 @@ COMMANDS = {
     ),
     "data": ("loquela.cli.data", "Look at prepared data: how it became, what is in it, where it came from."),
     "generate": ("loquela.cli.generate", "Write text with a trained model."),
+    "chat": ("loquela.cli.chat", "Talk with a trained model."),
     "score": ("loquela.cli.score", "Measure how well a model expects a text."),
     "verify": ("loquela.cli.verify", "Prove that a run on disk is still what it was."),
     "runs": ("loquela.cli.runs", "List, show, compare and watch runs."),

@@ -52,6 +52,7 @@ CONTRACTS = (
     "loquela.compute.contracts",
     "loquela.training.contracts",
     "loquela.monitoring.contracts",
+    "loquela.inference.chat_contracts",
     "loquela.inference.contracts",
     "loquela.evaluation.contracts",
 )

@@ -104,7 +104,7 @@ class ScoreResult(BoundaryModel):
     notes: list[str] = Field(default_factory=list)
 
 
-Request = TypeVar("Request", GenerateRequest, ScoreRequest)
+Request = TypeVar("Request", bound=BoundaryModel)
 
 
 def checked_request(kind: type[Request], values: dict[str, JsonValue]) -> Request:

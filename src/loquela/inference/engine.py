@@ -19,11 +19,15 @@ from loquela.tokenizers.contract import TokenizerHandle
 
 
 @dataclass
-class _Outcome:
-    """What is known about a sequence besides its text."""
+class Outcome:
+    """What is known about a sequence besides its text: filled in while it is written.
+
+    `eos`: the model ended it; `stopped`: a stop sequence did; `prompt_cut`, `slides`: as in `Decoding`.
+    """
 
     steps: int = 0
     eos: bool = False
+    stopped: bool = False
     prompt_cut: int = 0
     slides: int = 0
 
@@ -70,14 +74,14 @@ class Engine:
         prompt, notes = self._prompt(request)
         outputs, outcomes = [], []
         for index in range(request.num_return_sequences):
-            outcome = _Outcome()
-            outputs.append("".join(self._write(request, prompt, request.seed + index, outcome)))
+            outcome = Outcome()
+            outputs.append("".join(self.write(request, prompt, request.seed + index, outcome)))
             outcomes.append(outcome)
         return GenerateResult(
             outputs=outputs,
             steps=[outcome.steps for outcome in outcomes],
             eos_terminated=[outcome.eos for outcome in outcomes],
-            notes=notes + self._notes(outcomes),
+            notes=notes + self.notes_on(outcomes),
         )
 
     def stream(self, request: GenerateRequest, notes: list[str] | None = None) -> Iterator[str]:
@@ -92,17 +96,17 @@ class Engine:
                 "set num_return_sequences to 1, or use generate",
             )
         prompt, prompt_notes = self._prompt(request)
-        outcome = _Outcome()
-        yield from self._write(request, prompt, request.seed, outcome)
+        outcome = Outcome()
+        yield from self.write(request, prompt, request.seed, outcome)
         if notes is not None:
-            notes += prompt_notes + self._notes([outcome])
+            notes += prompt_notes + self.notes_on([outcome])
 
     def score(self, request: ScoreRequest) -> ScoreResult:
         """How well the model expects a text, token by token (see `ScoreResult`).
 
         Raises DataError: INSUFFICIENT_DATA for an empty text, else as `generate`.
         """
-        text, ids, notes = self._encode(_text_of(request.text, request.path))
+        text, ids, notes = self._encode(text_of(request.text, request.path))
         if not ids:
             raise DataError(
                 ErrorCode.INSUFFICIENT_DATA, "there is nothing to score: the text has no tokens", "give some text"
@@ -126,17 +130,30 @@ class Engine:
             notes=notes,
         )
 
-    def _write(self, request: GenerateRequest, prompt: list[int], seed: int, outcome: _Outcome) -> Iterator[str]:
+    def write(
+        self,
+        request: GenerateRequest,
+        prompt: list[int],
+        seed: int,
+        outcome: Outcome,
+        ends: frozenset[int] = frozenset(),
+    ) -> Iterator[str]:
+        """The text after the tokens of `prompt`, in pieces, drawn as `request` says; `outcome` is filled in.
+
+        `ends` are tokens that end it as the end-of-text token does. Errors as `generate`.
+        """
         generator = seeded(seed)
         detokenizer = Detokenizer(self.tokenizer, prompt)
         scanner = StopScanner(request.stop_sequences)
         decoding = Decoding(self.runtime, prompt)
+        last = ends | {self.tokenizer.eos_id} if request.stop_on_eos else ends
         logits = decoding.start()
+        outcome.prompt_cut = decoding.prompt_cut
         while True:
             known = logits[: self.tokenizer.vocab_size]
             token = choose(known, request.temperature, request.top_k, request.top_p, generator)
             outcome.steps += 1
-            outcome.eos = request.stop_on_eos and token == self.tokenizer.eos_id
+            outcome.eos = token in last
             if outcome.eos:
                 break
             if piece := scanner.add(detokenizer.add(token)):
@@ -144,13 +161,24 @@ class Engine:
             if scanner.stopped or outcome.steps == request.max_new_tokens:
                 break
             logits = decoding.advance(token)
-        outcome.prompt_cut, outcome.slides = decoding.prompt_cut, decoding.slides
+            outcome.slides = decoding.slides
         rest = scanner.add(detokenizer.finish()) + scanner.finish()
+        outcome.stopped = scanner.stopped
         if rest:
             yield rest
 
+    def notes_on(self, outcomes: list[Outcome]) -> list[str]:
+        """What the reader of these sequences of one prompt should know, in words."""
+        window = self.runtime.context
+        notes = []
+        if cut := outcomes[0].prompt_cut:
+            notes.append(f"the prompt has {cut + window} tokens, the context window {window}: the first {cut} were cut")
+        if any(outcome.slides for outcome in outcomes):
+            notes.append(f"the context window ({window} tokens) was full and slid: the oldest text was no longer seen")
+        return notes
+
     def _prompt(self, request: GenerateRequest) -> tuple[list[int], list[str]]:
-        _, ids, notes = self._encode(_text_of(request.prompt_text or "", request.prompt_path))
+        _, ids, notes = self._encode(text_of(request.prompt_text or "", request.prompt_path))
         return ids or [start_token(self.tokenizer)], notes
 
     def _encode(self, given: str) -> tuple[str, list[int], list[str]]:
@@ -162,7 +190,7 @@ class Engine:
             notes.append(f"{unknown} of the {len(ids)} tokens given are unknown to the tokenizer")
         return text, ids, notes
 
-    def _notes(self, outcomes: list[_Outcome]) -> list[str]:
+    def _notes(self, outcomes: list[Outcome]) -> list[str]:
         window = self.runtime.context
         notes = []
         if cut := outcomes[0].prompt_cut:
@@ -172,7 +200,7 @@ class Engine:
         return notes
 
 
-def _text_of(text: str | None, path: Path | None) -> str:
+def text_of(text: str | None, path: Path | None) -> str:
     """The text given, or that of the file at `path`."""
     try:
         if path is not None:

@@ -1,0 +1,143 @@
+"""The chat template of a model folder: found, rendered outside this process, and turned into tokens.
+
+    messages ─ template (a process of its own) ─▶ text with control texts ─ tokens; control texts are one token each
+
+A template is a stranger's program and messages are strangers' texts: the first is rendered in a sandbox with limits,
+the second are never taken for control tokens.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from loquela.core.errors import DataError, ErrorCode
+from loquela.inference.chat_contracts import ChatMessage
+from loquela.security.jinja_process import marked_parts
+from loquela.security.template_process import TemplateProcess
+from loquela.tokenizers.contract import TokenizerHandle
+from loquela.tokenizers.control_text import FAMILIAR
+
+TEMPLATE_NAME = "chat_template.jinja"
+CONFIG_NAME = "tokenizer_config.json"
+# Stands for an answer when a template is asked what it writes behind one.
+ANSWER = "loquela-stands-here-for-an-answer"
+
+
+def find_template(places: Sequence[Path]) -> tuple[str, str] | None:
+    """(template, where it stands) of the first of `places` that has one: a file of its own, or tokenizer_config.json.
+
+    Raises DataError(CORRUPTION) for a file that cannot be read as what it is.
+    """
+    for place in places:
+        if (place / TEMPLATE_NAME).is_file():
+            return _read(place / TEMPLATE_NAME), str(place / TEMPLATE_NAME)
+        if (place / CONFIG_NAME).is_file():
+            template = _of_config(place / CONFIG_NAME)
+            if template is not None:
+                return template, f"chat_template of {place / CONFIG_NAME}"
+    return None
+
+
+class TemplateFormat:
+    """A Jinja chat template as transformers has them. Close it: it holds a process."""
+
+    note = ""
+
+    def __init__(self, source: str, origin: str, tokenizer: TokenizerHandle) -> None:
+        """Raises RecipeError(CONFIG_INVALID) for a template that cannot be used."""
+        self._tokenizer = tokenizer
+        self._control_ids = _control_ids(tokenizer)
+        self._controls = re.compile("|".join([*map(re.escape, self._control_ids), FAMILIAR]))
+        self._names: dict[str, JsonValue] = {
+            "bos_token": _text_of(tokenizer, tokenizer.bos_id),
+            "eos_token": _text_of(tokenizer, tokenizer.eos_id),
+        }
+        self._process = TemplateProcess(source, origin)
+        try:
+            self.ends, self.stops = self._ending()
+        except BaseException:
+            self._process.close()
+            raise
+
+    def prompt(self, messages: Sequence[ChatMessage]) -> tuple[list[int], list[str]]:
+        """The rendered conversation with the assistant's turn begun."""
+        broken = [self._controls.sub(_broken_up, message.content) for message in messages]
+        turns: list[JsonValue] = [
+            {"role": message.role, "content": text} for message, text in zip(messages, broken, strict=True)
+        ]
+        changed = sum(message.content != text for message, text in zip(messages, broken, strict=True))
+        notes = [f"control tokens spelt out in {changed} of the messages were broken up by a blank"] if changed else []
+        return self._encode(self._render(turns, opened=True)), notes
+
+    def close(self) -> None:
+        """End the template's process."""
+        self._process.close()
+
+    def _render(self, turns: list[JsonValue], *, opened: bool) -> str:
+        text = self._process.render(turns, opened=opened, names=self._names)
+        return "".join(part for part, _ in marked_parts(text))
+
+    def _ending(self) -> tuple[frozenset[int], list[str]]:
+        """What the template writes behind an answer: a control token where it begins with one, else its text."""
+        turns: list[JsonValue] = [{"role": "user", "content": "x"}, {"role": "assistant", "content": ANSWER}]
+        behind = self._render(turns, opened=False).rpartition(ANSWER)[2].strip()
+        control = self._controls.match(behind)
+        if control is not None:
+            token = self._control_ids.get(control.group())
+            return (frozenset([token]), []) if token is not None else (frozenset(), [control.group()])
+        return frozenset(), [behind.splitlines()[0]] if behind else []
+
+    def _encode(self, text: str) -> list[int]:
+        ids: list[int] = []
+        done = 0
+        for control in self._controls.finditer(text):
+            token = self._control_ids.get(control.group())
+            if token is not None:
+                ids += [*self._tokenizer.encode(text[done : control.start()]), token]
+                done = control.end()
+        return ids + self._tokenizer.encode(text[done:])
+
+
+def _control_ids(tokenizer: TokenizerHandle) -> dict[str, int]:
+    """Control text → its token, longest first, so that none is found inside another."""
+    texts = {_text_of(tokenizer, token): token for token in range(tokenizer.vocab_size)}
+    special = {tokenizer.pad_id, tokenizer.unk_id, tokenizer.bos_id, tokenizer.eos_id}
+    found = {text: token for text, token in texts.items() if token in special or re.fullmatch(FAMILIAR, text)}
+    return {text: found[text] for text in sorted(found, key=len, reverse=True) if text}
+
+
+def _text_of(tokenizer: TokenizerHandle, token: int) -> str:
+    return tokenizer.token_text(token) if token >= 0 else ""
+
+
+def _broken_up(match: re.Match[str]) -> str:
+    return f"{match.group()[0]} {match.group()[1:]}"
+
+
+def _of_config(path: Path) -> str | None:
+    """The template in a tokenizer_config.json; of several named ones, the default."""
+    try:
+        config: JsonValue = json.loads(_read(path))
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
+    template = config.get("chat_template") if isinstance(config, dict) else None
+    if isinstance(template, list):
+        named = [entry for entry in template if isinstance(entry, dict) and entry.get("name") == "default"]
+        template = named[0].get("template") if named else None
+    return template if isinstance(template, str) else None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeError) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def _damaged(path: Path, why: str) -> DataError:
+    return DataError(ErrorCode.CORRUPTION, f"{path} cannot be read: {why}", "fetch or export the model again")

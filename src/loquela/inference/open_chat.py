@@ -1,0 +1,29 @@
+"""From a folder to a chat: an engine, and the chat template that came with the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from loquela.artifacts.bundle import TOKENIZER_FOLDER, is_bundle
+from loquela.inference.chat import Chat
+from loquela.inference.chat_format import PlainFormat
+from loquela.inference.chat_template import TemplateFormat, find_template
+from loquela.inference.open import model_folder, open_engine, tokenizer_folder
+
+
+def open_chat(path: Path, tokenizer: Path | None = None) -> Chat:
+    """A chat with the model in `path`, by the chat template of its folder or its tokenizer's, else in plain turns.
+
+    Errors as `open_engine`; RecipeError(CONFIG_INVALID) for a template that cannot be used.
+    """
+    engine = open_engine(path, tokenizer)
+    folder = path if is_bundle(path) else model_folder(path)
+    place = tokenizer or (folder / TOKENIZER_FOLDER if is_bundle(path) else tokenizer_folder(folder))
+    try:
+        template = find_template([place, folder])
+        if template is None:
+            return Chat(engine, PlainFormat(engine.tokenizer))
+        return Chat(engine, TemplateFormat(*template, engine.tokenizer))
+    except BaseException:
+        engine.close()
+        raise
