@@ -33,6 +33,8 @@ COMMANDS = {
     "generate": ("loquela.cli.generate", "Write text with a trained model."),
     "chat": ("loquela.cli.chat", "Talk with a trained model."),
     "score": ("loquela.cli.score", "Measure how well a model expects a text."),
+    "deploy-check": ("loquela.cli.deploy_check", "Prove that an exported bundle is whole, right and fast enough."),
+    "promote": ("loquela.cli.promote", "Mark the bundle that passed its check as the one in use."),
     "verify": ("loquela.cli.verify", "Prove that a run on disk is still what it was."),
     "runs": ("loquela.cli.runs", "List, show, compare and watch runs."),
     "config": ("loquela.cli.config", "Show, explain and migrate recipes."),

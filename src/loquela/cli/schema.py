@@ -39,6 +39,8 @@ SCHEMAS = {
     "device-plan": "loquela.compute.devices:DevicePlan",
     "epoch-metrics": "loquela.artifacts.training_records:EpochMetrics",
     "final-metrics": "loquela.artifacts.training_records:FinalMetrics",
+    "deploy-report": "loquela.evaluation.deployment.report:DeployReport",
+    "promotion": "loquela.evaluation.deployment.promotion:Promotion",
     "ledger": "loquela.data.tally:Ledger",
 }
 
@@ -55,6 +57,7 @@ CONTRACTS = (
     "loquela.inference.chat_contracts",
     "loquela.inference.contracts",
     "loquela.evaluation.contracts",
+    "loquela.evaluation.deployment.contracts",
 )
 """Modules whose every boundary model is known by its own name: GenerateRequest is generate-request."""
 
