@@ -28,6 +28,7 @@ from loquela.runs.progress import ProgressRecorder
 from loquela.runs.resume import same_settings
 from loquela.runs.seal import break_seal, write_seal
 from loquela.runs.status import Phase, PipelineStatus, load_status
+from loquela.stages import stages_until
 
 
 class Rebuilt(BoundaryModel):
@@ -106,8 +107,10 @@ class RunBook:
         self.manifest.save(self.directory)
         self.status.save(self.directory)
 
-    def _announce(self, plan: Plan) -> None:
+    def _announce(self, plan: Plan, until: str) -> None:
+        """Say what begins, with the derived values that a stage up to `until` looks at."""
         values = values_of(self.recipe)
+        looked_at = {setting for stage in stages_until(until, self.recipe) for setting in stage.settings}
         self.bus.publish(
             "pipeline.started.v1",
             {
@@ -117,6 +120,7 @@ class RunBook:
                 "derived": [
                     {"key": key, "value": values[key], "reason": origin.where}
                     for key, origin in self.resolved.derived().items()
+                    if any(key == setting or key.startswith(f"{setting}.") for setting in looked_at)
                 ],
                 "plan": plan.model_dump(mode="json"),
             },

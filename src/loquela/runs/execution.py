@@ -115,7 +115,7 @@ class Execution(RunBook):
             # Every stage is reused then; stopping halfway would only take its end from a complete run.
             until = STAGES[-1].name
         try:
-            self._announce(plan)
+            self._announce(plan, until)
             self._advance(Phase.CORPUS_DOWNLOAD, time.perf_counter() - started)
             self._walk(until)
             self._finish(until, plan)
