@@ -20,14 +20,14 @@ from pydantic import ConfigDict, Field, ValidationError
 from loquela.artifacts.manifest import Manifest, corrupt, verify
 from loquela.core.atomic import write_text
 from loquela.core.model import BoundaryModel
+from loquela.recipe.export_section import ExportFormat as ExportFormat
+from loquela.recipe.export_section import Quantization as Quantization
 
 BUNDLE_NAME = "bundle.json"
 REPORT_NAME = "export_report.json"
 TOKENIZER_FOLDER = "tokenizer"
 BUNDLE_KIND = "bundle"
 
-ExportFormat = Literal["safetensors", "onnx", "torchscript", "gguf"]
-Quantization = Literal["none", "int8", "int4"]
 RuntimeName = Literal["torch", "onnxruntime", "torchscript", "llama.cpp"]
 
 

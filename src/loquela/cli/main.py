@@ -35,6 +35,7 @@ COMMANDS = {
     "score": ("loquela.cli.score", "Measure how well a model expects a text."),
     "deploy-check": ("loquela.cli.deploy_check", "Prove that an exported bundle is whole, right and fast enough."),
     "promote": ("loquela.cli.promote", "Mark the bundle that passed its check as the one in use."),
+    "export": ("loquela.cli.export", "Export a trained model and prove how near the export is to it."),
     "verify": ("loquela.cli.verify", "Prove that a run on disk is still what it was."),
     "runs": ("loquela.cli.runs", "List, show, compare and watch runs."),
     "config": ("loquela.cli.config", "Show, explain and migrate recipes."),

@@ -58,6 +58,7 @@ CONTRACTS = (
     "loquela.inference.contracts",
     "loquela.evaluation.contracts",
     "loquela.evaluation.deployment.contracts",
+    "loquela.export.contracts",
 )
 """Modules whose every boundary model is known by its own name: GenerateRequest is generate-request."""
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from loquela.artifacts.bundle import ExportFormat, Quantization, RuntimeName
+from loquela.artifacts.bundle import RuntimeName
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.models.config import RecurrentConfig, TransformerConfig
+from loquela.recipe.export_section import ExportFormat, Quantization
 
 ModelConfig = TransformerConfig | RecurrentConfig
 

@@ -61,7 +61,7 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, rotation: Rotation | None, cache: LayerCache | None, position: int) -> Tensor:
         """[B, T, D] → [B, T, D]; with a cache, `x` follows its first `position` tokens and is added to it."""
-        queries, keys, values = self._heads(x, rotation)
+        queries, keys, values = self.heads(x, rotation)
         if cache is not None:
             keys, values = cache.append(keys, values, position)
         if self.num_kv_heads != self.num_heads:
@@ -72,7 +72,8 @@ class Attention(nn.Module):
         result: Tensor = self.out(merged)
         return result
 
-    def _heads(self, x: Tensor, rotation: Rotation | None) -> tuple[Tensor, Tensor, Tensor]:
+    def heads(self, x: Tensor, rotation: Rotation | None) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries [B, H, T, head_dim], keys and values [B, K, T, head_dim] of `x` [B, T, D], normed and turned."""
         fused: Tensor = self.qkv(x)
         heads = fused.view(x.shape[0], x.shape[1], self.num_heads + 2 * self.num_kv_heads, self.head_dim)
         queries, keys, values = heads.transpose(1, 2).split(

@@ -48,6 +48,7 @@ INFLUENCES = {
     "examples.on_bad_row": "whether a row that cannot be learnt from stops the stage or is left out, counted",
     "examples.on_overlong": "what is learnt of texts longer than max_tokens",
     "examples.pack": "speed of fine-tuning; which texts share a row",
+    "export": "which formats are made, and how near to the model each must be; never the model",
     "deploy": "what an export must hold to before it may be promoted; never the export itself",
     "deploy.load": "how the bundle is asked while it is measured; never the bundle",
     "compute": "speed and memory; on one device and precision, not the result",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loquela.artifacts.bundle import ExportFormat, Quantization, RuntimeName
+from loquela.artifacts.bundle import RuntimeName
 from loquela.core.atomic import write_error
 from loquela.core.extras import require
 from loquela.export.contract import ModelConfig, TokenizerFacts, Written
 from loquela.models.config import RecurrentConfig, TransformerConfig
 from loquela.models.folder import load_model
+from loquela.recipe.export_section import ExportFormat, Quantization
 
 MODEL_NAME = "model.onnx"
 BITS = {"int8": 8, "int4": 4}

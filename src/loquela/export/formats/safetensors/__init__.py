@@ -1,0 +1,1 @@
+"""safetensors: the Hugging Face folder, run by transformers and by Loquela."""

@@ -1,0 +1,1 @@
+"""Measuring an export against the model that it was made from."""
