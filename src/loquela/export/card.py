@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loquela.artifacts.bundle import BundleFacts
-from loquela.export.contracts import ExportReport
+from loquela.export.contracts import ExportReport, TokenParity
 
 RUN_LINES = {
     "torch": (
@@ -79,7 +79,7 @@ def measurements(report: ExportReport) -> list[tuple[str, str]]:
         ("greedy continuations", f"{same} of {written} tokens before the first difference"),
         (
             "tokenizer" + (" of the file" if report.tokenizer.own else ""),
-            f"{report.tokenizer.equal} of {report.tokenizer.strings} texts in the same tokens",
+            _tokenizer(report.tokenizer),
         ),
     ]
     if report.pruning is not None:
@@ -91,3 +91,12 @@ def measurements(report: ExportReport) -> list[tuple[str, str]]:
             )
         )
     return rows
+
+
+def _tokenizer(tokens: TokenParity) -> str:
+    said = f"{tokens.equal} of {tokens.strings} texts in the same tokens"
+    if tokens.reordered:
+        said += f", {tokens.reordered} in equally likely ones (the same pieces in another order)"
+    if tokens.unmarked:
+        said += f", {tokens.unmarked} without the byte-order mark at their start"
+    return said

@@ -75,12 +75,23 @@ class Continuation(BoundaryModel):
 
 
 class TokenParity(BoundaryModel):
-    """Token ids of the proof strings; `own` says whether the format brought a tokenizer of its own."""
+    """Token ids of the proof strings; `own` says whether the format brought a tokenizer of its own.
+
+    What is not `equal` and yet no other cut: `reordered`, the same unigram pieces in another order, which is as likely;
+    `unmarked`, a byte-order mark dropped at the start of the text.
+    """
 
     own: bool
     strings: int
     equal: int
-    first_difference: str | None = None
+    reordered: int = 0
+    unmarked: int = 0
+    first_difference: str | None = Field(None, description="the first text cut into other tokens")
+
+    @property
+    def different(self) -> int:
+        """Texts cut into other tokens."""
+        return self.strings - self.equal - self.reordered - self.unmarked
 
 
 class PruningCost(BoundaryModel):

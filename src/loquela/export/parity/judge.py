@@ -25,9 +25,9 @@ def failures(
         found.append(
             f"the loss rises by {logits.loss_increase:.4f} nats per token, {limits.max_loss_increase:g} is allowed"
         )
-    if tokens.equal < tokens.strings:
+    if tokens.different:
         found.append(
-            f"{tokens.strings - tokens.equal} of {tokens.strings} texts are cut into other tokens, "
+            f"{tokens.different} of {tokens.strings} texts are cut into other tokens, "
             f"the first is {tokens.first_difference!r}"
         )
     if pruning is not None and pruning.loss_increase > max_pruning:

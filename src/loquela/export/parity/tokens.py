@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 from loquela.export.contracts import TokenParity
 from loquela.inference.runtimes.contract import Runtime
 from loquela.tokenizers.contract import TokenizerHandle
 from loquela.tokenizers.proof_strings import proof_strings
+
+BYTE_ORDER_MARK = "\ufeff"
+
+Verdict: TypeAlias = Literal["equal", "reordered", "unmarked", "different"]
 
 
 @runtime_checkable
@@ -24,10 +29,29 @@ def compare_tokens(reference: TokenizerHandle, runtime: Runtime, copied: Tokeniz
     own = isinstance(runtime, OwnTokenizer)
     encode: Callable[[str], list[int]] = runtime.encode if isinstance(runtime, OwnTokenizer) else copied.encode
     texts = proof_strings()
-    different = [text for text in texts if reference.encode(text) != encode(text)]
+    counts: Counter[Verdict] = Counter()
+    first = None
+    for text in texts:
+        verdict = judge(reference, text, encode(text))
+        counts[verdict] += 1
+        if verdict == "different" and first is None:
+            first = text
     return TokenParity(
         own=own,
         strings=len(texts),
-        equal=len(texts) - len(different),
-        first_difference=different[0] if different else None,
+        equal=counts["equal"],
+        reordered=counts["reordered"],
+        unmarked=counts["unmarked"],
+        first_difference=first,
     )
+
+
+def judge(reference: TokenizerHandle, text: str, found: list[int]) -> Verdict:
+    """How `found` is related to the ids that `reference` gives `text`; see TokenParity."""
+    wanted = reference.encode(text)
+    if found == wanted:
+        return "equal"
+    if text.startswith(BYTE_ORDER_MARK) and found == reference.encode(text.removeprefix(BYTE_ORDER_MARK)):
+        return "unmarked"
+    # A unigram's likelihood is the sum of its pieces': the order of equal sums is a matter of the implementation.
+    return "reordered" if reference.method == "unigram" and sorted(found) == sorted(wanted) else "different"

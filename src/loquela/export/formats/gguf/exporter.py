@@ -1,15 +1,20 @@
-"""Model folder and tokenizer folder → model.gguf."""
+"""Model folder and tokenizer folder → model.gguf and Ollama's Modelfile."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from loquela.artifacts.bundle import ExportFormat, Quantization, RuntimeName
+from loquela.core.atomic import write_text
 from loquela.core.extras import require
 from loquela.export.contract import ModelConfig, TokenizerFacts, Written
 from loquela.export.formats.gguf.architectures import architecture_of, transformer_of
+from loquela.export.formats.gguf.modelfile import MODELFILE_NAME, modelfile, stop_texts
 from loquela.export.formats.gguf.tensors import gguf_tensors
+from loquela.export.formats.gguf.turns import find_turns
 from loquela.export.formats.gguf.vocabulary import check_tokenizer, read_vocabulary
+from loquela.export.formats.gguf.vocabulary_contract import Vocabulary
+from loquela.inference.chat_template import find_template
 from loquela.models.config import TransformerConfig
 from loquela.models.folder import load_model
 
@@ -28,7 +33,7 @@ class GgufExporter:
         check_tokenizer(tokenizer)
 
     def write(self, model_folder: Path, tokenizer_folder: Path, output: Path, quantization: Quantization) -> Written:
-        """Write model.gguf; raises as the contract says."""
+        """Write model.gguf and Modelfile; raises as the contract says, and RecipeError for a broken chat template."""
         require("gguf", extra="export", purpose="exporting to gguf")
         from loquela.export.formats.gguf.gguf_file import write_gguf
         from loquela.export.formats.gguf.quantization import scheme
@@ -39,5 +44,15 @@ class GgufExporter:
         vocabulary = read_vocabulary(tokenizer_folder).padded(config.vocab_size)
         state = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
         tensors = gguf_tensors(config, architecture, state)
+        template = find_template([model_folder, tokenizer_folder])
+        vocabulary.chat_template = template[0] if template else None
         write_gguf(output / MODEL_NAME, config, architecture, vocabulary, tensors, quantization)
+        write_text(output / MODELFILE_NAME, _modelfile(config, vocabulary, template))
         return Written(MODEL_NAME, scheme(tensors, quantization))
+
+
+def _modelfile(config: TransformerConfig, vocabulary: Vocabulary, template: tuple[str, str] | None) -> str:
+    names = {role: vocabulary.text_of(role) for role in ("bos_token", "eos_token")}
+    turns = None if template is None else find_turns(*template, names)
+    stops = stop_texts(turns, names["eos_token"])
+    return modelfile(MODEL_NAME, config.max_sequence_length, turns, has_template=template is not None, stops=stops)

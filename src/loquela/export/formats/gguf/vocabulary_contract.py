@@ -32,6 +32,11 @@ class Vocabulary:
     merges: list[str] = field(default_factory=list)
     roles: dict[str, int] = field(default_factory=dict)
     add_space_prefix: bool = False
+    chat_template: str | None = None
+
+    def text_of(self, role: str) -> str:
+        """The token that plays `role`, empty where none does."""
+        return self.tokens[self.roles[role]] if role in self.roles else ""
 
     def padded(self, size: int) -> Vocabulary:
         """With unused tokens up to `size`, for embeddings that have more rows than the tokenizer has tokens."""
