@@ -25,9 +25,10 @@ class HeldOut:
 
     @property
     def prompts(self) -> list[list[int]]:
-        """Five beginnings of windows, spread over all of them."""
-        step = max(len(self.windows) // PROMPTS, 1)
-        return [window[:PROMPT_TOKENS] for window in self.windows[::step][:PROMPTS]]
+        """Five stretches, spread over the text, that leave room in the window for what follows them."""
+        ids = [token for window in self.windows for token in window]
+        length = max(1, min(PROMPT_TOKENS, len(self.windows[0]) // 2))
+        return [ids[start : start + length] for start in (len(ids) * i // PROMPTS for i in range(PROMPTS))]
 
 
 def from_shards(directory: Path, context: int, tokens: int) -> HeldOut:
