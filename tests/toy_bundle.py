@@ -9,28 +9,33 @@ import numpy as np
 
 from loquela.artifacts.bundle import BUNDLE_KIND, BundleFacts, GoldenPrompt, write_facts
 from loquela.artifacts.manifest import write_manifest
-from loquela.inference.runtimes.torch_model import open_runtime
+from loquela.export.formats.onnx.exporter import OnnxExporter
+from loquela.inference.runtimes.torch_model import TorchRuntime
+from loquela.models.folder import load_model
 from toy_run import make_run
 
 PROMPTS = ([5, 6, 7], [40, 41], [9])
 WRITTEN = 8
 
 
-def make_bundle(directory: Path, run: Path | None = None, family: str = "transformer", **changes) -> Path:
-    """A safetensors bundle for the torch runtime; `changes` are fields of its facts."""
-    run = run or make_run(directory.parent / (directory.name + "-run"), family)
-    shutil.copytree(run / "final", directory / "model", ignore=shutil.ignore_patterns("manifest.json"))
+def make_bundle(directory: Path, run: Path | None = None, *, onnx: bool = False) -> Path:
+    """A safetensors bundle for the torch runtime, or one for ONNX Runtime, which starts ten times faster."""
+    run = run or make_run(directory.parent / (directory.name + "-run"))
+    model = load_model(run / "final")
+    if onnx:
+        (directory / "model").mkdir(parents=True)
+        OnnxExporter().write(run / "final", run / "tokenizer", directory / "model", "none")
+    else:
+        shutil.copytree(run / "final", directory / "model", ignore=shutil.ignore_patterns("manifest.json"))
     shutil.copytree(run / "tokenizer", directory / "tokenizer", ignore=shutil.ignore_patterns("manifest.json"))
     facts = BundleFacts(
-        format="safetensors", quantization="none", scheme="float32", family=family, parameters=1, context=64,
-        vocab_size=300, eos_id=3, model_file="model", runtime="torch",
+        format="onnx" if onnx else "safetensors", quantization="none", scheme="float32", family="transformer",
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        context=model.config.max_sequence_length, vocab_size=model.config.vocab_size, eos_id=3,
+        model_file="model/model.onnx" if onnx else "model", runtime="onnxruntime" if onnx else "torch",
+        golden=[GoldenPrompt(prompt_ids=ids, continuation_ids=greedy(TorchRuntime(model), ids)) for ids in PROMPTS],
     )  # fmt: skip
-    runtime = open_runtime(directory, facts)
-    facts.vocab_size = runtime.vocab_size
-    facts.parameters = sum(parameter.numel() for parameter in runtime.model.parameters())
-    facts.context = runtime.model.config.max_sequence_length
-    facts.golden = [GoldenPrompt(prompt_ids=ids, continuation_ids=greedy(runtime, ids)) for ids in PROMPTS]
-    write_facts(directory, facts.model_copy(update=changes))
+    write_facts(directory, facts)
     write_manifest(directory, BUNDLE_KIND, parents={"checkpoint": "0" * 64})
     return directory
 

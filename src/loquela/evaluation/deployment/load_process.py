@@ -15,6 +15,7 @@ import resource
 import signal
 import sys
 import time
+import traceback
 from typing import BinaryIO
 
 import psutil
@@ -29,6 +30,8 @@ from loquela.evaluation.deployment.job import LoadJob, LoadMessage, LoadRun
 from loquela.evaluation.deployment.serving import NotFinite, Server, token_gaps
 from loquela.inference.runtimes.contract import UNLIMITED, Runtime
 from loquela.inference.runtimes.registry import runtime_opener
+from loquela.tokenizers.contract import TokenizerHandle
+from loquela.tokenizers.load import load_tokenizer
 
 MEBIBYTE = 2**20
 GRACE_SECONDS = 5.0
@@ -51,6 +54,8 @@ def main() -> int:
         message = LoadMessage(failure=CarriedError.of(error))
     except MemoryError:
         message = LoadMessage(failure=CarriedError.of(_out_of_memory(job)))
+    except Exception as error:  # libraries raise whatever a file leads them to
+        message = LoadMessage(failure=CarriedError.of(_gave_up(job, error)))
     _say(answers, message)
     return 0
 
@@ -69,9 +74,13 @@ def measure(job: LoadJob, answers: BinaryIO) -> LoadRun:
     bundle = open_bundle(job.bundle)
     runtime = _open(bundle)
     try:
-        prompts, cut = prompts_of(bundle, job, runtime)
-        server = Server(runtime, bundle.facts.vocab_size)
-        server.likeliest(runtime.start(prompts[0]))
+        # Whoever serves the bundle needs its tokenizer: it belongs to the start and to the memory.
+        tokenizer = load_tokenizer(bundle.tokenizer)
+        prompts, cut = prompts_of(bundle, job, runtime.context, tokenizer)
+        server = Server(runtime, tokenizer.vocab_size)
+        first = runtime.start(prompts[0])
+        _check_vocabulary(bundle, len(first), tokenizer.vocab_size)
+        server.likeliest(first)
         cold_start = time.time() - psutil.Process().create_time()
         loaded = psutil.Process().memory_info().rss / MEBIBYTE
         golden = server.golden(bundle.facts.golden)
@@ -107,37 +116,62 @@ def measure(job: LoadJob, answers: BinaryIO) -> LoadRun:
 
 def _open(bundle: Bundle) -> Runtime:
     facts = bundle.facts
-    runtime = runtime_opener(facts.runtime)(bundle.directory, facts)
-    if runtime.vocab_size < facts.vocab_size or runtime.context not in (facts.context, UNLIMITED):
-        raise DataError(
-            ErrorCode.COMPATIBILITY_ERROR,
-            f"{bundle.directory}: bundle.json speaks of {facts.vocab_size} tokens and a context of {facts.context}, "
-            f"the model has {runtime.vocab_size} and {runtime.context}",
-            "export the model again; the bundle and its model do not belong together",
-        )
+    try:
+        runtime = runtime_opener(facts.runtime)(bundle.directory, facts)
+    except (LoquelaError, MemoryError):
+        raise
+    except Exception as error:  # libraries raise whatever a file leads them to
+        raise _unfit(bundle, f"its runtime {facts.runtime} cannot open it: {_first_line(error)}") from error
+    if runtime.context not in (facts.context, UNLIMITED):
+        runtime.close()
+        raise _unfit(bundle, f"bundle.json speaks of a context of {facts.context}, the model has {runtime.context}")
     return runtime
 
 
-def prompts_of(bundle: Bundle, job: LoadJob, runtime: Runtime) -> tuple[list[list[int]], int]:
+def _check_vocabulary(bundle: Bundle, columns: int, tokens: int) -> None:
+    if not tokens <= bundle.facts.vocab_size <= columns:
+        said = bundle.facts.vocab_size
+        raise _unfit(bundle, f"bundle.json speaks of {said} tokens, its tokenizer has {tokens} and its model {columns}")
+
+
+def _unfit(bundle: Bundle, why: str) -> DataError:
+    return DataError(
+        ErrorCode.COMPATIBILITY_ERROR,
+        f"the bundle {bundle.directory} cannot be run: {why}",
+        "export the model again",
+        details={"path": str(bundle.directory)},
+    )
+
+
+def _gave_up(job: LoadJob, error: Exception) -> ProofError:
+    return ProofError(
+        ErrorCode.INFERENCE_FAILED,
+        f"the bundle {job.bundle} gave no measurement: {_first_line(error)}",
+        "export the model again, and try the bundle by hand: loquela generate BUNDLE",
+        details={"path": str(job.bundle), "traceback": "".join(traceback.format_exception(error))[-4000:]},
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".partition("\n")[0][:500]
+
+
+def prompts_of(bundle: Bundle, job: LoadJob, context: int, tokenizer: TokenizerHandle) -> tuple[list[list[int]], int]:
     """The golden prompts and the recipe's own as ids, and how many had to be cut.
 
     Raises RecipeError(SEQUENCE_TOO_LONG) for one that leaves no room in the context, where it may not be cut.
     """
     prompts = [(f"golden prompt {index}", golden.prompt_ids) for index, golden in enumerate(bundle.facts.golden)]
-    if job.load.prompts:
-        # Only a bundle that is asked in words needs its tokenizer here.
-        from loquela.tokenizers.load import load_tokenizer
-
-        tokenizer, normalization = load_tokenizer(bundle.tokenizer), read_normalization(bundle.tokenizer)
-        for index, text in enumerate(job.load.prompts):
-            ids = tokenizer.encode(normalize_text(text, normalization))
-            prompts.append((f"deploy.load.prompts[{index}]", ids or [max(0, bundle.facts.eos_id)]))
-    room = runtime.context - job.load.new_tokens
+    normalization = read_normalization(bundle.tokenizer)
+    for index, text in enumerate(job.load.prompts):
+        ids = tokenizer.encode(normalize_text(text, normalization))
+        prompts.append((f"deploy.load.prompts[{index}]", ids or [max(0, bundle.facts.eos_id)]))
+    room = context - job.load.new_tokens
     if room < 1:
         raise RecipeError(
             ErrorCode.SEQUENCE_TOO_LONG,
-            f"deploy.load.new_tokens is {job.load.new_tokens}, the context of the model only {runtime.context} tokens",
-            f"set deploy.load.new_tokens to {max(1, runtime.context - 1)} or less",
+            f"deploy.load.new_tokens is {job.load.new_tokens}, the context of the model only {context} tokens",
+            f"set deploy.load.new_tokens to {max(1, context - 1)} or less",
         )
     cut = 0
     for name, ids in prompts:
@@ -147,7 +181,7 @@ def prompts_of(bundle: Bundle, job: LoadJob, runtime: Runtime) -> tuple[list[lis
                 raise RecipeError(
                     ErrorCode.SEQUENCE_TOO_LONG,
                     f"{name} has {len(ids)} tokens: with {job.load.new_tokens} new ones that is more than the context "
-                    f"of {runtime.context}",
+                    f"of {context}",
                     "shorten it, lower deploy.load.new_tokens, or set deploy.load.overlong_prompts: cut",
                 )
     return [ids[-room:] for _, ids in prompts], cut

@@ -19,7 +19,7 @@ from loquela.evaluation.deployment.job import LoadJob, LoadMessage, LoadRun
 
 COMMAND = (sys.executable, "-P", "-m", "loquela.evaluation.deployment.load_process")
 POLL_SECONDS = 0.1
-LONGEST_COMPLAINT = 2000
+LONGEST_COMPLAINT = 500
 CHUNK_BYTES = 1 << 16
 
 
@@ -112,7 +112,8 @@ def _too_slow(job: LoadJob) -> LoquelaError:
 
 def _died(job: LoadJob, code: int, complaints: IO[bytes]) -> LoquelaError:
     complaints.seek(0)
-    said = complaints.read().decode("utf-8", "replace").strip()[-LONGEST_COMPLAINT:]
+    lines = complaints.read().decode("utf-8", "replace").strip().splitlines()
+    said = lines[-1][:LONGEST_COMPLAINT] if lines else ""
     if code == -signal.SIGXCPU:
         return _failed(job, f"it used more than {job.limits.cpu_seconds} seconds of processor time")
     if code < 0:
