@@ -10,6 +10,7 @@ from gguf_models import LLAMA
 from toy_run import make_tokenizer, tiny_config
 
 pytest.importorskip("gguf", reason="the package gguf is not installed")
+pytest.importorskip("xllamacpp", reason="the package xllamacpp is not installed")
 
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.export.contract import TokenizerFacts

@@ -16,10 +16,14 @@ ModelConfig = TransformerConfig | RecurrentConfig
 
 @dataclass(frozen=True)
 class TokenizerFacts:
-    """What is known of a tokenizer before it is trained: its method, and the algorithm inside a SentencePiece model."""
+    """What is known of a tokenizer before it is trained: its method, and the algorithm inside a SentencePiece model.
+
+    `file` is the tokenizer.json or .model that is brought along instead of training one.
+    """
 
     method: str
     model_type: str
+    file: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from loquela.export.formats.gguf.turns import find_turns
 from loquela.export.formats.gguf.vocabulary import check_tokenizer, read_vocabulary
 from loquela.export.formats.gguf.vocabulary_contract import Vocabulary
 from loquela.inference.chat_template import find_template
+from loquela.inference.runtimes.llama_library import llama_library
 from loquela.models.config import TransformerConfig
 from loquela.models.folder import load_model
 
@@ -28,9 +29,14 @@ class GgufExporter:
     runtime: RuntimeName = "llama.cpp"
 
     def check(self, config: ModelConfig, tokenizer: TokenizerFacts, quantization: Quantization) -> None:
-        """RecipeError(UNSUPPORTED_FORMAT) for a network or tokenizer that llama.cpp does not compute exactly."""
+        """RecipeError(UNSUPPORTED_FORMAT) for a network or tokenizer that llama.cpp does not compute exactly.
+
+        Raises ResourceError(MISSING_EXTRA) too: the export is measured with llama.cpp before it is published.
+        """
         architecture_of(transformer_of(config))
         check_tokenizer(tokenizer)
+        require("gguf", extra="export", purpose="exporting to gguf")
+        llama_library()
 
     def write(self, model_folder: Path, tokenizer_folder: Path, output: Path, quantization: Quantization) -> Written:
         """Write model.gguf and Modelfile; raises as the contract says, and RecipeError for a broken chat template."""

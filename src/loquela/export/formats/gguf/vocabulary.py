@@ -28,7 +28,10 @@ METHODS = ("bpe", "unigram", "sentencepiece")
 
 
 def check_tokenizer(facts: TokenizerFacts) -> None:
-    """RecipeError(UNSUPPORTED_FORMAT) for a method that llama.cpp cannot encode with; needs no tokenizer yet."""
+    """RecipeError(UNSUPPORTED_FORMAT) for what llama.cpp cannot encode with, by method, and by the file if any."""
+    if facts.file is not None:
+        read_vocabulary_file(facts.file)
+        return
     if (facts.method, facts.model_type) == ("sentencepiece", "unigram"):
         raise refused(UNIGRAM_WHY, UNIGRAM_REMEDY)
     if facts.method not in METHODS:
@@ -48,9 +51,14 @@ _WHY = {
 
 def read_vocabulary(folder: Path) -> Vocabulary:
     """The vocabulary of the tokenizer in `folder`; RecipeError(UNSUPPORTED_FORMAT) says what llama.cpp lacks."""
-    if not (folder / JSON_NAME).is_file():
-        return sentencepiece_vocabulary(folder / MODEL_NAME)
     path = folder / JSON_NAME
+    return read_vocabulary_file(path if path.is_file() else folder / MODEL_NAME)
+
+
+def read_vocabulary_file(path: Path) -> Vocabulary:
+    """The vocabulary of a tokenizer.json or SentencePiece .model; raises as `read_vocabulary`."""
+    if path.suffix.lower() != ".json":
+        return sentencepiece_vocabulary(path)
     document = huggingface.read_document(path)
     roles = huggingface.read_roles(path, document)
     model = document.get("model")
