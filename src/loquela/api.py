@@ -120,13 +120,14 @@ def run(
     overrides: Mapping[str, JsonValue] | None = None,
     *,
     resume: str = "never",
-    until: str = "evaluate",
+    until: str | None = None,
     listeners: Sequence[Listener] = (),
     quiet: bool = False,
 ) -> Run:
     """Execute a recipe (a file, or a `Recipe`) and open the run it made.
 
-    `overrides` maps dotted keys to values; `resume` is "never", "auto" or a run id or path. Raises the
+    `overrides` maps dotted keys to values; `resume` is "never", "auto" or a run id or path; `until` is the
+    stage to stop after, None for the whole recipe. Raises the
     LoquelaError that stopped it; the run's folder then says why.
     """
     if isinstance(recipe, Recipe):

@@ -3,8 +3,9 @@
     ingest ─▶ corpus ─┬─ tokenizer ─▶ tokenizer ─┬─ prepare ─▶ shards ─ train ─▶ checkpoint ─ evaluate ─▶ report
                       ├──────────────────────────┘
                       └─ qa ─▶ questions and answers ─ examples ─▶ rows to fine-tune on
+    checkpoint ─ export ─▶ bundles in other formats
 
-`qa` and `examples` are there where the recipe has a section for them.
+`qa`, `examples` and `export` are there where the recipe has a section for them.
 
 A stage whose inputs and settings have the same digest as before is not run again, and says so.
 """
@@ -13,6 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from loquela.recipe.examples_section import AugmentSection, ExamplesSection, RewritingSection
+from loquela.recipe.model_access import NOT_THE_TASK
 from loquela.recipe.schema import Recipe
 
 
@@ -23,7 +26,8 @@ class Stage:
     `settings` are the dotted recipe keys whose values change what the stage makes; `entry` is the
     "module:function" of a `(StageContext) -> StageResult`, `fingerprint` that of a `(Recipe) -> dict` which
     describes inputs from outside; both are imported when they are needed. `format_version` grows when the same
-    settings would make something else than before. `needs` is the recipe section without which the stage is left out.
+    settings would make something else than before. `needs` is the dotted recipe key without which the stage is left
+    out; a stage that stands `beside` the way to the model is made alone when it is asked for, with what it takes.
     `takes_with` and `takes_without` are (kind, dotted recipe key): taken too where the recipe has that key, or has not.
     """
 
@@ -36,12 +40,13 @@ class Stage:
     fingerprint: str | None = None
     format_version: int = 1
     needs: str | None = None
+    beside: bool = False
     takes_with: tuple[tuple[str, str], ...] = ()
     takes_without: tuple[tuple[str, str], ...] = ()
 
     def wanted_by(self, recipe: Recipe) -> bool:
         """Whether `recipe` has what the stage needs."""
-        return self.needs is None or getattr(recipe, self.needs) is not None
+        return self.needs is None or value_at(recipe, self.needs) not in (None, [])
 
     def inputs_of(self, recipe: Recipe) -> tuple[str, ...]:
         """The kinds of artifacts that the stage is given for `recipe`."""
@@ -73,6 +78,13 @@ TRAINING_COMPUTE = (
     "compute.memory_limit_mb",
 )
 
+# What a model may be paid and how it is waited for changes no row.
+EXAMPLES = (
+    *(f"examples.{key}" for key in ExamplesSection.model_fields if key != "augment"),
+    *(f"examples.augment.{key}" for key in AugmentSection.model_fields if key != "rewriting"),
+    *(f"examples.augment.rewriting.{key}" for key in RewritingSection.model_fields if key not in NOT_THE_TASK),
+)
+
 STAGES = (
     Stage(
         "ingest",
@@ -97,7 +109,7 @@ STAGES = (
         "corpus",
         "loquela.data.stage:ingest",
         "loquela.data.corpus.fingerprint:recipe_fingerprint",
-        format_version=2,
+        format_version=3,
     ),
     Stage(
         "qa",
@@ -125,6 +137,7 @@ STAGES = (
         "qa",
         "loquela.data.qa.stage:generate",
         needs="qa",
+        beside=True,
     ),
     Stage(
         "tokenizer",
@@ -138,12 +151,13 @@ STAGES = (
     Stage(
         "examples",
         "tokenizer_training",
-        ("examples",),
+        EXAMPLES,
         (),
         "examples",
         "loquela.data.examples.stage:build",
         "loquela.data.examples.stage:fingerprint",
         needs="examples",
+        beside=True,
         takes_with=(("qa", "qa"),),
         takes_without=(("tokenizer", "examples.tokenizer"),),
     ),
@@ -172,6 +186,15 @@ STAGES = (
         "report",
         "loquela.evaluation.stage:evaluate",
     ),
+    Stage(
+        "export",
+        "validation",
+        ("export",),
+        ("tokenizer", "shards", "checkpoint"),
+        "exports",
+        "loquela.export.stage:export",
+        needs="export.targets",
+    ),
 )
 
 # Before anything is downloaded or written: "module:function" of a `(Recipe) -> list[Proof]`.
@@ -179,6 +202,7 @@ PREFLIGHT = (
     "loquela.runs.prerequisites:check_output",
     "loquela.data.preflight:check_sources",
     "loquela.data.qa.preflight:check_provider",
+    "loquela.export.preflight:check_exports",
     "loquela.compute.preflight:check_machine",
 )
 
@@ -190,7 +214,7 @@ def stages_until(last: str, recipe: Recipe) -> list[Stage]:
     """The stages that `recipe` wants up to `last`, in order; for one that stands beside the way, only what it needs."""
     end = stage_named(last)
     rows = [stage for stage in STAGES[: STAGES.index(end) + 1] if stage.wanted_by(recipe)]
-    if end.needs is None:
+    if not end.beside:
         return rows
     wanted = {end.makes}
     needed = []
@@ -199,6 +223,11 @@ def stages_until(last: str, recipe: Recipe) -> list[Stage]:
             needed.append(stage)
             wanted.update(stage.inputs_of(recipe))
     return needed[::-1]
+
+
+def last_stage(recipe: Recipe) -> str:
+    """The name of the stage with which `recipe` is complete."""
+    return [stage.name for stage in STAGES if stage.wanted_by(recipe) and not stage.beside][-1]
 
 
 def stage_named(name: str) -> Stage:

@@ -81,7 +81,7 @@ def test_every_combination_is_published_and_written_with(run: Path, form: str, q
         assert report.logits.max_logit_difference < 1e-5
         assert all(each.same == len(each.reference_ids) == 16 for each in report.continuations)
     with_model, with_bundle = (
-        open_engine(place).generate(GenerateRequest(prompt="Once upon", max_new_tokens=4, temperature=0))
+        open_engine(place).generate(GenerateRequest(prompt_text="Once upon", max_new_tokens=4, temperature=0))
         for place in (run, bundle.directory)
     )
     assert quantize != "none" or with_model.outputs == with_bundle.outputs

@@ -16,8 +16,13 @@ if TYPE_CHECKING:
     from loquela.monitoring.display import ProgressDisplay
 
 
-def carry_out(recipe: Path, overrides: tuple[str, ...], *, resume: str, until: str, quiet: bool, as_json: bool) -> None:
-    """Execute a recipe up to and including the stage `until`; progress on stderr, the result on stdout."""
+def carry_out(
+    recipe: Path, overrides: tuple[str, ...], *, resume: str, until: str | None, quiet: bool, as_json: bool
+) -> None:
+    """Execute a recipe up to and including the stage `until`, without one to its end.
+
+    Progress goes to stderr, the result to stdout.
+    """
     from loquela.cli.run_result import show_result
     from loquela.runs.execution import execute
 

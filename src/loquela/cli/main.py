@@ -17,7 +17,7 @@ COMMANDS = {
     "init": ("loquela.cli.init", "Write a commented recipe for your text."),
     "validate": ("loquela.cli.validate", "Check a recipe and report every problem at once."),
     "plan": ("loquela.cli.plan", "Predict memory, tokens, minutes and disk before a run."),
-    "run": ("loquela.cli.run", "Execute a whole recipe: corpus, tokenizer, training, evaluation."),
+    "run": ("loquela.cli.run", "Execute a whole recipe: corpus, tokenizer, training, evaluation, exports."),
     "prepare-data": (
         "loquela.cli.prepare_data",
         "Read the sources of a recipe, train its tokenizer, write its shards.",

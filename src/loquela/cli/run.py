@@ -20,9 +20,9 @@ from loquela.cli.options import json_option, quiet_option, recipe_argument, resu
 @quiet_option
 @json_option
 def command(recipe: Path, overrides: tuple[str, ...], resume: str, quiet: bool, as_json: bool) -> None:
-    """Execute a whole recipe: corpus, tokenizer, training, evaluation.
+    """Execute a whole recipe: corpus, tokenizer, training, evaluation, exports.
 
     A stage whose inputs and settings are unchanged is not run again, and says so. Ctrl+C saves a complete checkpoint
     and exits with 75; the same command with --resume auto goes on.
     """
-    carry_out(recipe, overrides, resume=resume, until="evaluate", quiet=quiet, as_json=as_json)
+    carry_out(recipe, overrides, resume=resume, until=None, quiet=quiet, as_json=as_json)

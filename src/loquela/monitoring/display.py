@@ -30,6 +30,7 @@ STAGE_TITLES = {
     "prepare": "shards",
     "train": "training",
     "evaluate": "evaluation",
+    "export": "exports",
 }
 PLAIN_EVERY_SECONDS = 10.0
 CURVE_HEIGHT = 9

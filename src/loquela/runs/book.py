@@ -28,7 +28,7 @@ from loquela.runs.progress import ProgressRecorder
 from loquela.runs.resume import same_settings
 from loquela.runs.seal import break_seal, write_seal
 from loquela.runs.status import Phase, PipelineStatus, load_status
-from loquela.stages import stages_until
+from loquela.stages import last_stage, stages_until
 
 
 class Rebuilt(BoundaryModel):
@@ -196,7 +196,8 @@ class RunBook:
 
     def _finish(self, until: str, plan: Plan) -> None:
         results_path = self.directory / "eval" / "validation_results.json"
-        if until == "evaluate":
+        evaluated = any(stage.name == "evaluate" for stage in stages_until(until, self.recipe))
+        if evaluated:
             self.status.validation_results = ValidationResults.model_validate_json(results_path.read_bytes())
             self._judge(self.status.validation_results)
         self.manifest.metrics_summary = summary_of(self.manifest)
@@ -204,9 +205,9 @@ class RunBook:
         self.manifest.save(self.directory)
         comparison = actual_against_plan(plan, self.manifest)
         write_json(self.directory / "plan_against_actual.json", comparison)
-        if until == "evaluate":
+        if evaluated:
             self.status.advance(Phase.COMPLETE)
-        self.status.message = "complete" if until == "evaluate" else f"stopped after {until}, as asked"
+        self.status.message = "complete" if until == last_stage(self.recipe) else f"stopped after {until}, as asked"
         self.status.save(self.directory)
         self.bus.publish(
             "pipeline.completed.v1",

@@ -31,11 +31,13 @@ from loquela.runs.seal import write_seal
 from loquela.runs.signals import stop_on_signals
 from loquela.runs.status import Phase, PipelineStatus
 from loquela.runs.store import RunStore
-from loquela.stages import STAGES, Stage, stages_until
+from loquela.stages import STAGES, Stage, last_stage, stages_until
 
 StageFunction = Callable[[StageContext], StageResult]
 # Where the model is that the evaluation measures: the one that `generate` and the service load.
 SERVED = ("best", "final")
+# What a stage makes in the run's own folder, and under which name.
+IN_RUN = {"checkpoint": "final", "report": "eval", "exports": "exports"}
 
 
 class RunRecord(BoundaryModel):
@@ -51,11 +53,11 @@ def execute(
     resolved: ResolvedRecipe,
     *,
     resume: str = "ask",
-    until: str = "evaluate",
+    until: str | None = None,
     listeners: Sequence[Listener] = (),
     ask: Ask | None = None,
 ) -> RunRecord:
-    """Execute a recipe up to and including the stage `until`.
+    """Execute a recipe up to and including the stage `until`, without one to its end.
 
     Prerequisites are checked before anything is written. Every outcome is recorded in the run's status and
     manifest; errors are raised again as the LoquelaError they are. Raises Interrupted after SIGINT or SIGTERM,
@@ -63,6 +65,7 @@ def execute(
     """
     resolved = fit_to_device(resolved)
     recipe = resolved.recipe
+    until = until or last_stage(recipe)
     store = RunStore(recipe.output_directory)
     chosen = choose_run(store, recipe, resume, ask)
     reads_sources = any(stage.name == "ingest" for stage in stages_until(until, recipe))
@@ -113,7 +116,7 @@ class Execution(RunBook):
         self._write_records(proofs, plan)
         if self.was_complete:
             # Every stage is reused then; stopping halfway would only take its end from a complete run.
-            until = STAGES[-1].name
+            until = last_stage(self.recipe)
         try:
             self._announce(plan, until)
             self._advance(Phase.CORPUS_DOWNLOAD, time.perf_counter() - started)
@@ -167,7 +170,7 @@ class Execution(RunBook):
     def _stage(self, stage: Stage) -> StageRecord:
         settings = stage_settings(self.recipe, stage)
         inputs = {kind: self.digests[kind] for kind in stage.inputs_of(self.recipe)}
-        if stage.makes in ("checkpoint", "report"):
+        if stage.makes in IN_RUN:
             return self._stage_in_run(stage, settings, inputs)
         skipped = self._skipped_key(stage)
         if skipped is None:
@@ -202,8 +205,8 @@ class Execution(RunBook):
         )
 
     def _stage_in_run(self, stage: Stage, settings: dict[str, JsonValue], inputs: dict[str, str]) -> StageRecord:
-        """Training and evaluation write into the run's own folder."""
-        output = self.directory / ("final" if stage.makes == "checkpoint" else "eval")
+        """Training, evaluation and export write into the run's own folder."""
+        output = self.directory / IN_RUN[stage.makes]
         key = stage_key(stage, settings, inputs, {})
         before = self._kept_in_run(stage, key, output)
         if before is not None:
@@ -214,7 +217,7 @@ class Execution(RunBook):
             shutil.rmtree(output, ignore_errors=True)
         self._forget_from(stage)
         result = self._call(stage, output)
-        if stage.makes == "report":
+        if stage.makes in ("report", "exports"):
             write_manifest(output, stage.makes, settings=settings, parents=inputs, facts=result.facts)
         manifest = read_manifest(output)
         self._take_model(stage)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loquela.artifacts.proof import Proof
 from loquela.core.entry import resolve
-from loquela.core.errors import DataError, ErrorCode, ResourceError
+from loquela.core.errors import DataError, ErrorCode, RecipeError, ResourceError
 from loquela.models.config import model_config
 from loquela.models.size import parameter_count
 from loquela.recipe.origins import ResolvedRecipe
@@ -32,6 +32,9 @@ DATA_FAULTS = {
     ErrorCode.ENCODING_ERROR,
     ErrorCode.INSUFFICIENT_DATA,
 }
+
+# What the recipe asks for and nobody can do.
+RECIPE_FAULTS = {ErrorCode.UNSUPPORTED_FORMAT}
 
 Check = Callable[[Recipe], list[Proof]]
 
@@ -101,10 +104,17 @@ def _room(directory: Path, required_mb: float) -> Proof:
     )
 
 
+def _at_fault(failed: list[Proof]) -> type[DataError] | type[RecipeError] | type[ResourceError]:
+    if all(proof.code in DATA_FAULTS for proof in failed):
+        return DataError
+    return RecipeError if all(proof.code in RECIPE_FAULTS for proof in failed) else ResourceError
+
+
 def check_prerequisites(recipe: Recipe, *, skip_sources: bool = False) -> list[Proof]:
     """Run every check of the table; an error with all that failed, its code that of the first.
 
-    DataError when only sources are at fault with what they hold, ResourceError otherwise.
+    DataError when only sources are at fault with what they hold, RecipeError when only what the recipe asks for is,
+    ResourceError otherwise.
     """
     proofs: list[Proof] = []
     for entry in PREFLIGHT:
@@ -114,8 +124,7 @@ def check_prerequisites(recipe: Recipe, *, skip_sources: bool = False) -> list[P
         proofs.extend(check(recipe))
     failed = [proof for proof in proofs if not proof.passed]
     if failed:
-        at_fault = DataError if all(proof.code in DATA_FAULTS for proof in failed) else ResourceError
-        raise at_fault(
+        raise _at_fault(failed)(
             failed[0].code,
             "prerequisites do not hold, nothing was written: " + once_each(proof.message for proof in failed),
             once_each(proof.remedy for proof in failed),

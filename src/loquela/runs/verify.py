@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import JsonValue
 from safetensors.numpy import load_file
 
+from loquela.artifacts.bundle import is_bundle
 from loquela.artifacts.checkpoints import list_checkpoints
 from loquela.artifacts.manifest import verify
 from loquela.artifacts.proof import Proof
@@ -22,6 +23,7 @@ from loquela.runs.status import Phase, load_status
 from loquela.stages import stage_named
 
 FOLDERS = ("tokenizer", "best", "final", "eval")
+EXPORTS = "exports"
 MADE_IN = {"tokenizer": "tokenizer", "train": "final", "evaluate": "eval"}
 
 
@@ -43,6 +45,7 @@ def verify_run(run_directory: Path) -> VerifyReport:
         # An evaluation that is under way, or that failed its gate, has no manifest yet.
         folders = [folder for folder in folders if folder.name != "eval"]
     folders.extend(reversed(list_checkpoints(run_directory)))
+    folders.extend(path for path in sorted((run_directory / EXPORTS).glob("*")) if is_bundle(path))
     proofs.extend(_whole(folder, run_directory, recorded.get(folder.name)) for folder in folders)
     weights = [folder / "model.safetensors" for folder in folders]
     proofs.extend(_finite(path, run_directory) for path in weights if path.is_file())
