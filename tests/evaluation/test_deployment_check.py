@@ -158,16 +158,17 @@ def test_light_runtimes_pass_and_load_no_torch(tmp_path: Path, whole: Path, targ
     assert report.figure("peak_mb").high < 180
 
 
-def test_the_component_by_its_request(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_component_by_its_request(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("loquela.evaluation.deployment.validator.BudgetSection", lambda: EASY)
     wanted = PerformanceRequirements(max_latency_ms=60_000, min_throughput_qps=1)
-    request = DeploymentValidatorRequest(export_path=str(whole), test_inputs=["The"], performance_requirements=wanted)
+    request = DeploymentValidatorRequest(export_path=str(bundle), test_inputs=["The"], performance_requirements=wanted)
     with monkeypatch.context() as patch:
         patch.setattr("loquela.evaluation.deployment.validator.DeployLoad", lambda **keys: section().load)
         result = DeploymentValidator(SilentBus()).run(request)
     assert result.passed
     assert result.deployment_ready
     assert result.test_results.avg_latency_ms > 0
+    assert read_report(check_folder(bundle) / "deploy_report.json").validation_id == result.validation_id
 
 
 # ── what fails ────────────────────────────────────────────────────────────────────────────────────────
@@ -368,30 +369,46 @@ def test_promotion_and_the_comparison_after_it(bundle: Path, whole: Path) -> Non
     first = write_checked(bundle)
     assert first.report.notes[0].startswith("nothing was promoted in ")
     record = promote(bundle)
-    assert (record.bundle, record.bundle_digest) == ("bundle", first.report.bundle_digest)
+    assert (record.bundle, record.bundle_digest) == ("exports/bundle", first.report.bundle_digest)
     assert promote(bundle) == record
 
     # Another bundle, of the same model: both are measured, in turns, and held against each other.
     other = sealed(Path(shutil.copytree(whole, bundle.parent / "other")), scheme="float32, again")
     second = write_checked(other, section(max_regression=10.0))
     assert second.report.baseline is not None
-    assert second.report.baseline.bundle == "bundle"
+    assert second.report.baseline.bundle == "exports/bundle"
     assert second.report.baseline.measured == "now"
     assert len(second.report.baseline.comparisons) == 6
     assert second.report.passed
     later = promote(other)
     assert later.follows == record.record_digest
-    assert [each.bundle for each in read_promotions(bundle.parent).records] == ["bundle", "other"]
+    assert [each.bundle for each in read_promotions(bundle.parent.parent).records] == [
+        "exports/bundle",
+        "exports/other",
+    ]
 
     # The promoted one itself has nothing to be compared with; where it is gone, only its own load counts.
     assert check(other).report.notes[0].startswith("this is the promoted bundle itself")
     shutil.rmtree(other)
     gone = check(bundle, section({"requests": 4}))
     assert gone.report.baseline is None
-    assert gone.report.notes[0].startswith("not compared with the promoted bundle other: the promoted bundle cannot be")
+    assert gone.report.notes[0].startswith(
+        "not compared with the promoted bundle exports/other: the promoted bundle cannot be"
+    )
     recorded = check(bundle, section(max_regression=10.0))
     assert recorded.report.baseline is not None
     assert recorded.report.baseline.measured == "when it was promoted"
+
+
+def test_against_another_folder(bundle: Path, whole: Path, tmp_path: Path) -> None:
+    alone = Path(shutil.copytree(whole, tmp_path / "shelf" / "alone"))
+    refused(bundle, ErrorCode.DATASET_NOT_FOUND, "shelf, but nothing was promoted there", section(against=alone.parent))
+    write_checked(alone)
+    assert promote(alone).bundle == "alone"
+    sealed(bundle, scheme="float32, again")
+    found = check(bundle, section(against=alone.parent, max_regression=10.0)).report
+    assert found.baseline is not None
+    assert (found.baseline.bundle, found.baseline.measured) == ("alone", "now")
 
 
 def test_what_did_not_pass_or_was_changed_is_not_promoted(bundle: Path) -> None:
@@ -406,15 +423,15 @@ def test_what_did_not_pass_or_was_changed_is_not_promoted(bundle: Path) -> None:
     sealed(bundle)
     with pytest.raises(ProofError, match="it was changed since, or is another"):
         promote(bundle)
-    assert read_promotions(bundle.parent).records == []
+    assert read_promotions(bundle.parent.parent).records == []
 
 
 def test_a_changed_record_of_promotions(bundle: Path) -> None:
     write_checked(bundle)
     promote(bundle)
-    path = bundle.parent / "promoted.json"
+    path = bundle.parent.parent / "checks" / "promoted.json"
     whole = path.read_text(encoding="utf-8")
-    path.write_text(whole.replace('"bundle": "bundle"', '"bundle": "bundlf"'), encoding="utf-8")
+    path.write_text(whole.replace('"bundle": "exports/bundle"', '"bundle": "exports/bundlf"'), encoding="utf-8")
     with pytest.raises(DataError, match="does not say any more which bundle is in use: record 1 is not as it was"):
         check(bundle)
     path.write_text(whole[:-5], encoding="utf-8")

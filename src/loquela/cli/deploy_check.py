@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 )
 @set_option
 @click.option(
-    "--output", type=click.Path(path_type=Path), metavar="DIR", help="Where the reports go; default: BUNDLE.check"
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Where the reports go; default: checks/ of the run, or beside",
 )
 @json_option
 def command(

@@ -16,16 +16,16 @@ from loquela.cli.output import emit_json
     "--report",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The deploy_report.json of its check; default: the newest beside the bundle or of its run.",
+    help="The deploy_report.json of its check; default: the newest in the checks/ or the run of the bundle.",
 )
 @json_option
 def command(bundle: Path, report: Path | None, as_json: bool) -> None:
     """Mark the bundle that passed its check as the one in use.
 
-    The record, promoted.json beside the bundle, names bundle and report by digest; later checks compare with it.
+    The record, checks/promoted.json, names bundle and report by digest; later checks compare with it.
     Refused for a bundle that did not pass, or was changed since.
     """
-    from loquela.evaluation.deployment.promotion import PROMOTED_NAME, promote
+    from loquela.evaluation.deployment.promotion import CHECKS_FOLDER, PROMOTED_NAME, home_of, promote
 
     record = promote(bundle, report)
     if as_json:
@@ -34,4 +34,4 @@ def command(bundle: Path, report: Path | None, as_json: bool) -> None:
     click.echo(
         f"{record.bundle} is promoted (digest {record.bundle_digest[:12]}, {record.promoted:%Y-%m-%d %H:%M} UTC)"
     )
-    click.echo(f"  {bundle.absolute().parent / PROMOTED_NAME}")
+    click.echo(f"  {home_of(bundle) / CHECKS_FOLDER / PROMOTED_NAME}")

@@ -67,7 +67,7 @@ class DeploySection(BoundaryModel):
         0.25, ge=0, le=10, description="by how much a bundle may be worse than the promoted one, as a share"
     )
     against: Path | None = Field(
-        None, description="folder with the promoted bundle to compare with; null: the folder that the bundle is in"
+        None, description="run or folder of the promoted bundle to compare with; null: the one that the bundle is in"
     )
     load: DeployLoad = Field(default_factory=DeployLoad)
     limits: DeployLimits = Field(default_factory=DeployLimits)

@@ -1,6 +1,7 @@
-"""Which bundle is in use: `promoted.json` beside the exports, a chain of records each of which proves itself.
+"""Which bundle is in use: `checks/promoted.json`, a chain of records each of which proves itself.
 
-A record says which bundle, by digest, passed which check, by digest, and which record it follows.
+A record says which bundle, by digest, passed which check, by digest, and which record it follows. It lies beside the
+bundles, in a run beside exports/, so that a promotion changes no artifact.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from loquela.evaluation.deployment.report import REPORT_NAME, DeployReport, Figu
 from loquela.recipe.deploy_section import DeployLoad
 
 PROMOTED_NAME = "promoted.json"
-CHECK_SUFFIX = ".check"
+CHECKS_FOLDER = "checks"
+EXPORTS_FOLDER = "exports"
 STAGE_FOLDER = "deploy"
 
 
 class Promotion(BoundaryModel):
-    """One promotion; `bundle` is the folder's name beside the file, `follows` the record before ("": the first)."""
+    """One promotion; `bundle` is its folder seen from the one with checks/, `follows` the record before ("": none)."""
 
     bundle: str
     bundle_digest: str
@@ -50,9 +52,15 @@ class Promotions(BoundaryModel):
     records: list[Promotion] = Field(default_factory=list)
 
 
+def home_of(bundle: Path) -> Path:
+    """The folder with the checks of a bundle: the run that it was exported in, else the folder that it is in."""
+    folder = bundle.absolute().parent
+    return folder.parent if folder.name == EXPORTS_FOLDER else folder
+
+
 def check_folder(bundle: Path) -> Path:
-    """Where the reports of a bundle's check are written unless told otherwise: beside it."""
-    return bundle.absolute().with_name(bundle.absolute().name + CHECK_SUFFIX)
+    """Where the reports of a bundle's check are written unless told otherwise."""
+    return home_of(bundle) / CHECKS_FOLDER / bundle.absolute().name
 
 
 def promote(bundle: Path, report: Path | None = None) -> Promotion:
@@ -72,20 +80,20 @@ def promote(bundle: Path, report: Path | None = None) -> Promotion:
         )
     if not found.passed:
         raise _refused(bundle, "it did not pass its check: " + "; ".join(found.failures))
-    beside = bundle.absolute().parent
-    history = read_promotions(beside)
+    home = home_of(bundle)
+    history = read_promotions(home)
     last = history.records[-1] if history.records else None
     if last and (last.bundle_digest, last.report_digest) == (found.bundle_digest, found.record_digest):
         return last
     record = _record(bundle.absolute(), place, found, last)
     history.records = [*history.records, record]
-    write_json(beside / PROMOTED_NAME, history.model_dump(mode="json"))
+    write_json(home / CHECKS_FOLDER / PROMOTED_NAME, history.model_dump(mode="json"))
     return record
 
 
-def read_promotions(folder: Path) -> Promotions:
-    """The history in `folder`, empty where there is none; DataError(CORRUPTION) when it does not prove itself."""
-    path = folder / PROMOTED_NAME
+def read_promotions(home: Path) -> Promotions:
+    """The history in `home`, empty where there is none; DataError(CORRUPTION) when it does not prove itself."""
+    path = home / CHECKS_FOLDER / PROMOTED_NAME
     try:
         history = Promotions.model_validate_json(path.read_bytes())
     except FileNotFoundError:
@@ -102,7 +110,7 @@ def read_promotions(folder: Path) -> Promotions:
 
 def _record(bundle: Path, place: Path, report: DeployReport, last: Promotion | None) -> Promotion:
     record = Promotion(
-        bundle=bundle.name,
+        bundle=bundle.relative_to(home_of(bundle)).as_posix(),
         bundle_digest=report.bundle_digest,
         report=str(place.absolute()),
         report_digest=report.record_digest,
@@ -117,9 +125,9 @@ def _record(bundle: Path, place: Path, report: DeployReport, last: Promotion | N
 
 
 def _report_of(bundle: Path) -> Path:
-    """The newest report beside the bundle, or of the run that it was exported in."""
-    place = bundle.absolute()
-    places = [check_folder(bundle) / REPORT_NAME, place.parent.parent / STAGE_FOLDER / place.name / REPORT_NAME]
+    """The newest report of the bundle: of a check by hand, or of the stage of its run."""
+    by_stage = home_of(bundle) / STAGE_FOLDER / bundle.absolute().name / REPORT_NAME
+    places = [check_folder(bundle) / REPORT_NAME, by_stage]
     there = [path for path in places if path.is_file()]
     return max(there, key=lambda path: path.stat().st_mtime) if there else places[0]
 

@@ -24,7 +24,9 @@ from loquela.evaluation.deployment.figures import figures_of
 from loquela.evaluation.deployment.job import LoadJob, LoadRun
 from loquela.evaluation.deployment.machine import this_machine
 from loquela.evaluation.deployment.process import run_job
+from loquela.evaluation.deployment.promotion import check_folder
 from loquela.evaluation.deployment.report import DeployReport
+from loquela.evaluation.deployment.writing import write_check
 from loquela.monitoring.events import Bus, trace
 from loquela.recipe.budget_section import BudgetSection
 from loquela.recipe.deploy_section import DeployLoad, DeploySection
@@ -64,7 +66,7 @@ class DeploymentValidator:
         self._stop_reason = stop_reason
 
     def run(self, request: DeploymentValidatorRequest) -> DeploymentValidatorResult:
-        """Check what the request asks for, under the default load and budgets.
+        """Check what the request asks for, under the default load and budgets, and write the reports beside the bundle.
 
         Raises what `check` raises, and ProofError when the bundle did not pass.
         """
@@ -74,8 +76,10 @@ class DeploymentValidator:
             min_throughput_qps=wanted.min_throughput_qps,
             load=DeployLoad(prompts=request.test_inputs, max_seconds=60.0),
         )
-        checked = self.check(Path(request.export_path), section, BudgetSection())
-        checked.raise_if_failed(Path(request.export_path))
+        bundle = Path(request.export_path)
+        checked = self.check(bundle, section, BudgetSection())
+        write_check(check_folder(bundle), checked.report, checked.runs)
+        checked.raise_if_failed(check_folder(bundle))
         return result_of(checked.report)
 
     def check(self, directory: Path, section: DeploySection, budgets: BudgetSection) -> Checked:
