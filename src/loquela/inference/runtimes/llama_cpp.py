@@ -12,19 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from loquela.artifacts.bundle import BundleFacts
-from loquela.compute.threads import usable_cores
 from loquela.core.errors import DataError, ErrorCode
 from loquela.inference.runtimes.contract import Logits
 from loquela.inference.runtimes.llama_library import F32, Batch, LlamaLibrary, llama_library
+from loquela.inference.runtimes.threads import threads_for
 
 # Most texts are shorter: keys and values for the whole window of a large model would be held for nothing.
 ROOM_FOR_NEW_TOKENS = 512
 
 WINDOW_BATCH = 128
 """Tokens of a window whose logits lie in the library's memory at once."""
-
-ONE_THREAD_PARAMETERS = 30_000_000
-"""Below this a token takes less time than waking a second thread: measured in docs/export.md."""
 
 
 class LlamaModel:
@@ -199,8 +196,7 @@ def open_runtime(folder: Path, facts: BundleFacts) -> LlamaRuntime:
     Raises ResourceError(MISSING_EXTRA) when xllamacpp is not installed, DataError(PRETRAINED_LOAD_FAILED) when
     llama.cpp refuses the file.
     """
-    threads = 1 if facts.parameters < ONE_THREAD_PARAMETERS else usable_cores()
-    return LlamaRuntime(LlamaModel(folder / facts.model_file), facts.context, threads)
+    return LlamaRuntime(LlamaModel(folder / facts.model_file), facts.context, threads_for(facts.parameters))
 
 
 def _batch(room: int) -> Batch:

@@ -13,6 +13,7 @@ import numpy as np
 from loquela.core.errors import DataError, ErrorCode
 from loquela.core.extras import require
 from loquela.inference.runtimes.contract import UNLIMITED, Logits
+from loquela.inference.runtimes.threads import threads_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +54,7 @@ class OnnxRuntime:
         self._library = require("onnxruntime", extra="serve", purpose="running an ONNX model")
         self.vocab_size = facts.vocab_size
         self.context = facts.context if facts.family == "transformer" else UNLIMITED
-        self._session: _Session | None = self._open(path)
+        self._session: _Session | None = self._open(path, threads_for(facts.parameters))
         self._empty = {
             entry.name: self._value(np.zeros([_length(entry.name, side) for side in entry.shape], dtype=np.float32))
             for entry in self._session.get_inputs()
@@ -111,10 +112,11 @@ class OnnxRuntime:
                 "verify the bundle, or export it anew from its run",
             ) from error
 
-    def _open(self, path: Path) -> _Session:
+    def _open(self, path: Path, threads: int) -> _Session:
         options = self._library.SessionOptions()
         # What goes wrong comes back as an error; the library would also print it.
         options.log_severity_level = 4
+        options.intra_op_num_threads = threads
         try:
             session: _Session = self._library.InferenceSession(
                 str(path), sess_options=options, providers=["CPUExecutionProvider"]

@@ -1,0 +1,58 @@
+"""What every contender of the inference benchmark shares: the same numbers of tokens, the same report."""
+
+import json
+import math
+import time
+
+import psutil
+
+PROMPT_TOKENS = 16
+NEW_TOKENS = 232
+REPEATS = 5
+PROMPT = [5 + 31 * place % 7000 for place in range(PROMPT_TOKENS)]
+MEBIBYTE = 2**20
+
+
+class Clock:
+    """Times of tokens. Call `first` when the first token of the process is there, `token` after every measured one."""
+
+    def __init__(self) -> None:
+        self.cold_start_seconds = 0.0
+        self.seconds: list[float] = []
+        self._last = 0.0
+
+    def first(self) -> None:
+        self.cold_start_seconds = time.time() - psutil.Process().create_time()
+
+    def begin(self) -> None:
+        self._last = time.perf_counter()
+
+    def token(self) -> None:
+        now = time.perf_counter()
+        self.seconds.append(now - self._last)
+        self._last = now
+
+    def report(self, **more: float | None) -> None:
+        """One JSON object on standard output."""
+        ordered = sorted(self.seconds)
+        print(
+            json.dumps(
+                {
+                    "tokens_per_second": len(ordered) / sum(ordered),
+                    "p50_ms": 1000 * ordered[len(ordered) // 2],
+                    "p95_ms": 1000 * ordered[math.ceil(0.95 * len(ordered)) - 1],
+                    "rss_mb": psutil.Process().memory_info().rss / MEBIBYTE,
+                    "peak_mb": peak_mb(),
+                    "cold_start_seconds": self.cold_start_seconds,
+                    **more,
+                }
+            ),
+            flush=True,
+        )
+
+
+def peak_mb() -> float:
+    """The highest resident set of this process alone (VmHWM)."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        line = next(line for line in status if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
