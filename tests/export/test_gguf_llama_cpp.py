@@ -20,7 +20,7 @@ from loquela.artifacts.bundle import BundleFacts
 from loquela.core.errors import DataError, ErrorCode
 from loquela.export.formats.gguf.vocabulary_bpe import PRE_TOKENIZERS
 from loquela.inference.runtimes import llama_cpp
-from loquela.inference.runtimes.llama_cpp import LlamaModel, LlamaRuntime
+from loquela.inference.runtimes.llama_cpp import LlamaModel, LlamaRuntime, open_runtime
 from loquela.tokenizers.contract import TokenizerConfig, TokenizerTrainRequest
 from loquela.tokenizers.load import load_tokenizer
 from loquela.tokenizers.methods import TOKENIZERS
@@ -210,13 +210,24 @@ def test_each_named_pre_tokenizer_cuts_as_llama_cpp_does(tmp_path, number):
     assert [text for text in proof_strings() if handle.encode(text) != model.encode(text)] == []
 
 
+def bundle_facts(**changes) -> BundleFacts:
+    return BundleFacts(
+        format="gguf", quantization="none", scheme="f32", family="transformer", parameters=1000, eos_id=3,
+        model_file="model.gguf", runtime="llama.cpp", **({"context": 64, "vocab_size": VOCABULARY} | changes),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("fact, value", [("context", 4096), ("context", 8), ("vocab_size", 299)])
+def test_facts_that_are_not_the_file_s_are_refused_before_they_crash_anything(tmp_path, tokenizer_folder, fact, value):
+    _, file, _ = exported(tmp_path, tokenizer_folder, VOCABULARY)
+    with pytest.raises(DataError, match=f"says {fact} {value}, model.gguf was made for") as caught:
+        open_runtime(file.parent, bundle_facts(**{fact: value}))
+    assert caught.value.code == ErrorCode.CORRUPTION
+
+
 def test_a_process_that_runs_a_gguf_bundle_loads_no_torch(tmp_path, tokenizer_folder):
     _, file, _ = exported(tmp_path, tokenizer_folder, VOCABULARY)
-    facts = BundleFacts(
-        format="gguf", quantization="none", scheme="f32", family="transformer", parameters=1000, context=64,
-        vocab_size=VOCABULARY, eos_id=3, model_file=file.name, runtime="llama.cpp",
-    )  # fmt: skip
-    (file.parent / "bundle.json").write_text(facts.model_dump_json())
+    (file.parent / "bundle.json").write_text(bundle_facts().model_dump_json())
     script = (
         "import sys, pathlib\n"
         "from loquela.artifacts.bundle import BundleFacts\n"

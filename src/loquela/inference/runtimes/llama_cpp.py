@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from loquela.artifacts.bundle import BundleFacts
+from loquela.artifacts.bundle import BUNDLE_NAME, BundleFacts
+from loquela.artifacts.manifest import corrupt
 from loquela.core.errors import DataError, ErrorCode
 from loquela.inference.runtimes.contract import Logits
 from loquela.inference.runtimes.llama_library import F32, Batch, LlamaLibrary, llama_library
@@ -43,6 +44,7 @@ class LlamaModel:
         self.handle: int | None = handle
         self._vocabulary: int = self.library.functions.llama_model_get_vocab(handle)
         self.vocab_size: int = self.library.functions.llama_vocab_n_tokens(self._vocabulary)
+        self.context: int = self.library.functions.llama_model_n_ctx_train(handle)
 
     def encode(self, text: str) -> list[int]:
         """Ids of `text` by llama.cpp's own tokenizer; no special tokens are added, text that spells one stays text."""
@@ -193,10 +195,16 @@ class LlamaRuntime:
 def open_runtime(folder: Path, facts: BundleFacts) -> LlamaRuntime:
     """The model of a GGUF bundle.
 
-    Raises ResourceError(MISSING_EXTRA) when xllamacpp is not installed, DataError(PRETRAINED_LOAD_FAILED) when
-    llama.cpp refuses the file.
+    Raises ResourceError(MISSING_EXTRA) when xllamacpp is not installed, DataError: PRETRAINED_LOAD_FAILED when
+    llama.cpp refuses the file, CORRUPTION when `facts` are not the file's (it would crash on a longer context).
     """
-    return LlamaRuntime(LlamaModel(folder / facts.model_file), facts.context, threads_for(facts.parameters))
+    model = LlamaModel(folder / facts.model_file)
+    checks = (("context", facts.context, model.context), ("vocab_size", facts.vocab_size, model.vocab_size))
+    for what, said, found in checks:
+        if said != found:
+            model.close()
+            raise corrupt(folder, f"{BUNDLE_NAME} says {what} {said}, {facts.model_file} was made for {found}")
+    return LlamaRuntime(model, facts.context, threads_for(facts.parameters))
 
 
 def _batch(room: int) -> Batch:

@@ -143,6 +143,7 @@ _SIGNATURES = {
     "llama_model_load_from_file": (_POINTER, [_TEXT, ModelParams]),
     "llama_model_free": (None, [_POINTER]),
     "llama_model_get_vocab": (_POINTER, [_POINTER]),
+    "llama_model_n_ctx_train": (_INT, [_POINTER]),
     "llama_vocab_n_tokens": (_INT, [_POINTER]),
     "llama_init_from_model": (_POINTER, [_POINTER, ContextParams]),
     "llama_free": (None, [_POINTER]),
