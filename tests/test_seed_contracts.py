@@ -35,7 +35,7 @@ TRAINING_PATH = (
 # What reads and judges data before the path that every run takes.
 DATA_PATH = ("DataSourceConnector", "DataStreamReader", "DataValidator")
 # What leaves the building.
-EXPORT_PATH = ("ModelExporter",)
+EXPORT_PATH = ("ModelExporter", "DeploymentValidator")
 PARTS = [part for part in seed_text.components(COMPONENTS) if part.name in DATA_PATH + TRAINING_PATH + EXPORT_PATH]
 
 # Where a model deliberately says more than its specification: field → values that were added.

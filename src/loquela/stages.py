@@ -3,9 +3,9 @@
     ingest ─▶ corpus ─┬─ tokenizer ─▶ tokenizer ─┬─ prepare ─▶ shards ─ train ─▶ checkpoint ─ evaluate ─▶ report
                       ├──────────────────────────┘
                       └─ qa ─▶ questions and answers ─ examples ─▶ rows to fine-tune on
-    checkpoint ─ export ─▶ bundles in other formats
+    checkpoint ─ export ─▶ bundles in other formats ─ deploy_check ─▶ reports
 
-`qa`, `examples` and `export` are there where the recipe has a section for them.
+`qa`, `examples`, `export` and `deploy_check` are there where the recipe has a section for them.
 
 A stage whose inputs and settings have the same digest as before is not run again, and says so.
 """
@@ -195,6 +195,15 @@ STAGES = (
         "loquela.export.stage:export",
         needs="export.targets",
     ),
+    Stage(
+        "deploy_check",
+        "validation",
+        ("deploy", "evaluate.budgets"),
+        ("exports",),
+        "deployment",
+        "loquela.evaluation.deployment.stage:check",
+        needs="deploy",
+    ),
 )
 
 # Before anything is downloaded or written: "module:function" of a `(Recipe) -> list[Proof]`.
@@ -203,6 +212,7 @@ PREFLIGHT = (
     "loquela.data.preflight:check_sources",
     "loquela.data.qa.preflight:check_provider",
     "loquela.export.preflight:check_exports",
+    "loquela.evaluation.deployment.preflight:check_targets",
     "loquela.compute.preflight:check_machine",
 )
 

@@ -31,6 +31,7 @@ STAGE_TITLES = {
     "train": "training",
     "evaluate": "evaluation",
     "export": "exports",
+    "deploy_check": "deployment check",
 }
 PLAIN_EVERY_SECONDS = 10.0
 CURVE_HEIGHT = 9

@@ -37,7 +37,7 @@ StageFunction = Callable[[StageContext], StageResult]
 # Where the model is that the evaluation measures: the one that `generate` and the service load.
 SERVED = ("best", "final")
 # What a stage makes in the run's own folder, and under which name.
-IN_RUN = {"checkpoint": "final", "report": "eval", "exports": "exports"}
+IN_RUN = {"checkpoint": "final", "report": "eval", "exports": "exports", "deployment": "deploy"}
 
 
 class RunRecord(BoundaryModel):
@@ -205,22 +205,22 @@ class Execution(RunBook):
         )
 
     def _stage_in_run(self, stage: Stage, settings: dict[str, JsonValue], inputs: dict[str, str]) -> StageRecord:
-        """Training, evaluation and export write into the run's own folder."""
+        """Training and what follows it write into the run's own folder."""
         output = self.directory / IN_RUN[stage.makes]
         key = stage_key(stage, settings, inputs, {})
         before = self._kept_in_run(stage, key, output)
         if before is not None:
-            self._take_model(stage)
+            self._take_made(stage, output)
             return before.model_copy(update={"reused": True, "summary": "unchanged since it was made, not run again"})
-        if stage.makes == "report":
+        if stage.makes in ("report", "deployment"):
             # What a killed evaluation left there must not be taken for a part of this one.
             shutil.rmtree(output, ignore_errors=True)
         self._forget_from(stage)
         result = self._call(stage, output)
-        if stage.makes in ("report", "exports"):
+        if stage.makes != "checkpoint":
             write_manifest(output, stage.makes, settings=settings, parents=inputs, facts=result.facts)
         manifest = read_manifest(output)
-        self._take_model(stage)
+        self._take_made(stage, output)
         return StageRecord(
             stage=stage.name,
             key=key,
@@ -254,11 +254,11 @@ class Execution(RunBook):
         self.manifest.stages = {name: kept for name, kept in self.manifest.stages.items() if name not in later}
         self.manifest.save(self.directory)
 
-    def _take_model(self, stage: Stage) -> None:
-        """After training, the evaluation is given the model that is served: the best one, else the last."""
-        if stage.makes != "checkpoint":
-            return
-        place = next(self.directory / name for name in SERVED if (self.directory / name / "manifest.json").is_file())
+    def _take_made(self, stage: Stage, place: Path) -> None:
+        """Later stages are given what was made; of training the model that is served: the best one, else the last."""
+        if stage.makes == "checkpoint":
+            folders = [self.directory / name for name in SERVED]
+            place = next(folder for folder in folders if (folder / "manifest.json").is_file())
         self.places[stage.makes], self.digests[stage.makes] = place, read_manifest(place).digest
 
     def _call(self, stage: Stage, output: Path) -> StageResult:

@@ -34,7 +34,7 @@ DATA_FAULTS = {
 }
 
 # What the recipe asks for and nobody can do.
-RECIPE_FAULTS = {ErrorCode.UNSUPPORTED_FORMAT}
+RECIPE_FAULTS = {ErrorCode.UNSUPPORTED_FORMAT, ErrorCode.CONFIG_INVALID}
 
 Check = Callable[[Recipe], list[Proof]]
 

@@ -22,9 +22,11 @@ from loquela.runs.seal import SEAL_NAME, prove_seal
 from loquela.runs.status import Phase, load_status
 from loquela.stages import stage_named
 
-FOLDERS = ("tokenizer", "best", "final", "eval")
+FOLDERS = ("tokenizer", "best", "final", "eval", "deploy")
+# One that is under way, or that failed its gate, has no manifest yet.
+GATES = ("eval", "deploy")
 EXPORTS = "exports"
-MADE_IN = {"tokenizer": "tokenizer", "train": "final", "evaluate": "eval"}
+MADE_IN = {"tokenizer": "tokenizer", "train": "final", "evaluate": "eval", "deploy_check": "deploy"}
 
 
 class VerifyReport(BoundaryModel):
@@ -41,9 +43,7 @@ def verify_run(run_directory: Path) -> VerifyReport:
     manifest = _manifest(run_directory)
     recorded = _recorded(manifest)
     folders = [run_directory / name for name in FOLDERS if (run_directory / name).is_dir() or name in recorded]
-    if "eval" not in recorded:
-        # An evaluation that is under way, or that failed its gate, has no manifest yet.
-        folders = [folder for folder in folders if folder.name != "eval"]
+    folders = [folder for folder in folders if folder.name not in GATES or folder.name in recorded]
     folders.extend(reversed(list_checkpoints(run_directory)))
     folders.extend(path for path in sorted((run_directory / EXPORTS).glob("*")) if is_bundle(path))
     proofs.extend(_whole(folder, run_directory, recorded.get(folder.name)) for folder in folders)
