@@ -5,13 +5,14 @@ import json
 import pytest
 from reciting import Reciter
 
+from loquela.artifacts.manifest import write_manifest
 from loquela.cli.chat import Conversation
 from loquela.core.errors import DataError, RecipeError
 from loquela.data.examples.templates.chatml import JINJA
 from loquela.inference.chat import Chat
 from loquela.inference.chat_contracts import ChatMessage, ChatRequest
 from loquela.inference.chat_format import PlainFormat
-from loquela.inference.chat_template import TemplateFormat, find_template
+from loquela.inference.chat_template import FoundTemplate, TemplateFormat, find_template
 from loquela.inference.contracts import checked_request
 from loquela.inference.engine import Engine
 from loquela.inference.open_chat import open_chat
@@ -202,13 +203,14 @@ def test_templates_are_found(tmp_path):
     assert find_template([first, second]) is None
     config = second / "tokenizer_config.json"
     config.write_text(json.dumps({"chat_template": "A"}))
-    assert find_template([first, second]) == ("A", f"chat_template of {config}")
+    assert find_template([first, second]) == FoundTemplate("A", config, f"chat_template of {config}")
     named = [{"name": "tool_use", "template": "B"}, {"name": "default", "template": "C"}]
     config.write_text(json.dumps({"chat_template": named}))
-    assert find_template([first, second])[0] == "C"
+    assert find_template([first, second]).source == "C"
     (first / "tokenizer_config.json").write_text("{}")
     (second / "chat_template.jinja").write_text("é", encoding="utf-8")
-    assert find_template([first, second]) == ("é", str(second / "chat_template.jinja"))
+    alone = second / "chat_template.jinja"
+    assert find_template([first, second]) == FoundTemplate("é", alone, str(alone))
     (second / "chat_template.jinja").write_bytes(b"\xff")
     with pytest.raises(DataError, match=r"chat_template\.jinja cannot be read"):
         find_template([first, second])
@@ -224,7 +226,12 @@ def test_a_run_is_opened_with_its_template(tmp_path):
         assert chat.answer(said("Hola", max_new_tokens=3)).steps <= 3
     (run / "final" / "chat_template.jinja").write_text("{{ messages[0].content }}!")
     with open_chat(run) as chat:
+        assert chat.form.note == f"{run / 'final' / 'chat_template.jinja'} is in no manifest: it is not proven"
+    (run / "final" / "manifest.json").unlink()
+    write_manifest(run / "final", "checkpoint")
+    with open_chat(run) as chat:
         assert chat.form.note == ""
+    (run / "final" / "manifest.json").unlink()
     (run / "final" / "chat_template.jinja").write_text("{% for %}")
     with pytest.raises(RecipeError, match="cannot be used as a template"):
         open_chat(run)

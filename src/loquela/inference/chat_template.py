@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -28,28 +29,36 @@ CONFIG_NAME = "tokenizer_config.json"
 ANSWER = "loquela-stands-here-for-an-answer"
 
 
-def find_template(places: Sequence[Path]) -> tuple[str, str] | None:
-    """(template, where it stands) of the first of `places` that has one: a file of its own, or tokenizer_config.json.
+@dataclass(frozen=True)
+class FoundTemplate:
+    """A template, the file that it stands in, and how errors call it."""
+
+    source: str
+    file: Path
+    origin: str
+
+
+def find_template(places: Sequence[Path]) -> FoundTemplate | None:
+    """The template of the first of `places` that has one: a file of its own, or a key of tokenizer_config.json.
 
     Raises DataError(CORRUPTION) for a file that cannot be read as what it is.
     """
     for place in places:
-        if (place / TEMPLATE_NAME).is_file():
-            return _read(place / TEMPLATE_NAME), str(place / TEMPLATE_NAME)
-        if (place / CONFIG_NAME).is_file():
-            template = _of_config(place / CONFIG_NAME)
-            if template is not None:
-                return template, f"chat_template of {place / CONFIG_NAME}"
+        alone, config = place / TEMPLATE_NAME, place / CONFIG_NAME
+        if alone.is_file():
+            return FoundTemplate(_read(alone), alone, str(alone))
+        template = _of_config(config) if config.is_file() else None
+        if template is not None:
+            return FoundTemplate(template, config, f"chat_template of {config}")
     return None
 
 
 class TemplateFormat:
     """A Jinja chat template as transformers has them. Close it: it holds a process."""
 
-    note = ""
-
-    def __init__(self, source: str, origin: str, tokenizer: TokenizerHandle) -> None:
+    def __init__(self, source: str, origin: str, tokenizer: TokenizerHandle, note: str = "") -> None:
         """Raises RecipeError(CONFIG_INVALID) for a template that cannot be used."""
+        self.note = note
         self._tokenizer = tokenizer
         self._control_ids = _control_ids(tokenizer)
         self._controls = re.compile("|".join([*map(re.escape, self._control_ids), FAMILIAR]))

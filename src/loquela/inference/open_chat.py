@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from loquela.artifacts.bundle import TOKENIZER_FOLDER, is_bundle
+from loquela.artifacts.manifest import MANIFEST_NAME, read_manifest
 from loquela.inference.chat import Chat
 from loquela.inference.chat_format import PlainFormat
 from loquela.inference.chat_template import TemplateFormat, find_template
@@ -23,7 +25,18 @@ def open_chat(path: Path, tokenizer: Path | None = None) -> Chat:
         template = find_template([place, folder])
         if template is None:
             return Chat(engine, PlainFormat(engine.tokenizer))
-        return Chat(engine, TemplateFormat(*template, engine.tokenizer))
+        note = "" if _proven(template.file, [place, folder]) else f"{template.file} is in no manifest: it is not proven"
+        return Chat(engine, TemplateFormat(template.source, template.origin, engine.tokenizer, note))
     except BaseException:
         engine.close()
         raise
+
+
+def _proven(file: Path, folders: Sequence[Path]) -> bool:
+    """Whether `file` is listed by the manifest of a folder that it lies in; or none of those folders has one.
+
+    The manifests themselves are proved when the engine is opened.
+    """
+    sealed = [folder for folder in folders if (folder / MANIFEST_NAME).is_file() and file.is_relative_to(folder)]
+    listed = {folder / record.path for folder in sealed for record in read_manifest(folder).files}
+    return not sealed or file in listed
