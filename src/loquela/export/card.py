@@ -99,4 +99,6 @@ def _tokenizer(tokens: TokenParity) -> str:
         said += f", {tokens.reordered} in equally likely ones (the same pieces in another order)"
     if tokens.unmarked:
         said += f", {tokens.unmarked} without the byte-order mark at their start"
+    if tokens.uncomposed:
+        said += f", {tokens.uncomposed} only once they are composed (NFC)"
     return said

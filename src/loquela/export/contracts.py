@@ -78,7 +78,8 @@ class TokenParity(BoundaryModel):
     """Token ids of the proof strings; `own` says whether the format brought a tokenizer of its own.
 
     What is not `equal` and yet no other cut: `reordered`, the same unigram pieces in another order, which is as likely;
-    `unmarked`, a byte-order mark dropped at the start of the text.
+    `unmarked`, a byte-order mark dropped at the start of the text; `uncomposed`, equal once the text is composed (NFC),
+    which the export's tokenizer leaves to its caller and the model's does itself.
     """
 
     own: bool
@@ -86,12 +87,13 @@ class TokenParity(BoundaryModel):
     equal: int
     reordered: int = 0
     unmarked: int = 0
+    uncomposed: int = 0
     first_difference: str | None = Field(None, description="the first text cut into other tokens")
 
     @property
     def different(self) -> int:
         """Texts cut into other tokens."""
-        return self.strings - self.equal - self.reordered - self.unmarked
+        return self.strings - self.equal - self.reordered - self.unmarked - self.uncomposed
 
 
 class PruningCost(BoundaryModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
@@ -13,7 +14,8 @@ from loquela.tokenizers.proof_strings import proof_strings
 
 BYTE_ORDER_MARK = "\ufeff"
 
-Verdict: TypeAlias = Literal["equal", "reordered", "unmarked", "different"]
+Encode: TypeAlias = Callable[[str], list[int]]
+Verdict: TypeAlias = Literal["equal", "reordered", "unmarked", "uncomposed", "different"]
 
 
 @runtime_checkable
@@ -27,12 +29,12 @@ class OwnTokenizer(Protocol):
 def compare_tokens(reference: TokenizerHandle, runtime: Runtime, copied: TokenizerHandle) -> TokenParity:
     """The proof strings through `reference` and through the export's own tokenizer, else through the copied folder."""
     own = isinstance(runtime, OwnTokenizer)
-    encode: Callable[[str], list[int]] = runtime.encode if isinstance(runtime, OwnTokenizer) else copied.encode
+    encode: Encode = runtime.encode if isinstance(runtime, OwnTokenizer) else copied.encode
     texts = proof_strings()
     counts: Counter[Verdict] = Counter()
     first = None
     for text in texts:
-        verdict = judge(reference, text, encode(text))
+        verdict = judge(reference, text, encode)
         counts[verdict] += 1
         if verdict == "different" and first is None:
             first = text
@@ -42,16 +44,20 @@ def compare_tokens(reference: TokenizerHandle, runtime: Runtime, copied: Tokeniz
         equal=counts["equal"],
         reordered=counts["reordered"],
         unmarked=counts["unmarked"],
+        uncomposed=counts["uncomposed"],
         first_difference=first,
     )
 
 
-def judge(reference: TokenizerHandle, text: str, found: list[int]) -> Verdict:
-    """How `found` is related to the ids that `reference` gives `text`; see TokenParity."""
-    wanted = reference.encode(text)
+def judge(reference: TokenizerHandle, text: str, encode: Encode) -> Verdict:
+    """How the ids that `encode` gives `text` are related to those of `reference`; see TokenParity."""
+    wanted, found = reference.encode(text), encode(text)
     if found == wanted:
         return "equal"
     if text.startswith(BYTE_ORDER_MARK) and found == reference.encode(text.removeprefix(BYTE_ORDER_MARK)):
         return "unmarked"
+    composed = unicodedata.normalize("NFC", text)
+    if composed != text and reference.encode(composed) == wanted == encode(composed):
+        return "uncomposed"
     # A unigram's likelihood is the sum of its pieces': the order of equal sums is a matter of the implementation.
     return "reordered" if reference.method == "unigram" and sorted(found) == sorted(wanted) else "different"

@@ -14,7 +14,7 @@ from loquela.export.formats.gguf.tensors import gguf_tensors
 from loquela.export.formats.gguf.turns import find_turns
 from loquela.export.formats.gguf.vocabulary import check_tokenizer, read_vocabulary
 from loquela.export.formats.gguf.vocabulary_contract import Vocabulary
-from loquela.inference.chat_template import find_template
+from loquela.inference.chat_template import FoundTemplate, find_template
 from loquela.inference.runtimes.llama_library import llama_library
 from loquela.models.config import TransformerConfig
 from loquela.models.folder import load_model
@@ -51,14 +51,14 @@ class GgufExporter:
         state = {name: tensor.detach().numpy() for name, tensor in model.state_dict().items()}
         tensors = gguf_tensors(config, architecture, state)
         template = find_template([model_folder, tokenizer_folder])
-        vocabulary.chat_template = template[0] if template else None
+        vocabulary.chat_template = template.source if template else None
         write_gguf(output / MODEL_NAME, config, architecture, vocabulary, tensors, quantization)
         write_text(output / MODELFILE_NAME, _modelfile(config, vocabulary, template))
         return Written(MODEL_NAME, scheme(tensors, quantization))
 
 
-def _modelfile(config: TransformerConfig, vocabulary: Vocabulary, template: tuple[str, str] | None) -> str:
+def _modelfile(config: TransformerConfig, vocabulary: Vocabulary, template: FoundTemplate | None) -> str:
     names = {role: vocabulary.text_of(role) for role in ("bos_token", "eos_token")}
-    turns = None if template is None else find_turns(*template, names)
+    turns = None if template is None else find_turns(template.source, template.origin, names)
     stops = stop_texts(turns, names["eos_token"])
     return modelfile(MODEL_NAME, config.max_sequence_length, turns, has_template=template is not None, stops=stops)

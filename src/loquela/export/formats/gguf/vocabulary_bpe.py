@@ -41,8 +41,11 @@ def bpe_vocabulary(document: dict[str, JsonValue], roles: dict[str, str]) -> Voc
     if not isinstance(model, dict):
         raise refused("its tokenizer.json has no model")
     name = pre_tokenizer_name(document.get("pre_tokenizer"))
-    if document.get("normalizer") is not None:
-        raise refused("it normalises text, and llama.cpp's byte-level BPE does not")
+    # Composing text (NFC) is left to the caller, and the export's proof counts the texts that it would change.
+    if document.get("normalizer") not in (None, {"type": "NFC"}):
+        raise refused("it normalises text in more ways than NFC, and llama.cpp's byte-level BPE does not")
+    if model.get("ignore_merges") and name != "llama-bpe":
+        raise refused("its BPE model has ignore_merges, which llama.cpp knows of Llama 3's alone")
     for key in ("byte_fallback", "fuse_unk", "continuing_subword_prefix", "end_of_word_suffix"):
         if model.get(key):
             raise refused(f"its BPE model has {key}, which llama.cpp's byte-level BPE has not")
@@ -67,7 +70,7 @@ def bpe_vocabulary(document: dict[str, JsonValue], roles: dict[str, str]) -> Voc
 
 def pre_tokenizer_name(pre_tokenizer: JsonValue) -> str:
     """llama.cpp's name for a pre-tokenizer; RecipeError(UNSUPPORTED_FORMAT) for one that it does not know."""
-    plain = _without(pre_tokenizer, "trim_offsets")
+    plain = _plain(pre_tokenizer)
     for known, name in PRE_TOKENIZERS:
         if plain == known:
             return name
@@ -75,13 +78,14 @@ def pre_tokenizer_name(pre_tokenizer: JsonValue) -> str:
     raise refused(f"llama.cpp knows no pre-tokenizer that cuts words as {shown[:200]}")
 
 
-def _without(value: JsonValue, key: str) -> JsonValue:
-    """`value` without every `key` in it: offsets do not change ids."""
-    if isinstance(value, dict):
-        return {name: _without(inner, key) for name, inner in value.items() if name != key}
+def _plain(value: JsonValue) -> JsonValue:
+    """A pre-tokenizer without what changes no id (offsets), and with what old files leave out."""
     if isinstance(value, list):
-        return [_without(inner, key) for inner in value]
-    return value
+        return [_plain(inner) for inner in value]
+    if not isinstance(value, dict):
+        return value
+    plain = {name: _plain(inner) for name, inner in value.items() if name != "trim_offsets"}
+    return {"use_regex": True, **plain} if plain.get("type") == "ByteLevel" else plain
 
 
 def _ids(vocabulary: JsonValue) -> dict[str, int]:
