@@ -19,8 +19,9 @@ from toy_run import make_run
 
 MODELS = ["transformer", "rotary", "lstm", "gru"]
 ROTARY = {"positions": "rotary", "norm": "rmsnorm", "activation": "swiglu", "num_kv_heads": 2, "bias": False}
-BUNDLES = [(model, "onnx") for model in MODELS] + [("transformer", "gguf"), ("rotary", "gguf")]
-LIBRARY = {"onnx": "onnxruntime", "gguf": "xllamacpp"}
+FORMATS = {"onnx": MODELS, "torchscript": MODELS, "safetensors": MODELS, "gguf": ["transformer", "rotary"]}
+BUNDLES = [(model, form) for form, models in FORMATS.items() for model in models]
+LIBRARY = {"onnx": "onnxruntime", "gguf": "xllamacpp", "torchscript": "torch", "safetensors": "torch"}
 MEBIBYTE = 2**20
 # In one process: what it wrote and measured, what it loaded, what that took.
 SCRIPT = """

@@ -35,8 +35,8 @@ def command(
 ) -> None:
     """Measure how well a model expects a text.
 
-    MODEL is a run (id, prefix of an id, path, or latest) or a model folder. Loss and surprisal are in nats; perplexity
-    is exp(loss).
+    MODEL is a run (id, prefix of an id, path, or latest), a model folder or an exported bundle. Loss and surprisal are
+    in nats; perplexity is exp(loss).
     """
     from loquela.inference.contracts import ScoreRequest, checked_request
 
