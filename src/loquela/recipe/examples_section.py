@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from loquela.core.model import BoundaryModel
+from loquela.recipe.model_access import ModelAccess
 
 ExampleFormat = Literal["alpaca", "sharegpt", "messages", "prompt_completion", "text", "preference", "feedback"]
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
@@ -48,18 +49,41 @@ class ExampleRoles(BoundaryModel):
     tool: list[ColumnName] = Field([], description="names of a tool's answer")
 
 
+class RewritingSection(ModelAccess):
+    """Questions of the training split reworded by a language model; what changes their meaning is thrown away."""
+
+    place: ClassVar[str] = "examples.augment.rewriting"
+    to_ask_less: ClassVar[str] = "lower examples.augment.rewriting.variants"
+
+    provider: Literal["anthropic", "openai"] = Field(
+        "anthropic", description="openai: any endpoint that speaks its protocol"
+    )
+    variants: int = Field(1, ge=1, le=10, description="per example: the question in the words of the model")
+
+
 class AugmentSection(BoundaryModel):
     """Reworded copies of training questions; answers stay as they are."""
 
     instruction_variations: int = Field(0, ge=0, le=10, description="per example: the question put into another frame")
     paraphrases: int = Field(0, ge=0, le=10, description="per example: the question in other words, by dictionary")
     surface_variations: int = Field(0, ge=0, le=3, description="per example: other white space, case, end mark")
-    max_variants: int = Field(3, ge=1, le=20, description="per example, of all sorts together")
+    max_variants: int = Field(3, ge=1, le=20, description="per example, of all sorts together; those of a model first")
+    rewriting: RewritingSection | None = Field(None, description="questions reworded by a model; null: none is asked")
 
     @property
     def wanted(self) -> bool:
         """Whether anything is to be made."""
-        return self.instruction_variations + self.paraphrases + self.surface_variations > 0
+        by_rule = self.instruction_variations + self.paraphrases + self.surface_variations
+        return by_rule > 0 or self.rewriting is not None
+
+    @model_validator(mode="after")
+    def _nothing_paid_for_and_unused(self) -> Self:
+        if self.rewriting is not None and self.rewriting.variants > self.max_variants:
+            raise ValueError(
+                f"rewriting.variants {self.rewriting.variants} is more than max_variants {self.max_variants}, so some "
+                "would be paid for and not used; raise max_variants"
+            )
+        return self
 
 
 class ExamplesSection(BoundaryModel):

@@ -13,7 +13,8 @@ from loquela.artifacts.token_rows import TokenSequence, write_token_rows
 from loquela.core.atomic import write_json
 from loquela.core.errors import DataError, ErrorCode
 from loquela.data.corpus.leakage import Leakage, LeakageMeter
-from loquela.data.examples.augment.augmenter import DataAugmenter
+from loquela.data.examples.augment.augmenter import DataAugmenter, question_of
+from loquela.data.examples.augment.rewriter import Question, Rewriter
 from loquela.data.examples.convert_files import Intake
 from loquela.data.examples.facts import (
     REPORT_NAME,
@@ -22,6 +23,7 @@ from loquela.data.examples.facts import (
     ExamplesReport,
     PackingFacts,
     TemplateRecord,
+    packing_facts,
 )
 from loquela.data.examples.faults import FaultReport, RowFault
 from loquela.data.examples.fit import Fitter, place_of
@@ -41,7 +43,8 @@ PACKED_KINDS = ("messages", "prompt_completion", "text")
 @dataclass(frozen=True)
 class Materials:
     """What an examples folder is made of: the recipe's section, a template, perhaps a tokenizer, perhaps a folder of
-    generated questions and answers. `between_examples` is called often; it may raise to stop.
+    generated questions and answers, perhaps a model that rewords. `between_examples` is called often; it may raise to
+    stop.
     """
 
     section: ExamplesSection
@@ -49,6 +52,7 @@ class Materials:
     tokenizer: Encoder | None = None
     tokenizer_digest: str | None = None
     generated: Path | None = None
+    rewriter: Rewriter | None = None
     between_examples: Callable[[], None] = lambda: None
 
 
@@ -74,7 +78,7 @@ class _Build:
         self.special = SpecialText(template.controls, self.section.on_special_text)
         encoder = ExampleEncoder(materials.tokenizer, template.controls) if materials.tokenizer else None
         self.fitter = Fitter(self.section, template, encoder, self.tally)
-        self.augmenter = DataAugmenter(self.section.augment, self.section.seed)
+        self.augmenter = DataAugmenter(self.section.augment, self.section.seed, materials.rewriter)
         self.splits = {split: SplitCount() for split in SPLITS}
         self.kinds: Counter[str] = Counter()
         self.languages: Counter[str] = Counter()
@@ -92,6 +96,8 @@ class _Build:
             raise self._nothing_left()
         drawn, split_facts = draw_splits(heads, lambda number: question_text(self.spool.get(number)), self.section)
         leakage = self._leakage(drawn)
+        if self.materials.rewriter is not None:
+            self.materials.rewriter.ask(lambda: self._learnt_questions(drawn))
         with ExamplesWriter(self.directory) as writer:
             for example in self._variants(drawn, heads):
                 self._finish(example, writer)
@@ -146,6 +152,14 @@ class _Build:
             if split == "train":
                 meter.learn(text)
         return meter.result(same_source=0)
+
+    def _learnt_questions(self, drawn: list[Split]) -> Iterator[Question]:
+        """The questions of the training split."""
+        for example, split in zip(self.spool, drawn, strict=True):
+            self.materials.between_examples()
+            question = question_of(example) if split == "train" else None
+            if question is not None:
+                yield question
 
     def _variants(self, drawn: list[Split], heads: list[Head]) -> Iterator[Example]:
         """Every example with its split, each followed by its variants; none that gives a held-out question away."""
@@ -204,7 +218,7 @@ class _Build:
         if self.section.pack and limit is not None:
             lengths = [len(sequence.ids) for sequence in packed]
             rows = [[packed[number] for number in row] for row in best_fit_decreasing(lengths, limit)]
-            facts = _packing_facts(limit, rows, len(packed))
+            facts = packing_facts(limit, rows, len(packed))
             self.splits[split].padding_tokens = facts.padding_tokens
         rows += [[sequence] for sequence in alone]
         self.splits[split].rows = len(rows)
@@ -241,16 +255,3 @@ class _Build:
             f"no example is left to train on: {reasons}",
             "mend the rows of examples.sources, or give others",
         )
-
-
-def _packing_facts(row_tokens: int, rows: list[list[TokenSequence]], unpacked: int) -> PackingFacts:
-    tokens = sum(len(sequence.ids) for row in rows for sequence in row)
-    room = row_tokens * len(rows)
-    return PackingFacts(
-        row_tokens=row_tokens,
-        rows=len(rows),
-        rows_unpacked=unpacked,
-        tokens=tokens,
-        padding_tokens=room - tokens,
-        fill=round(tokens / room, 6) if room else 1.0,
-    )

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from loquela.artifacts.token_rows import TokenSequence
 from loquela.core.model import BoundaryModel
 from loquela.data.corpus.leakage import Leakage
 from loquela.data.examples.augment.augmenter import AugmentReport
@@ -30,6 +31,20 @@ class PackingFacts(BoundaryModel):
     tokens: int
     padding_tokens: int
     fill: float
+
+
+def packing_facts(row_tokens: int, rows: list[list[TokenSequence]], unpacked: int) -> PackingFacts:
+    """How full `rows` of `row_tokens` are; `unpacked` is the number of texts in them."""
+    tokens = sum(len(sequence.ids) for row in rows for sequence in row)
+    room = row_tokens * len(rows)
+    return PackingFacts(
+        row_tokens=row_tokens,
+        rows=len(rows),
+        rows_unpacked=unpacked,
+        tokens=tokens,
+        padding_tokens=room - tokens,
+        fill=round(tokens / room, 6) if room else 1.0,
+    )
 
 
 class FileReport(BoundaryModel):

@@ -13,6 +13,7 @@ from loquela.artifacts.examples import Example, read_examples
 from loquela.artifacts.manifest import corrupt
 from loquela.artifacts.token_rows import SequenceRecord, read_sequences
 from loquela.core.model import BoundaryModel
+from loquela.data.examples.augment.augmenter import AugmentReport
 from loquela.data.examples.facts import REPORT_NAME, TEMPLATE_NAME, ExamplesReport, TemplateRecord
 from loquela.data.examples.fit import place_of
 from loquela.data.examples.ledger import ExamplesLedger
@@ -125,6 +126,26 @@ def told(directory: Path) -> list[str]:
         tokens = f", {count.tokens:,} tokens, {count.learnt_tokens:,} learnt" if count.tokens else ""
         padding = f", {count.padding_tokens:,} padding" if count.padding_tokens else ""
         lines.append(f"{split:<12} {count.examples:>8,} ({count.variants:,} variants){tokens}{padding}")
+    lines += _augmentation(report.augment)
     leakage = report.leakage
     lines.append(f"held out: {leakage.sharing_any} of {leakage.documents} questions share 13 words with a training one")
     return lines
+
+
+def _augmentation(report: AugmentReport | None) -> list[str]:
+    """What was reworded and what was thrown away, in lines."""
+    if report is None:
+        return []
+    counts = {
+        "reworded": {count.name: count.count for count in report.made},
+        "thrown away": {count.name: count.count for count in report.rejected},
+    }
+    if report.rewriting is not None:
+        counts["not asked for"] = report.rewriting.not_asked
+        counts["without an answer"] = report.rewriting.without_answer
+        counts["unusable"] = report.rewriting.unusable
+    return [
+        f"{what:<18} " + ", ".join(f"{number:,} × {name}" for name, number in found.items())
+        for what, found in counts.items()
+        if found
+    ]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -11,10 +13,15 @@ from loquela.artifacts.context import StageContext, StageResult
 from loquela.artifacts.manifest import read_manifest
 from loquela.core.digests import digest_file
 from loquela.core.errors import ErrorCode, Interrupted, RecipeError
+from loquela.data.examples.augment.rewriter import Rewriter, open_rewriter
 from loquela.data.examples.build import Materials, build_examples
 from loquela.data.examples.facts import ExamplesFacts
 from loquela.data.examples.files import example_files
+from loquela.data.examples.templates.contract import Template
 from loquela.data.examples.templates.manager import close, open_template
+from loquela.data.examples.templates.special_text import control_pattern
+from loquela.data.qa.asking import requests_folder
+from loquela.data.qa.sending import Patience
 from loquela.recipe.examples_section import ExamplesSection
 from loquela.recipe.schema import Recipe
 from loquela.tokenizers.adopt import adopt
@@ -25,21 +32,23 @@ from loquela.tokenizers.load import load_tokenizer
 def build(context: StageContext) -> StageResult:
     """`examples.sources` and the artifact "qa", where there is one → `examples.jsonl`, `rows/`, `ledger.json`.
 
-    Errors as of `build_examples`; Interrupted on request.
+    Errors as of `build_examples` and, with a model that rewords, of `Rewriter.ask`; Interrupted on request.
     """
     section = section_of(context.recipe)
     tokenizer, digest = _tokenizer(section, context.inputs.get("tokenizer"))
     template = open_template(section)
     try:
-        materials = Materials(
-            section=section,
-            template=template,
-            tokenizer=tokenizer,
-            tokenizer_digest=digest,
-            generated=context.inputs.get("qa"),
-            between_examples=lambda: _stop_if_asked(context),
-        )
-        facts = build_examples(materials, context.output)
+        with _rewriter(context, section, template) as rewriter:
+            materials = Materials(
+                section=section,
+                template=template,
+                tokenizer=tokenizer,
+                tokenizer_digest=digest,
+                generated=context.inputs.get("qa"),
+                rewriter=rewriter,
+                between_examples=lambda: _stop_if_asked(context),
+            )
+            facts = build_examples(materials, context.output)
     finally:
         close(template)
     return StageResult(facts=facts.model_dump(mode="json"), summary=_summary(facts))
@@ -67,6 +76,26 @@ def section_of(recipe: Recipe) -> ExamplesSection:
             "write examples: {sources: [rows.jsonl]}",
         )
     return section
+
+
+@contextmanager
+def _rewriter(context: StageContext, section: ExamplesSection, template: Template) -> Iterator[Rewriter | None]:
+    """The model that rewords, where the recipe asks one, with the answers of all runs below the output directory."""
+    rewriting = section.augment.rewriting
+    if rewriting is None:
+        yield None
+        return
+    generated = context.inputs.get("qa")
+    with open_rewriter(
+        rewriting,
+        requests_folder(context.recipe.output_directory),
+        [*section.sources, None if generated is None else str(generated.resolve())],
+        control_pattern(template.controls),
+        context.bus,
+        context.stop,
+        Patience(),
+    ) as rewriter:
+        yield rewriter
 
 
 def _tokenizer(section: ExamplesSection, own: Path | None) -> tuple[TokenizerHandle | None, str | None]:

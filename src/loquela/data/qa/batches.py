@@ -89,7 +89,7 @@ class _Batches:
                 elif self.open:
                     self._await_all()
                 else:
-                    raise budget_error(self.sender.budget, self._worst(group[0]))
+                    raise budget_error(self.sender.budget, self._worst(group[0]), self.sender.calls.section)
 
     def _affordable(self, group: list[Request]) -> dict[str, float]:
         """Keys and worst cases of the first requests of `group` that the budget has room for, set aside."""

@@ -1,26 +1,19 @@
-"""Answers → pairs → the pairs that pass the gate: what happens to one chunk's answer, and its request for repair."""
+"""Answers → pairs → the pairs that pass the gate: what happens to one chunk's answer."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
+from loquela.data.qa.answers import MALFORMED, read_answer
 from loquela.data.qa.chunks import Chunk
 from loquela.data.qa.duplicates import Questions
 from loquela.data.qa.gate.checks import check_pair
 from loquela.data.qa.gate.evidence import Found
-from loquela.data.qa.pairs import Malformed, Pair, Verdict, read_pairs
+from loquela.data.qa.pairs import Pair, Verdict, read_pairs
 from loquela.data.qa.plan import PlannedChunk
-from loquela.data.qa.prompts import repair_request
 from loquela.data.qa.providers.contract import Request
 from loquela.data.qa.store import RequestStore
-
-REFUSED = "the model refused"
-MALFORMED = "answer is malformed"
-
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -51,43 +44,6 @@ class Sifted:
     def kept(self) -> int:
         """Pairs that are left."""
         return sum(len(found) for found in self.candidates.values())
-
-
-def needed_repair(
-    store: RequestStore, request: Request, language: str | None, read: Callable[[str], object]
-) -> Request | None:
-    """The request for repair when the answer to `request` cannot be read; None when it can, or there is none."""
-    stored = store.find(request.key)
-    if stored is None or stored.completion is None or stored.completion.stop == "refusal":
-        return None
-    try:
-        read(stored.completion.text)
-    except Malformed as fault:
-        return repair_request(request, stored.completion.text, str(fault), language)
-    return None
-
-
-def read_answer(
-    store: RequestStore, request: Request, language: str | None, read: Callable[[str], Value]
-) -> tuple[Value | None, str, str | None]:
-    """What the answer to `request`, or to its repair, says; the key it was stored under; why there is nothing to read.
-
-    The reason is REFUSED, MALFORMED, or one that begins with "request failed".
-    """
-    for asked in (request, needed_repair(store, request, language, read)):
-        if asked is None:
-            break
-        stored = store.find(asked.key)
-        if stored is None or stored.completion is None:
-            kind = stored.failure if stored is not None and stored.failure is not None else "connection"
-            return None, asked.key, f"request failed: {kind.replace('_', ' ')}"
-        if stored.completion.stop == "refusal":
-            return None, asked.key, REFUSED
-        try:
-            return read(stored.completion.text), asked.key, None
-        except Malformed:
-            continue
-    return None, request.key, MALFORMED
 
 
 class Sieve:

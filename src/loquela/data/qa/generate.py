@@ -3,42 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
-
-from pydantic import JsonValue
 
 from loquela.artifacts.context import StopRequest
 from loquela.core.digests import digest_json
 from loquela.core.errors import DataError, ErrorCode
-from loquela.data.qa.batches import BatchSender
-from loquela.data.qa.budget import Budget
-from loquela.data.qa.candidates import Candidate, Sieve, Sifted, needed_repair
+from loquela.data.qa.answers import needed_repair
+from loquela.data.qa.asking import Sends, asking
+from loquela.data.qa.candidates import Candidate, Sieve, Sifted
 from loquela.data.qa.chunks import Chunk, read_chunks
 from loquela.data.qa.estimate import Estimate, estimate, refuse_beyond_cap
 from loquela.data.qa.judging import judged, verdict_reader
-from loquela.data.qa.outcomes import COMPONENT, Calls
+from loquela.data.qa.outcomes import Calls
 from loquela.data.qa.pairs import read_pairs
 from loquela.data.qa.plan import Plan, make_plan
 from loquela.data.qa.prompts import PROMPT_VERSION, ask_request, judge_request
-from loquela.data.qa.providers.contract import Provider, Request
-from loquela.data.qa.providers.models import ModelFacts, model_name
-from loquela.data.qa.providers.open import endpoint_of, facts_of, open_batch_provider, open_provider
-from loquela.data.qa.sending import Patience, Sender
+from loquela.data.qa.providers.contract import Request
+from loquela.data.qa.providers.models import model_name
+from loquela.data.qa.providers.open import endpoint_of, facts_of
+from loquela.data.qa.sending import Patience
 from loquela.data.qa.store import RequestStore, open_store
 from loquela.data.qa.writing import Written, write_examples
 from loquela.monitoring.events import Bus
+from loquela.recipe.model_access import NOT_THE_TASK
 from loquela.recipe.qa_section import QaSection
-
-# What changes neither what is asked nor what is kept: a task goes on when these are changed.
-NOT_THE_TASK = {"max_cost_usd", "concurrency", "timeout_seconds", "credential", "prices"}
-Requests = Callable[[], Iterable[Request]]
-
-
-class _Sends(Protocol):
-    def __call__(self, requests: Requests) -> Counter[str]: ...
 
 
 @dataclass(frozen=True)
@@ -65,7 +55,7 @@ class Work:
 
 def foresee(work: Work) -> Estimate:
     """The estimate of `work` without asking anything. Raises as `generate` does before its first request."""
-    facts = facts_of(work.section)
+    facts = facts_of(work.section, work.section.judge_model)
     plan = _worthwhile(make_plan(work.chunks(), work.section))
     with open_store(work.requests, work.task) as store:
         return estimate(plan, _ask_requests(work, plan), work.section, facts, store)
@@ -79,22 +69,16 @@ def generate(work: Work, output: Path) -> Written:
     as the providers and the sender do; whatever was answered until then is kept and costs nothing the next time.
     """
     section = work.section
-    facts = facts_of(section)
+    facts = facts_of(section, section.judge_model)
     plan = _worthwhile(make_plan(work.chunks(), section))
     with open_store(work.requests, work.task) as store:
         expected = estimate(plan, _ask_requests(work, plan), section, facts, store)
-        work.bus.publish("qa.planned.v1", expected.model_dump(mode="json"), component=COMPONENT)
+        calls = Calls(work.bus, section)
+        calls.tell("planned", expected.model_dump(mode="json"))
         refuse_beyond_cap(expected)
-        spent, in_doubt = store.spent_before()
-        budget = Budget(section.max_cost_usd, spent, in_doubt)
-        calls = Calls(work.bus)
-        provider, send = _sender(work, store, budget, facts, calls)
-        try:
+        with asking(store, facts, calls, work.stop, work.patience) as send:
             sifted = _ask(work, plan, store, send)
-            judge_losses = _judge(work, store, send, sifted, facts) if section.judged else None
-        finally:
-            provider.close()
-            _tell_spent(work.bus, budget, calls)
+            judge_losses = _judge(work, store, send, sifted) if section.judged else None
     return write_examples(work.chunks, section, plan, sifted, judge_losses, output)
 
 
@@ -108,18 +92,6 @@ def _worthwhile(plan: Plan) -> Plan:
             details={"documents": plan.read, "skipped": dict(plan.skipped)},
         )
     return plan
-
-
-def _sender(
-    work: Work, store: RequestStore, budget: Budget, facts: Mapping[str, ModelFacts], calls: Calls
-) -> tuple[Provider, _Sends]:
-    section = work.section
-    if section.batch:
-        batches = open_batch_provider(section, facts)
-        return batches, BatchSender(batches, store, budget, facts, calls, work.stop, work.patience).send
-    provider = open_provider(section, facts)
-    sender = Sender(provider, store, budget, facts, calls, work.stop, section.concurrency, work.patience)
-    return provider, lambda requests: sender.send(requests())
 
 
 def _ask_requests(work: Work, plan: Plan) -> Iterator[Request]:
@@ -137,7 +109,7 @@ def _asked(work: Work, plan: Plan) -> Iterator[tuple[Chunk, Request]]:
             yield chunk, ask_request(chunk, planned.cells, model=model, endpoint=endpoint)
 
 
-def _ask(work: Work, plan: Plan, store: RequestStore, send: _Sends) -> Sifted:
+def _ask(work: Work, plan: Plan, store: RequestStore, send: Sends) -> Sifted:
     """Ask, ask once more for what cannot be read, and sift."""
     send(lambda: _ask_requests(work, plan))
     send(
@@ -153,9 +125,7 @@ def _ask(work: Work, plan: Plan, store: RequestStore, send: _Sends) -> Sifted:
     return sieve.sifted
 
 
-def _judge(
-    work: Work, store: RequestStore, send: _Sends, sifted: Sifted, facts: Mapping[str, ModelFacts]
-) -> Counter[str]:
+def _judge(work: Work, store: RequestStore, send: Sends, sifted: Sifted) -> Counter[str]:
     """Let the judge see what is left, keep what it lets through; what it does not, by reason."""
     section = work.section
     model, endpoint = section.judge_model or model_name(section), endpoint_of(section)
@@ -185,20 +155,3 @@ def _judge(
     }
     sifted.candidates = {name: found for name, found in kept.items() if found}
     return losses
-
-
-def _tell_spent(bus: Bus, budget: Budget, calls: Calls) -> None:
-    tokens: dict[str, JsonValue] = {**calls.tokens}
-    bus.publish(
-        "qa.spent.v1",
-        {
-            "spent_usd": round(budget.spent, 6),
-            "in_doubt_usd": round(budget.in_doubt, 6),
-            "max_cost_usd": budget.limit,
-            "calls": calls.made,
-            "retried": calls.retried,
-            "answered_before": calls.reused,
-            **tokens,
-        },
-        component=COMPONENT,
-    )

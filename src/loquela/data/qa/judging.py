@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from loquela.data.qa.candidates import Candidate, read_answer
+from loquela.data.qa.answers import read_answer
+from loquela.data.qa.candidates import Candidate
 from loquela.data.qa.pairs import Verdict, read_verdicts
 from loquela.data.qa.providers.contract import Request
 from loquela.data.qa.store import RequestStore

@@ -10,16 +10,22 @@ from loquela.core.errors import ErrorCode, ProofError, RecipeError, ResourceErro
 from loquela.data.qa.budget import Budget
 from loquela.data.qa.providers.contract import Completion, ProviderFailure, Request, Usage
 from loquela.monitoring.events import Bus
+from loquela.recipe.model_access import ModelAccess
 
-COMPONENT = "QaGenerator"
 TOKENS = ("input_tokens", "output_tokens", "cache_write_tokens", "cache_read_tokens")
 
 
 @dataclass
 class Calls:
-    """Counts, and the log: events named `generation.*` go to the run's `llm_interaction.log`, without credentials."""
+    """Counts, and the log: events named `generation.*` go to the run's `llm_interaction.log`, without credentials.
+
+    `section` is what messages speak of; events are those of `component`, its own begin with `topic`.
+    """
 
     bus: Bus
+    section: ModelAccess
+    component: str = "QaGenerator"
+    topic: str = "qa"
     made: int = 0
     reused: int = 0
     retried: int = 0
@@ -55,7 +61,27 @@ class Calls:
 
     def slowed(self, at_once: int) -> None:
         """The provider asked for less."""
-        self.bus.publish("qa.slowed.v1", {"requests_at_once": at_once}, component=COMPONENT)
+        self.tell("slowed", {"requests_at_once": at_once})
+
+    def spent(self, budget: Budget) -> None:
+        """The end of the asking: what it came to."""
+        tokens: dict[str, JsonValue] = {**self.tokens}
+        self.tell(
+            "spent",
+            {
+                "spent_usd": round(budget.spent, 6),
+                "in_doubt_usd": round(budget.in_doubt, 6),
+                "max_cost_usd": budget.limit,
+                "calls": self.made,
+                "retried": self.retried,
+                "answered_before": self.reused,
+                **tokens,
+            },
+        )
+
+    def tell(self, what: str, data: dict[str, JsonValue]) -> None:
+        """Publish a fact of the component's own."""
+        self.bus.publish(f"{self.topic}.{what}.v1", data, component=self.component)
 
     def _publish(self, name: str, request: Request, attempt: int, **more: JsonValue) -> None:
         self.bus.publish(
@@ -70,7 +96,7 @@ class Calls:
                 "attempt": attempt,
                 **more,
             },
-            component=COMPONENT,
+            component=self.component,
         )
 
 
@@ -85,14 +111,15 @@ def check_failure(failure: ProviderFailure, request: Request, calls: Calls, *, t
         raise ResourceError(
             ErrorCode.AUTH_FAILED,
             f"{request.endpoint} refused the credential ({failure.message})",
-            "give the right key: set ANTHROPIC_API_KEY or OPENAI_API_KEY, or qa.credential to the name of a stored one",
+            f"give the right key: set ANTHROPIC_API_KEY or OPENAI_API_KEY, or {calls.section.place}.credential to the "
+            "name of a stored one",
             details=details,
         )
     if failure.kind == "refused_request" and calls.total + calls.reused == 0:
         raise RecipeError(
             ErrorCode.CONFIG_INVALID,
             f"{request.endpoint} does not take requests to the model {request.model!r}: {failure.message}",
-            "check qa.model and qa.base_url; nothing was charged",
+            f"check {calls.section.place}.model and {calls.section.place}.base_url; nothing was charged",
             details=details,
         )
     if too_many:
@@ -106,13 +133,14 @@ def check_failure(failure: ProviderFailure, request: Request, calls: Calls, *, t
         )
 
 
-def budget_error(budget: Budget, worst_usd: float) -> ProofError:
+def budget_error(budget: Budget, worst_usd: float, section: ModelAccess) -> ProofError:
     """The error for a cap that leaves no room for the next request."""
     in_doubt = f" and perhaps ${budget.in_doubt:.4f} for calls that got no answer" if budget.in_doubt else ""
     return ProofError(
         ErrorCode.INSUFFICIENT_RESOURCES,
-        f"qa.max_cost_usd is ${budget.limit:.4f}: ${budget.spent:.4f} are spent{in_doubt}, and the next request may "
-        f"cost up to ${worst_usd:.4f}",
-        "raise qa.max_cost_usd, or lower qa.pairs_per_chunk; every answer so far is kept and not paid for again",
+        f"{section.place}.max_cost_usd is ${budget.limit:.4f}: ${budget.spent:.4f} are spent{in_doubt}, and the next "
+        f"request may cost up to ${worst_usd:.4f}",
+        f"raise {section.place}.max_cost_usd, or {section.to_ask_less}; every answer so far is kept and not paid for "
+        "again",
         details={"limit": budget.limit, "spent": budget.spent, "in_doubt": budget.in_doubt, "next": worst_usd},
     )

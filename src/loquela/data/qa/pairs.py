@@ -59,7 +59,7 @@ def read_pairs(text: str) -> tuple[list[Pair], int]:
 
     An answer without entries is a whole one: there was nothing to ask.
     """
-    entries = _read(text, _Envelope).pairs
+    entries = read_as(text, _Envelope).pairs
     pairs: list[Pair] = []
     faults: list[str] = []
     for entry in entries:
@@ -74,13 +74,14 @@ def read_pairs(text: str) -> tuple[list[Pair], int]:
 
 def read_verdicts(text: str, count: int) -> list[Verdict]:
     """One verdict for each of `count` pairs, in order; Malformed when one is missing or there twice."""
-    found = _read(text, Verdicts).verdicts
+    found = read_as(text, Verdicts).verdicts
     if sorted(verdict.pair for verdict in found) != list(range(1, count + 1)):
         raise Malformed(f"there must be one verdict for each pair from 1 to {count}")
     return sorted(found, key=lambda verdict: verdict.pair)
 
 
-def _read(text: str, model: type[Read]) -> Read:
+def read_as(text: str, model: type[Read]) -> Read:
+    """The JSON object of an answer; Malformed, with the first fault, when it is none of that form."""
     try:
         return model.model_validate_json(_unfenced(text))
     except ValidationError as error:

@@ -148,7 +148,7 @@ class _Round:
         worst = sender.facts[due.request.model].worst_usd(due.request)
         if not sender.budget.reserve(worst):
             if not self.flights:
-                raise budget_error(sender.budget, worst)
+                raise budget_error(sender.budget, worst, sender.calls.section)
             return False
         sender.store.sent([(due.request.key, worst)])
         flight = _Flight(due.request, due.attempt, worst, time.monotonic())
@@ -229,7 +229,7 @@ class _Round:
         if self.sender.stop.requested:
             raise Interrupted(
                 ErrorCode.INTERRUPTED,
-                f"stopped while asking for questions and answers ({self.sender.stop.reason}); "
+                f"stopped while asking {self.sender.provider.endpoint} ({self.sender.stop.reason}); "
                 f"{self.sender.calls.total} answers so far are kept, and none is paid for twice",
                 "go on with the same command and --resume auto",
             )

@@ -8,13 +8,12 @@ from pydantic import JsonValue
 
 from loquela.artifacts.context import StageContext, StageResult
 from loquela.core.errors import ErrorCode, RecipeError
+from loquela.data.qa.asking import requests_folder
 from loquela.data.qa.generate import Work, foresee
 from loquela.data.qa.generate import generate as fill
 from loquela.monitoring.events import SilentBus
 from loquela.recipe.qa_section import QaSection
 from loquela.recipe.schema import Recipe
-
-REQUESTS_FOLDER = "qa_requests"
 
 
 def generate(context: StageContext) -> StageResult:
@@ -23,7 +22,7 @@ def generate(context: StageContext) -> StageResult:
     work = Work(
         corpus=context.inputs["corpus"],
         section=section_of(recipe),
-        requests=requests_folder(recipe),
+        requests=requests_folder(recipe.output_directory),
         bus=context.bus,
         stop=context.stop,
     )
@@ -38,13 +37,10 @@ def generate(context: StageContext) -> StageResult:
 
 def price(recipe: Recipe, corpus: Path) -> dict[str, JsonValue]:
     """The estimate for a recipe and the corpus that it made, as JSON; errors as of `foresee`."""
-    work = Work(corpus=corpus, section=section_of(recipe), requests=requests_folder(recipe), bus=SilentBus())
+    work = Work(
+        corpus=corpus, section=section_of(recipe), requests=requests_folder(recipe.output_directory), bus=SilentBus()
+    )
     return foresee(work).model_dump(mode="json")
-
-
-def requests_folder(recipe: Recipe) -> Path:
-    """Where the requests of all runs below one output directory are kept."""
-    return recipe.output_directory.expanduser() / REQUESTS_FOLDER
 
 
 def section_of(recipe: Recipe) -> QaSection:

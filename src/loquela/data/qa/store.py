@@ -214,7 +214,7 @@ def _hold(lock: int, directory: Path) -> None:
     except BlockingIOError as error:
         raise ResourceError(
             ErrorCode.RUN_LOCKED,
-            f"another process is asking for questions and answers with the requests in {directory}",
+            f"another process is asking a model with the requests in {directory}",
             "wait until it is done, or give this one another output_directory",
             retryable=True,
             details={"path": str(directory)},

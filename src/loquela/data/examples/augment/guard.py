@@ -3,7 +3,8 @@
 Copies: a paraphrase whose word n-grams have a Jaccard similarity above 0.8 with its source's says nothing new (n = 5;
 half as many words for questions shorter than ten, so that one new word in a short one counts). Frames and surface
 changes keep the words on purpose, so for them only equal texts are copies. Drift: fewer than half of the source's
-words of four letters and more are left; a dictionary never goes so far, a model that rewords can.
+words of four letters and more are left; a dictionary never goes so far, a model that rewords can, and is held to more
+(`model_guard`).
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from loquela.data.examples.augment.model_guard import changed_by_model
 from loquela.data.examples.augment.sentences import PROTECTED
-from loquela.data.examples.augment.variation import Variation
+from loquela.data.examples.augment.variation import MODEL, Variation
 from loquela.data.words import Words
 
 COPY_SIMILARITY = 0.8
@@ -47,11 +49,11 @@ def rejected(source: str, variation: Variation, language: str, others: Sequence[
         return "names changed"
     if _negations(source, language) != _negations(text, language):
         return "negation changed"
-    if variation.rule.startswith("dictionary:") and similarity(source, text) > COPY_SIMILARITY:
+    if variation.rule.startswith(("dictionary:", MODEL)) and similarity(source, text) > COPY_SIMILARITY:
         return "copy of its source"
     if kept_share(source, text) < DRIFT_SHARE and not variation.rule.startswith("dictionary:"):
         return "drifted away"
-    return None
+    return changed_by_model(source, text, language) if variation.rule.startswith(MODEL) else None
 
 
 def similarity(left: str, right: str) -> float:
@@ -64,9 +66,14 @@ def similarity(left: str, right: str) -> float:
 
 def kept_share(source: str, text: str) -> float:
     """Share of the source's longer words that are in `text`; 1 where it has none."""
-    wanted = [word for word in Words(source).lower_words if len(word) >= LONG_WORD_LETTERS]
+    wanted = long_words(source)
     kept = set(Words(text).lower_words)
     return sum(word in kept for word in wanted) / len(wanted) if wanted else 1.0
+
+
+def long_words(text: str) -> list[str]:
+    """The words that carry a question: those of four letters and more, in lower case."""
+    return [word for word in Words(text).lower_words if len(word) >= LONG_WORD_LETTERS]
 
 
 def _grams(words: Sequence[str], size: int) -> set[tuple[str, ...]]:

@@ -19,11 +19,16 @@ from loquela.tokenizers.control_text import FAMILIAR
 Policy = Literal["error", "escape", "keep"]
 
 
+def control_pattern(controls: tuple[str, ...]) -> re.Pattern[str]:
+    """The control texts of a template, and those of familiar ones."""
+    return re.compile("|".join([*map(re.escape, controls), FAMILIAR]))
+
+
 class SpecialText:
     """Looks for control texts in examples; `found` counts them."""
 
     def __init__(self, controls: tuple[str, ...], policy: Policy) -> None:
-        self._pattern = re.compile("|".join([*map(re.escape, controls), FAMILIAR]))
+        self._pattern = control_pattern(controls)
         self.policy = policy
         self.found: Counter[str] = Counter()
 

@@ -44,7 +44,7 @@ class Material:
 class Request:
     """One call. `answer_schema` is the JSON Schema of the answer; `chunk` and `purpose` are for the records."""
 
-    purpose: Literal["pairs", "repair", "judge"]
+    purpose: Literal["pairs", "repair", "judge", "rewrite"]
     chunk: str
     chunk_digest: str
     prompt_version: str

@@ -1,6 +1,6 @@
 """What is known of the models: their prices and which parameters they refuse.
 
-Prices are the providers' own, per million tokens, as published in November 2026; `qa.prices` overrides them.
+Prices are the providers' own, per million tokens, as published in November 2026; `prices` in the recipe overrides them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.data.qa.providers.contract import Request, Usage
-from loquela.recipe.qa_section import QaSection
+from loquela.recipe.model_access import ModelAccess
 
 DEFAULT_ANTHROPIC_MODEL = "claude-haiku-5-5"
 OFFLINE_MODEL = "offline"
@@ -74,14 +74,14 @@ _UNKNOWN = {
 }
 
 
-def model_name(section: QaSection) -> str:
+def model_name(section: ModelAccess) -> str:
     """The model that asks and answers."""
     if section.provider == "offline":
         return OFFLINE_MODEL
     return section.model or DEFAULT_ANTHROPIC_MODEL
 
 
-def model_facts(section: QaSection, model: str) -> ModelFacts:
+def model_facts(section: ModelAccess, model: str) -> ModelFacts:
     """Facts about `model`; RecipeError(CONFIG_INVALID) without a known price, which would leave the cost uncapped."""
     if model == OFFLINE_MODEL:
         return ModelFacts(0.0, 0.0)
@@ -95,8 +95,8 @@ def model_facts(section: QaSection, model: str) -> ModelFacts:
     if known is None:
         raise RecipeError(
             ErrorCode.CONFIG_INVALID,
-            f"the price of {model!r} is not known, so qa.max_cost_usd could not be kept",
-            f"say it (0 for a server of your own): qa.prices: [{{model: {model}, "
+            f"the price of {model!r} is not known, so {section.place}.max_cost_usd could not be kept",
+            f"say it (0 for a server of your own): {section.place}.prices: [{{model: {model}, "
             "input_usd_per_million_tokens: 0.10, output_usd_per_million_tokens: 0.50}]",
             details={"model": model},
         )
