@@ -16,8 +16,10 @@ PAGES = (
     ROOT / "README.md",
     ROOT / "docs" / "getting-started.md",
     ROOT / "docs" / "data.md",
+    ROOT / "docs" / "deployment.md",
     ROOT / "docs" / "documents.md",
     ROOT / "docs" / "duplicates-and-splits.md",
+    ROOT / "docs" / "export.md",
     ROOT / "docs" / "qa.md",
     ROOT / "docs" / "reading.md",
 )

@@ -98,7 +98,7 @@ def _failures(
 def _notes(runs: Sequence[LoadRun], section: DeploySection) -> list[str]:
     notes = []
     if cut := runs[0].cut_prompts:
-        notes.append(f"{cut} of the prompts were longer than the context allows and lost their beginnings")
+        notes.append(f"{cut} of the prompts were longer than the context allows and lost their beginnings under load")
     if len(runs[0].requests) < section.load.requests:
         notes.append(
             f"{len(runs[0].requests)} requests a repeat, not {section.load.requests}: more would not have arrived "

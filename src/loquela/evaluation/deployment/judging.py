@@ -11,15 +11,9 @@ from loquela.recipe.deploy_section import DeploySection
 
 Relation = Literal["at most", "at least"]
 
-# What is held against the promoted bundle, and which way is worse. The cold start is not: it is the disk's, too.
-COMPARED: tuple[tuple[FigureName, Relation], ...] = (
-    ("latency_p95_ms", "at most"),
-    ("ttft_p95_ms", "at most"),
-    ("token_gap_p95_ms", "at most"),
-    ("generation_tokens_per_second", "at least"),
-    ("rss_mb", "at most"),
-    ("peak_mb", "at most"),
-)
+# What is held against the promoted bundle; less is better. Medians over requests: a tail of a few dozen of them is made
+# by the machine as much as by the bundle, and requirements judge it. Nor is the cold start, which is the disk's, too.
+COMPARED: tuple[FigureName, ...] = ("latency_p50_ms", "ttft_p50_ms", "token_gap_p50_ms", "rss_mb", "peak_mb")
 
 
 def verdicts_on(figures: Sequence[Figure], section: DeploySection, budgets: BudgetSection) -> list[Verdict]:
@@ -66,14 +60,11 @@ def compare(here: Sequence[Figure], promoted: Sequence[Figure], allowed: float) 
     mine = {figure.name: figure for figure in here}
     theirs = {figure.name: figure for figure in promoted}
     comparisons = []
-    for name, relation in COMPARED:
+    for name in COMPARED:
         a, b = mine[name], theirs[name]
         if b.median <= 0:
             continue
-        change = a.median / b.median - 1
-        worse_by = change if relation == "at most" else -change
-        apart = a.low > b.high if relation == "at most" else a.high < b.low
-        comparisons.append(
-            Comparison(figure=name, here=a, promoted=b, worse_by=worse_by, regressed=apart and worse_by > allowed)
-        )
+        worse_by = a.median / b.median - 1
+        regressed = worse_by > allowed and a.low > b.high
+        comparisons.append(Comparison(figure=name, here=a, promoted=b, worse_by=worse_by, regressed=regressed))
     return comparisons

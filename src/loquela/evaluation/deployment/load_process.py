@@ -157,15 +157,14 @@ def _first_line(error: Exception) -> str:
 
 
 def prompts_of(bundle: Bundle, job: LoadJob, context: int, tokenizer: TokenizerHandle) -> tuple[list[list[int]], int]:
-    """The golden prompts and the recipe's own as ids, and how many had to be cut.
+    """What is asked under load: the golden prompts and the recipe's own, as ids, and how many of them were cut.
 
-    Raises RecipeError(SEQUENCE_TOO_LONG) for one that leaves no room in the context, where it may not be cut.
+    Golden prompts were proven whole and may be cut. Raises RecipeError(SEQUENCE_TOO_LONG) for one of the recipe that
+    leaves no room in the context, unless it may be cut, too.
     """
-    prompts = [(f"golden prompt {index}", golden.prompt_ids) for index, golden in enumerate(bundle.facts.golden)]
+    golden = [prompt.prompt_ids for prompt in bundle.facts.golden]
     normalization = read_normalization(bundle.tokenizer)
-    for index, text in enumerate(job.load.prompts):
-        ids = tokenizer.encode(normalize_text(text, normalization))
-        prompts.append((f"deploy.load.prompts[{index}]", ids or [max(0, bundle.facts.eos_id)]))
+    ours = [tokenizer.encode(normalize_text(text, normalization)) for text in job.load.prompts]
     room = context - job.load.new_tokens
     if room < 1:
         raise RecipeError(
@@ -173,18 +172,16 @@ def prompts_of(bundle: Bundle, job: LoadJob, context: int, tokenizer: TokenizerH
             f"deploy.load.new_tokens is {job.load.new_tokens}, the context of the model only {context} tokens",
             f"set deploy.load.new_tokens to {max(1, context - 1)} or less",
         )
-    cut = 0
-    for name, ids in prompts:
-        if len(ids) > room:
-            cut += 1
-            if job.load.overlong_prompts == "refuse":
-                raise RecipeError(
-                    ErrorCode.SEQUENCE_TOO_LONG,
-                    f"{name} has {len(ids)} tokens: with {job.load.new_tokens} new ones that is more than the context "
-                    f"of {context}",
-                    "shorten it, lower deploy.load.new_tokens, or set deploy.load.overlong_prompts: cut",
-                )
-    return [ids[-room:] for _, ids in prompts], cut
+    for index, ids in enumerate(ours):
+        if len(ids) > room and job.load.overlong_prompts == "refuse":
+            raise RecipeError(
+                ErrorCode.SEQUENCE_TOO_LONG,
+                f"deploy.load.prompts[{index}] has {len(ids)} tokens: with {job.load.new_tokens} new ones that is more "
+                f"than the context of {context}",
+                "shorten it, lower deploy.load.new_tokens, or set deploy.load.overlong_prompts: cut",
+            )
+    prompts = [ids or [max(0, bundle.facts.eos_id)] for ids in (*golden, *ours)]
+    return [ids[-room:] for ids in prompts], sum(len(ids) > room for ids in prompts)
 
 
 def _warm_up(server: Server, prompts: list[list[int]], job: LoadJob) -> float:
