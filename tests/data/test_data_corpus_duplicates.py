@@ -131,7 +131,7 @@ def test_threshold_is_kept_to() -> None:
 @given(st.lists(st.tuples(st.integers(0, 19), st.integers(0, 19)), max_size=30))
 @settings(max_examples=50, deadline=None)
 def test_components_are_named_by_their_smallest(pairs: list[tuple[int, int]]) -> None:
-    components = Components(20)
+    components = Components(np.arange(20))
     groups = [{number} for number in range(20)]
     for one, other in pairs:
         components.join(one, other)

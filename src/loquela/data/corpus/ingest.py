@@ -17,8 +17,9 @@ from loquela.core.atomic import atomic_path, write_error, write_json
 from loquela.core.errors import DataError, ErrorCode
 from loquela.data.access.connector import connected
 from loquela.data.access.source_registry import source_for
-from loquela.data.corpus.assemble import Assembly, Written, decide, write_corpus
+from loquela.data.corpus.assemble import Written, write_corpus
 from loquela.data.corpus.checks import require_enough, require_label
+from loquela.data.corpus.decide import Assembly, decide
 from loquela.data.corpus.decontaminate import EvaluationRows
 from loquela.data.corpus.facts import CorpusFacts, CorpusLedger, DuplicateCounts, SplitCount, SplitUnits
 from loquela.data.corpus.parts import Part, PartFacts, plan_parts, run_part
@@ -64,7 +65,7 @@ def build_corpus(
         else:
             made = make_parts(plan, sources)
         _require_unchanged(asked, before, bus)
-        return _joined(made, section, seed, directory, sources, bus, between_documents)
+        return _joined(made, section, seed, directory, scratch, sources, bus, between_documents)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -117,6 +118,7 @@ def _joined(
     section: DataSection,
     seed: int,
     directory: Path,
+    scratch: Path,
     sources: dict[str, SourceFingerprint],
     bus: Bus,
     between_documents: Callable[[], None],
@@ -133,11 +135,11 @@ def _joined(
         test=section.test_fraction,
         seed=seed,
     )
-    assembly = decide(folders, facts, section, seed)
+    assembly = decide(folders, facts, section, seed, scratch)
     require_label(assembly.units, section)
     written = write_corpus(assembly, folders, directory, tally, between_documents)
     ledger = tally.ledger()
-    require_enough(written.writer, section, len(assembly.units.units))
+    require_enough(written.writer, section, assembly.units.count)
     recorded = CorpusLedger(arrows=ledger.arrows, sources=sources)
     write_json(directory / LEDGER_NAME, recorded.model_dump(mode="json"))
     reports: list[JsonValue] = [report.model_dump(mode="json") for found in facts for report in found.encoding]
@@ -153,9 +155,11 @@ def _join_quarantine(folders: list[Path], directory: Path) -> int:
     with atomic_path(directory / QUARANTINE_NAME) as path, path.open("wb") as stream:
         for folder in folders:
             found = folder / QUARANTINE_NAME
-            content = found.read_bytes() if found.is_file() else b""
-            stream.write(content)
-            lines += content.count(b"\n")
+            if found.is_file():
+                with found.open("rb") as of_part:
+                    for line in of_part:
+                        stream.write(line)
+                        lines += 1
     return lines
 
 
@@ -177,7 +181,7 @@ def _facts(
         split_units=SplitUnits(
             stratify_by=section.stratify_by,
             strata=assembly.units.strata,
-            units=len(assembly.units.units),
+            units=assembly.units.count,
             largest_unit=assembly.largest_unit(),
         ),
         leakage=written.leakage,

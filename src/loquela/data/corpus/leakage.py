@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import tempfile
+from array import array
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
+from loquela.core.atomic import write_error
 from loquela.core.model import BoundaryModel
 from loquela.data.shingles import Hashes, ngram_hashes, word_hashes
 
@@ -14,6 +19,7 @@ MOST_NGRAMS = 1_000_000
 WORD_BYTES = 5
 # A first look at the top bits of an n-gram tells most that are not held out: 4 MB, whatever the corpus.
 HINT_BITS = 22
+BLOCK_NGRAMS = 1 << 16
 
 
 class Leakage(BoundaryModel):
@@ -35,18 +41,32 @@ class Leakage(BoundaryModel):
 class LeakageMeter:
     """First every held-out document is taken in, then every training document; then the result is there."""
 
-    def __init__(self, held_out_bytes: int) -> None:
-        """`held_out_bytes` is the size of all held-out documents together."""
+    def __init__(self, held_out_bytes: int, directory: Path | None = None) -> None:
+        """`held_out_bytes` is the size of all held-out documents together; `directory` is where their n-grams wait.
+
+        Without it, that is where the system keeps temporary files. ResourceError when it cannot be written to.
+        """
         expected = held_out_bytes // WORD_BYTES
         self._shift = max(0, (expected // MOST_NGRAMS).bit_length())
-        self._kept: list[Hashes] = []
+        self._directory = directory or Path(tempfile.gettempdir())
+        try:
+            self._kept = tempfile.TemporaryFile(dir=self._directory)
+        except OSError as error:
+            raise write_error(error, self._directory) from error
+        # N-grams of each held-out document.
+        self._counts = array("Q")
         self._table: Hashes | None = None
         self._seen: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
         self._hint: NDArray[np.bool_] = np.zeros(0, dtype=np.bool_)
 
     def hold_out(self, text: str) -> None:
-        """Take in a held-out document."""
-        self._kept.append(np.unique(self._sampled(text)))
+        """Take in a held-out document; ResourceError (DISK_FULL, …) when there is no room for its n-grams."""
+        found = np.unique(self._sampled(text))
+        try:
+            self._kept.write(found.tobytes())
+        except OSError as error:
+            raise write_error(error, self._directory) from error
+        self._counts.append(len(found))
 
     def learn(self, text: str) -> None:
         """Take in a training document."""
@@ -60,25 +80,43 @@ class LeakageMeter:
     def _held_out(self) -> Hashes:
         """All held-out n-grams, sorted, each once."""
         if self._table is None:
-            self._table = np.unique(np.concatenate([np.zeros(0, dtype=np.uint64), *self._kept]))
+            self._rewind()
+            self._table = _distinct(self._next(sum(self._counts)))
+            self._rewind()
             self._seen = np.zeros(len(self._table), dtype=np.bool_)
             self._hint = np.zeros(1 << HINT_BITS, dtype=np.bool_)
             self._hint[self._table >> np.uint64(64 - HINT_BITS)] = True
         return self._table
 
+    def _rewind(self) -> None:
+        try:
+            self._kept.seek(0)  # writes what is still in the buffer
+        except OSError as error:
+            raise write_error(error, self._directory) from error
+
+    def _next(self, count: int) -> Hashes:
+        """The next `count` n-grams of those kept."""
+        found = np.empty(count, dtype=np.uint64)
+        self._kept.readinto(found.data)
+        return found
+
     def result(self, same_source: int) -> Leakage:
         """What was found; `same_source` held-out documents come from a text that is learnt from, too."""
         table = self._held_out()
-        shares: list[float] = []
-        for ngrams in self._kept:
-            seen = self._seen[np.searchsorted(table, ngrams)]
-            shares.append(float(seen.mean()) if len(seen) else 0.0)
+        sharing_any = sharing_half = 0
+        total = 0.0
+        for count in self._counts:
+            seen = self._seen[np.searchsorted(table, self._next(count))]
+            share = float(seen.mean()) if count else 0.0
+            sharing_any += share > 0
+            sharing_half += share >= 0.5
+            total += share
         return Leakage(
             share_looked_at=0.5**self._shift,
-            documents=len(shares),
-            sharing_any=sum(share > 0 for share in shares),
-            sharing_half=sum(share >= 0.5 for share in shares),
-            mean_containment=round(sum(shares) / len(shares), 6) if shares else 0.0,
+            documents=len(self._counts),
+            sharing_any=sharing_any,
+            sharing_half=sharing_half,
+            mean_containment=round(total / len(self._counts), 6) if self._counts else 0.0,
             same_source=same_source,
         )
 
@@ -86,3 +124,16 @@ class LeakageMeter:
         """The n-grams of `text`, or those whose lowest bits are 0 where not all are looked at."""
         found = ngram_hashes(word_hashes(text).values, NGRAM_WORDS)
         return found[found & np.uint64((1 << self._shift) - 1) == 0] if self._shift else found
+
+
+def _distinct(values: Hashes) -> Hashes:
+    """`values` sorted, each once; their array is used for it."""
+    values.sort()
+    new = np.ones(len(values), dtype=np.bool_)
+    np.not_equal(values[1:], values[:-1], out=new[1:])
+    kept = 0
+    for start in range(0, len(values), BLOCK_NGRAMS):
+        chosen = values[start : start + BLOCK_NGRAMS][new[start : start + BLOCK_NGRAMS]]
+        values[kept : kept + len(chosen)] = chosen
+        kept += len(chosen)
+    return values[:kept]

@@ -8,7 +8,6 @@ A pair is judged by its signatures where these leave no doubt, else by all its n
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +16,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from loquela.data.corpus.columns import BLOCK_DOCUMENTS, Columns
+from loquela.data.corpus.prefixes import Prefix, prefixes
 from loquela.data.corpus.union import Components
 from loquela.data.shingles import Hashes, jaccard, mixed, ngram_hashes, word_hashes
 
@@ -27,6 +28,8 @@ PERMUTATIONS = BANDS * ROWS
 DOUBT = 4.0
 # Documents of one bucket are compared with this many different ones before them, so that a bucket costs linear time.
 REPRESENTATIVES = 4
+# A pair that is met in another band and forgotten is compared again: 1 MB for those that are remembered.
+REMEMBERED_PAIRS = 1 << 16
 
 Signature = NDArray[np.uint32]
 Signatures = NDArray[np.uint32]
@@ -38,8 +41,8 @@ class SignatureTable(Protocol):
     def __len__(self) -> int:
         """How many there are."""
 
-    def band(self, band: int) -> NDArray[np.uint32]:
-        """The rows of one band, of all signatures."""
+    def blocks(self) -> Iterator[tuple[int, Signatures]]:
+        """All in order, some at a time, with the number of the first."""
 
     def row(self, number: int) -> Signature:
         """One signature."""
@@ -85,12 +88,26 @@ class InMemory:
     def __len__(self) -> int:
         return len(self._signatures)
 
-    def band(self, band: int) -> NDArray[np.uint32]:
-        return self._signatures[:, band * ROWS : (band + 1) * ROWS]
+    def blocks(self) -> Iterator[tuple[int, Signatures]]:
+        yield 0, self._signatures
 
     def row(self, number: int) -> Signature:
         found: Signature = self._signatures[number]
         return found
+
+
+class _Judged:
+    """Pairs that were found not to be alike, so that they are not compared again; late ones displace early ones."""
+
+    def __init__(self) -> None:
+        self._pairs = np.full((REMEMBERED_PAIRS, 2), -1, dtype=np.int64)
+
+    def __contains__(self, pair: tuple[int, int]) -> bool:
+        first, second = self._pairs[hash(pair) % REMEMBERED_PAIRS].tolist()
+        return (first, second) == pair
+
+    def add(self, pair: tuple[int, int]) -> None:
+        self._pairs[hash(pair) % REMEMBERED_PAIRS] = pair
 
 
 def near_duplicates(
@@ -98,16 +115,19 @@ def near_duplicates(
     eligible: NDArray[np.int64],
     threshold: float,
     grams_of: Callable[[int], Hashes],
+    columns: Columns | None = None,
 ) -> NearDuplicates:
     """Clusters among the documents `eligible` (rising indices into `signatures`); others stay by themselves.
 
-    `grams_of` gives the n-grams of a document again, for pairs that the signatures leave in doubt.
+    `grams_of` gives the n-grams of a document again, for pairs that the signatures leave in doubt. The result lies in
+    `columns`; without, all is in memory. Raises what `Columns.make` raises.
     """
     table = InMemory(signatures) if isinstance(signatures, np.ndarray) else signatures
-    components = Components(len(table))
-    similarity = np.zeros(len(table), dtype=np.float32)
-    judged: set[tuple[int, int]] = set()
-    for bucket in _buckets(table, eligible):
+    columns = columns or Columns(None, len(table))
+    cluster, similarity = columns.numbers(), columns.make(np.float32)
+    components = Components(cluster)
+    judged = _Judged()
+    for bucket in _buckets(table, eligible, columns):
         kept: list[int] = []
         for index in bucket:
             for other in kept:
@@ -127,16 +147,44 @@ def near_duplicates(
     return NearDuplicates(components.smallest(), similarity)
 
 
-def _buckets(table: SignatureTable, eligible: NDArray[np.int64]) -> Iterator[list[int]]:
-    """Documents that share a band, in rising order; one band is in memory at a time."""
-    for band in range(BANDS):
-        keys = _band_keys(table.band(band)[eligible])
-        order = np.argsort(keys, kind="stable")
-        ordered = keys[order]
-        borders = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1], [True])))
-        for start, end in itertools.pairwise(borders.tolist()):
-            if end - start > 1:
-                yield eligible[order[start:end]].tolist()
+def _buckets(table: SignatureTable, eligible: NDArray[np.int64], columns: Columns) -> Iterator[Iterator[int]]:
+    """Documents that share a band, in rising order; the keys of some are in memory at a time."""
+    bands = Columns(columns.directory, len(table))
+    keys_of = [bands.make(np.uint64) for _ in range(BANDS)]
+    for start, rows in table.blocks():
+        for band, keys in enumerate(keys_of):
+            keys[start : start + len(rows)] = _band_keys(rows[:, band * ROWS : (band + 1) * ROWS])
+        bands.release()
+    for keys in keys_of:
+        for prefix in prefixes(len(eligible)):
+            chosen, members = _beginning(prefix, keys, eligible, [bands, columns])
+            order = np.argsort(chosen, kind="stable")
+            ordered = chosen[order]
+            borders = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1], [True])))
+            shared = np.flatnonzero(np.diff(borders) > 1)
+            for start, end in zip(borders[shared].tolist(), borders[shared + 1].tolist(), strict=True):
+                yield _one_by_one(members[order[start:end]])
+
+
+def _beginning(
+    prefix: Prefix, keys: NDArray[np.uint64], eligible: NDArray[np.int64], looked_at: list[Columns]
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """The keys that begin with `prefix`, and which of `eligible` have them; then `looked_at` leave memory."""
+    found, members = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.int64)]
+    for start in range(0, len(eligible), BLOCK_DOCUMENTS):
+        block = eligible[start : start + BLOCK_DOCUMENTS]
+        block_keys = keys[block]
+        chosen = prefix.of(block_keys)
+        found.append(block_keys[chosen])
+        members.append(block[chosen])
+        for columns in looked_at:
+            columns.release()
+    return np.concatenate(found), np.concatenate(members)
+
+
+def _one_by_one(numbers: NDArray[np.int64]) -> Iterator[int]:
+    for start in range(0, len(numbers), BLOCK):
+        yield from numbers[start : start + BLOCK].tolist()
 
 
 def _band_keys(rows: NDArray[np.uint32]) -> Hashes:

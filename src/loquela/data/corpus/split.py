@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from loquela.artifacts.corpus import Split
+from loquela.artifacts.corpus import SPLITS, Split
 
 
 @dataclass(frozen=True)
@@ -53,18 +54,30 @@ class Splitter:
         return "test" if is_test else "validation"
 
 
-def assign(units: Sequence[Unit], splitter: Splitter) -> list[Split]:
-    """The split of every unit.
+def assign(units: Iterable[Unit], splitter: Splitter) -> list[Split]:
+    """The split of every unit, as `sides` says it."""
+    return [SPLITS[side] for side in sides(units, splitter)]
+
+
+def sides(units: Iterable[Unit], splitter: Splitter) -> bytearray:
+    """The split of every unit, as a place in `SPLITS`.
 
     No wanted split stays empty while there are enough units: if the draw left one out of a tiny corpus, the last
     training units go there. A unit that is too large to be held out is learnt from.
     """
-    splits: list[Split] = ["train" if unit.too_large else splitter.draw(unit.stratum) for unit in units]
+    found = bytearray()
+    learnt, last_small = 0, deque[int](maxlen=len(SPLITS) - 1)
+    for unit in units:
+        split: Split = "train" if unit.too_large else splitter.draw(unit.stratum)
+        if split == "train":
+            learnt += 1
+            if not unit.too_large:
+                last_small.append(len(found))
+        found.append(SPLITS.index(split))
     missing: list[Split] = ["validation", "test"] if splitter.test_share > 0 else ["validation"]
     # The last of the list takes the last training unit.
-    for split in sorted((split for split in missing if split not in splits), reverse=True):
-        training = [number for number, drawn in enumerate(splits) if drawn == "train"]
-        small = [number for number in training if not units[number].too_large]
-        if small and len(training) > 1:
-            splits[small[-1]] = split
-    return splits
+    for split in sorted((split for split in missing if SPLITS.index(split) not in found), reverse=True):
+        if last_small and learnt > 1:
+            found[last_small.pop()] = SPLITS.index(split)
+            learnt -= 1
+    return found

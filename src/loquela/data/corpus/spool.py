@@ -13,14 +13,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loquela.core.atomic import atomic_path
 from loquela.data.corpus.drafts import Draft
-from loquela.data.corpus.near_duplicates import PERMUTATIONS, ROWS, Signature
+from loquela.data.corpus.near_duplicates import PERMUTATIONS, Signature, Signatures
 
 # Rows, or signatures (2 MB of them), that are in memory at once.
 BLOCK_ROWS = 4096
@@ -106,31 +106,17 @@ class Spool:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def numbers(self, name: Literal["bytes", "split_key", "stratum"]) -> NDArray[np.uint64]:
-        """One column of the rows."""
-        return np.concatenate([np.zeros(0, np.uint64), *(rows[name] for _, rows in self._blocks())])
-
-    def texts(self) -> NDArray[np.uint64]:
-        """Which text each document was cut from, counted through all parts."""
-        found = np.zeros(len(self), dtype=np.uint64)
-        position, before, part = 0, 0, 0
-        for number, rows in self._blocks():
-            if number != part:
-                before, part = int(found[position - 1]) + 1 if position else 0, number
-            found[position : position + len(rows)] = rows["text"] + np.uint64(before)
-            position += len(rows)
-        return found
-
-    def digests(self, name: Literal["id", "key"]) -> NDArray[np.uint64]:
-        """The two halves of the id, or of the key, of every document."""
-        return np.concatenate([np.zeros((0, 2), np.uint64), *(rows[name] for _, rows in self._blocks())])
-
-    def _blocks(self) -> Iterator[tuple[int, Rows]]:
-        """The rows of every part, some at a time, with the number of their part."""
-        for number, part in enumerate(self._parts):
+    def blocks(self) -> Iterator[tuple[int, Rows]]:
+        """The rows in order, some at a time, with the number of the first; "text" is counted through all parts."""
+        position, texts_before, texts = 0, 0, 0
+        for part in self._parts:
             with (part / ROWS_NAME).open("rb") as stream:
                 while len(rows := np.fromfile(stream, dtype=ROW, count=BLOCK_ROWS)):
-                    yield number, rows
+                    rows["text"] += np.uint64(texts_before)
+                    texts = int(rows["text"][-1]) + 1
+                    yield position, rows
+                    position += len(rows)
+            texts_before = texts
 
     def _row(self, number: int) -> tuple[Path, Rows]:
         part = int(np.searchsorted(self._starts, number, side="right")) - 1
@@ -172,17 +158,15 @@ class SignatureFiles:
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def band(self, band: int) -> NDArray[np.uint32]:
-        """The rows of one band, of all signatures."""
-        found = np.empty((len(self), ROWS), dtype=np.uint32)
+    def blocks(self) -> Iterator[tuple[int, Signatures]]:
+        """The signatures in order, some at a time, with the number of the first."""
         position = 0
         for file in self._files:
             with file.open("rb") as stream:
                 while len(block := np.fromfile(stream, dtype="<u4", count=BLOCK_ROWS * PERMUTATIONS)):
-                    rows = block.reshape(-1, PERMUTATIONS)[:, band * ROWS : (band + 1) * ROWS]
-                    found[position : position + len(rows)] = rows
-                    position += len(rows)
-        return found
+                    signatures = block.reshape(-1, PERMUTATIONS)
+                    yield position, signatures
+                    position += len(signatures)
 
     def row(self, number: int) -> Signature:
         """One signature."""

@@ -5,12 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+BLOCK_NUMBERS = 1 << 14
+
 
 class Components:
-    """Connected components of the numbers 0 … count - 1; the smallest number of each stands for it."""
+    """Connected components of the numbers 0 … count - 1; the smallest number of each stands for it.
 
-    def __init__(self, count: int) -> None:
-        self._parent = np.arange(count, dtype=np.int64)
+    `parent` is for every number itself, or a smaller one of the same component.
+    """
+
+    def __init__(self, parent: NDArray[np.int64]) -> None:
+        self._parent = parent
 
     def find(self, number: int) -> int:
         """The smallest number of the component that `number` is in."""
@@ -37,11 +42,11 @@ class Components:
             self.join(int(members[order[place]]), int(members[order[place + 1]]))
 
     def smallest(self) -> NDArray[np.int64]:
-        """The smallest number of its component, for every number."""
+        """The smallest number of its component, for every number; the array that it was made with, changed."""
         parent = self._parent
-        while True:
-            above = parent[parent]
-            if np.array_equal(above, parent):
-                return parent.copy()
-            parent = above
-            self._parent = above
+        for start in range(0, len(parent), BLOCK_NUMBERS):
+            block = parent[start : start + BLOCK_NUMBERS]
+            # What stands before the block is done.
+            while not np.array_equal(above := parent[block], block):
+                block[:] = above
+        return parent

@@ -80,7 +80,7 @@ def draw_splits(
     heads: Sequence[Head], question: Callable[[int], str], section: ExamplesSection
 ) -> tuple[list[Split], SplitFacts]:
     """The split of every example, by number; the same heads and seed give the same splits."""
-    components = Components(len(heads))
+    components = Components(np.arange(len(heads)))
     first: dict[str, int] = {}
     for number, head in enumerate(heads):
         for key in head.keys:
