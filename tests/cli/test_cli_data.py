@@ -135,6 +135,42 @@ def test_a_source_that_changed_is_seen(prepared: Loquela, tmp_path: Path) -> Non
     )
 
 
+def test_a_record_of_the_same_text_in_other_bytes_is_seen(loquela: Loquela, tmp_path: Path) -> None:
+    rows = [json.dumps({"text": PROSE.format(n=n * n, m=n), "id": n}) for n in range(40)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(rows) + "\n")
+    (tmp_path / "recipe.yaml").write_text(RECIPE.replace("[texts]", "[rows.jsonl]").replace("drop", '"off"'))
+    outcome = loquela("prepare-data", "recipe.yaml", "--quiet")
+    assert outcome.code == 0, outcome.err
+
+    def traced() -> tuple[int, str]:
+        outcome = loquela("data", "trace", "latest", "--token", "300", "--json")
+        (check,) = [check for check in outcome.json["checks"] if check["name"] == "source"]
+        assert check["passed"] == (outcome.code == 0)
+        return outcome.code, check["message"]
+
+    lineage = loquela("data", "trace", "latest", "--token", "300", "--json").json["lineage"]
+    place = lineage["record"] - 1
+    where = f"of record {place + 1} of {lineage['object']}"
+    assert traced() == (
+        0,
+        f"characters 0 to {lineage['char_end']} {where} hold the same bytes and text as when it was read",
+    )
+    # Another record's bytes do not matter, its own do: by a column beside the text, and by the text.
+    other = [row.replace('"id": ', '"id": 1') if number != place else row for number, row in enumerate(rows)]
+    path.write_text("\n".join(other) + "\n")
+    assert traced()[0] == 0
+    path.write_text("\n".join(row.replace('"id": ', '"id": 1') for row in rows) + "\n")
+    code, message = traced()
+    assert code == 5
+    assert re.search(r"hold the same text now, of other bytes \(SHA-256 \w{12}…, then \w{12}…\)$", message)
+    assert f"then {lineage['raw_sha256'][:12]}" in message
+    path.write_text("\n".join(row.replace("fox", "dog") for row in rows) + "\n")
+    code, message = traced()
+    assert code == 5
+    assert "hold another text now, of other bytes" in message
+
+
 def test_a_token_that_is_not_there(prepared: Loquela) -> None:
     outcome = prepared("data", "trace", "latest", "--token", "99999999", "--json")
     assert outcome.code == 3

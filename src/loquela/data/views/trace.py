@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from loquela.artifacts.corpus import Document, Lineage, read_documents
@@ -88,6 +89,15 @@ def _check_tokens(document: Document, ids: list[int], handle: TokenizerHandle) -
     return Proof(name="tokens", passed=passed, message=said, remedy="" if passed else "run the recipe again")
 
 
+@dataclass(frozen=True)
+class _ReadAgain:
+    """What stands in the source now: the text, the digest of the raw bytes where it is known, and where that is."""
+
+    text: str
+    raw_sha256: str | None
+    where: str
+
+
 def _check_source(document: Document, section: DataSection, downloads: Path) -> Proof:
     lineage = document.lineage
     if lineage is None:
@@ -98,16 +108,27 @@ def _check_source(document: Document, section: DataSection, downloads: Path) -> 
         return _unproven(f"the source cannot be read again: {error.message}")
     if found is None:
         return _unproven(f"{lineage.object} is not in the sources any more")
-    text, where = found
-    passed = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest() == lineage.text_sha256
-    said = f"{where} hold the same text as when it was read" if passed else f"{where} hold another text now"
+    passed, said = _compared(found, lineage)
     return Proof(
         name="source",
         passed=passed,
-        message=said,
+        message=f"{found.where} hold {said}",
         remedy="" if passed else "restore the source, or make the corpus anew",
         code=ErrorCode.DATA_CHANGED,
     )
+
+
+def _compared(found: _ReadAgain, lineage: Lineage) -> tuple[bool, str]:
+    """Whether text, and bytes where both digests are known, are what was read; in words."""
+    same_text = hashlib.sha256(found.text.encode("utf-8", "surrogatepass")).hexdigest() == lineage.text_sha256
+    if lineage.raw_sha256 is None or found.raw_sha256 is None:
+        return same_text, "the same text as when it was read" if same_text else "another text now"
+    if found.raw_sha256 == lineage.raw_sha256:
+        # The same bytes with another text: they are read by other rules now.
+        said = "the same bytes and text as when it was read" if same_text else "another text now, of the same bytes"
+        return same_text, said
+    digests = f"(SHA-256 {found.raw_sha256[:12]}…, then {lineage.raw_sha256[:12]}…)"
+    return False, f"{'the same text' if same_text else 'another text'} now, of other bytes {digests}"
 
 
 def _unproven(why: str) -> Proof:
@@ -120,7 +141,7 @@ def _unproven(why: str) -> Proof:
     )
 
 
-def _from_file(lineage: Lineage) -> tuple[str, str] | None:
+def _from_file(lineage: Lineage) -> _ReadAgain | None:
     """The text in a plain file's bytes, when these alone say what it is; None leaves it to the source."""
     path = Path(lineage.object).expanduser()
     if lineage.record is not None or lineage.byte_start is None or lineage.byte_end is None or not path.is_file():
@@ -131,10 +152,11 @@ def _from_file(lineage: Lineage) -> tuple[str, str] | None:
     text = raw.decode("utf-8-sig", "replace").replace("\r\n", "\n").replace("\r", "\n")
     if hashlib.sha256(text.encode("utf-8")).hexdigest() != lineage.text_sha256:
         return None  # another encoding, or repaired: the source knows how to read it
-    return text, f"bytes {lineage.byte_start:,} to {lineage.byte_end:,} of {lineage.object}"
+    where = f"bytes {lineage.byte_start:,} to {lineage.byte_end:,} of {lineage.object}"
+    return _ReadAgain(text, hashlib.sha256(raw).hexdigest(), where)
 
 
-def _from_source(document: Document, lineage: Lineage, section: DataSection, downloads: Path) -> tuple[str, str] | None:
+def _from_source(document: Document, lineage: Lineage, section: DataSection, downloads: Path) -> _ReadAgain | None:
     """The text as its source gives it now."""
     # Sources whose address begins the name come first: the others would be read for nothing.
     entries = sorted(section.entries, key=lambda entry: not document.source.startswith(entry.address.rstrip("/*")))
@@ -144,7 +166,7 @@ def _from_source(document: Document, lineage: Lineage, section: DataSection, dow
             if (text.object_name or text.name) == lineage.object and text.record == lineage.record:
                 record = "" if lineage.record is None else f" of record {lineage.record}"
                 where = f"characters {lineage.char_start:,} to {lineage.char_end:,}{record} of {lineage.object}"
-                return _characters(text, lineage.char_start, lineage.char_end), where
+                return _ReadAgain(_characters(text, lineage.char_start, lineage.char_end), text.raw_sha256, where)
             for _ in text.pieces:  # a source reads on when its text is used up
                 pass
     return None
