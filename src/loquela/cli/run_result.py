@@ -52,6 +52,8 @@ def show_result(record: RunRecord) -> None:
         show_budgets(results, record.manifest.recipe)
     show_numbers(record.manifest, HEADLINES)
     show_plan_against_actual(record.directory)
+    show_exports(record.manifest)
+    show_checks(record.manifest)
     named = record.run_id if record.directory.parent == DEFAULT_RUNS else shlex.quote(str(record.directory))
     click.echo(f"\neverything is in {record.directory}")
     click.echo("next:")
@@ -87,6 +89,51 @@ def show_numbers(manifest: TrainingRunManifest, names: Sequence[str] | None = No
     rows = [(name.replace("_", " "), shown(measured[name])) for name in names or measured if name in measured]
     if rows:
         table(("measured", "value"), rows)
+
+
+def show_exports(manifest: TrainingRunManifest) -> None:
+    """How near each export is to the model, on held-out text."""
+    columns = ("size", "mean KL, nats", "same likeliest token", "loss")
+    rows = [
+        (
+            name,
+            f"{numbers.get('bytes', 0.0) / 1e6:.2f} MB",
+            f"{numbers.get('mean_kl', 0.0):.2g}",
+            f"{numbers.get('top1_agreement', 0.0):.2%}",
+            f"{numbers.get('loss_increase', 0.0):+.4f}",
+        )
+        for name, numbers in measured_by(manifest, "export").items()
+    ]
+    if rows:
+        table(("export", *columns), rows, title="exports: each within its limits, in exports/")
+
+
+def show_checks(manifest: TrainingRunManifest) -> None:
+    """What each export did under load."""
+    rows = [
+        (
+            name,
+            f"{numbers.get('latency_p95_ms', 0.0):.1f} ms",
+            f"{numbers.get('requests_per_second', 0.0):.1f}/s",
+            f"{numbers.get('generation_tokens_per_second', 0.0):,.0f}/s",
+            f"{numbers.get('peak_mb', 0.0):.0f} MB",
+            f"{numbers.get('cold_start_seconds', 0.0):.1f} s",
+        )
+        for name, numbers in measured_by(manifest, "deploy_check").items()
+    ]
+    if rows:
+        columns = ("deployment check", "request, p95", "requests", "tokens", "peak", "cold start")
+        table(columns, rows, title="deployment check: passed, reports in deploy/")
+
+
+def measured_by(manifest: TrainingRunManifest, stage: str) -> dict[str, dict[str, float]]:
+    """The numbers that a stage left of each export; empty when it did not run."""
+    record = manifest.stages.get(stage)
+    found: dict[str, dict[str, float]] = {}
+    for name, facts in (record.facts if record is not None else {}).items():
+        if isinstance(facts, dict):
+            found[name] = {key: float(value) for key, value in facts.items() if isinstance(value, int | float)}
+    return found
 
 
 def show_plan_against_actual(directory: Path) -> None:
