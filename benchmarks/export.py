@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -37,13 +37,17 @@ def main() -> None:
     if asked.serve:
         print(json.dumps(serve(Path(asked.models[0]))))
         return
-    results = [result for model in asked.models for result in of_model(Path(model), asked.tokens)]
+    results: list[dict] = []
+    for model in asked.models:
+        for result in of_model(Path(model), asked.tokens):
+            print(json.dumps(result), file=sys.stderr, flush=True)
+            results.append(result)
+            if asked.json:
+                asked.json.write_text(json.dumps(results, indent=1) + "\n")
     show(results)
-    if asked.json:
-        asked.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
-def of_model(path: Path, tokens: int) -> list[dict]:
+def of_model(path: Path, tokens: int) -> Iterator[dict]:
     from loquela.cli.export import settings_of
     from loquela.core.errors import LoquelaError
     from loquela.export.exporting import Export
@@ -56,7 +60,6 @@ def of_model(path: Path, tokens: int) -> list[dict]:
     _, shards = settings_of(source.run)
     any_parity = ParityLimits(max_mean_kl=1e9, min_top1_agreement=0, max_loss_increase=1e9)
     section = ExportSection(held_out_tokens=tokens, limits=any_parity, limits_int8=any_parity, limits_int4=any_parity)
-    results = []
     with tempfile.TemporaryDirectory() as folder:
         for form in FORMATS:
             for quantize in QUANTIZATIONS:
@@ -66,31 +69,27 @@ def of_model(path: Path, tokens: int) -> list[dict]:
                 try:
                     bundle = Export(source, target, Path(folder) / target.name, section, shards, SilentBus()).run()
                 except LoquelaError as error:
-                    results.append(row | {"refused": error.message})
+                    yield row | {"refused": error.message}
                     continue
                 seconds = time.perf_counter() - began
                 report = read_report(bundle.directory)
                 logits = report.logits
                 same = sum(each.same for each in report.continuations)
-                results.append(
-                    row
-                    | {
-                        "family": report.family,
-                        "scheme": report.scheme,
-                        "export_seconds": round(seconds, 2),
-                        "mb": report.model_bytes / 1e6,
-                        "reference_mb": report.reference_bytes / 1e6,
-                        "max_logit_difference": logits.max_logit_difference,
-                        "mean_kl": logits.mean_kl,
-                        "top1_agreement": logits.top1_agreement,
-                        "loss": logits.loss,
-                        "loss_increase": logits.loss_increase,
-                        "bits_per_byte": logits.bits_per_byte,
-                        "greedy_same": same / sum(len(each.reference_ids) for each in report.continuations),
-                        **measured(bundle.directory),
-                    }
-                )
-    return results
+                yield row | {
+                    "family": report.family,
+                    "scheme": report.scheme,
+                    "export_seconds": round(seconds, 2),
+                    "mb": report.model_bytes / 1e6,
+                    "reference_mb": report.reference_bytes / 1e6,
+                    "max_logit_difference": logits.max_logit_difference,
+                    "mean_kl": logits.mean_kl,
+                    "top1_agreement": logits.top1_agreement,
+                    "loss": logits.loss,
+                    "loss_increase": logits.loss_increase,
+                    "bits_per_byte": logits.bits_per_byte,
+                    "greedy_same": same / sum(len(each.reference_ids) for each in report.continuations),
+                    **measured(bundle.directory),
+                }
 
 
 def measured(bundle: Path) -> dict:
@@ -123,9 +122,16 @@ def serve(directory: Path) -> dict:
         "p95_ms": statistics.quantiles(taken, n=20)[-1],
         "open_ms": cold * 1000,
         "rss_mb": psutil.Process().memory_info().rss / 1e6,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+        "peak_mb": peak_mb(),
         "torch_loaded": "torch" in sys.modules,
     }
+
+
+def peak_mb() -> float:
+    """Of this program alone: getrusage would count what the parent held before it started this one."""
+    status = Path("/proc/self/status").read_text()
+    line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) * 1024 / 1e6
 
 
 def show(results: list[dict]) -> None:

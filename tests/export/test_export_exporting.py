@@ -16,18 +16,22 @@ import torch
 
 import seed_text
 from loquela.artifacts.bundle import open_bundle
-from loquela.core.errors import DataError, ErrorCode, ProofError, RecipeError, ResourceError
+from loquela.artifacts.context import StageContext
+from loquela.core.errors import DataError, ErrorCode, Interrupted, ProofError, RecipeError, ResourceError
 from loquela.export.contracts import ModelExporterRequest
 from loquela.export.exporting import Export, remove_abandoned
 from loquela.export.formats.torchscript.exporter import empty_shapes
 from loquela.export.model_exporter import ModelExporter, error_of
 from loquela.export.report import read_report
 from loquela.export.source import find_model
+from loquela.export.stage import export as export_stage
 from loquela.inference.contracts import GenerateRequest
 from loquela.inference.open import open_engine
+from loquela.inference.runtimes.torchscript import open_runtime as open_torchscript
 from loquela.models.folder import load_model
 from loquela.monitoring.events import EventBus, SilentBus
 from loquela.recipe.export_section import ExportSection, ExportTarget, ParityLimits
+from loquela.recipe.schema import Recipe
 from toy_run import make_run
 
 ROOT = Path(__file__).parents[2]
@@ -369,3 +373,21 @@ def test_a_target_twice_and_names() -> None:
         ExportSection.model_validate({"targets": [{"format": "onnx", "quantize": "int8"}] * 2})
     assert ExportTarget(format="gguf").name == "gguf"
     assert ExportTarget(format="onnx", quantize="int4", prune=0.3).name == "onnx-int4-pruned30"
+
+
+def test_a_torchscript_file_that_is_none_is_told(transformer: Path, tmp_path: Path) -> None:
+    bundle = export(transformer, tmp_path / "out", format="torchscript")
+    (bundle.directory / "model.pt").write_bytes(b"no archive")
+    with pytest.raises(DataError, match="torch refuses"):
+        open_torchscript(bundle.directory, bundle.facts)
+
+
+def test_a_stop_between_exports_keeps_the_finished_ones(transformer: Path, tmp_path: Path) -> None:
+    section = ExportSection.model_validate({"targets": [{"format": "onnx"}]})
+    recipe = Recipe.model_validate({"export": section.model_dump()})
+    inputs = {"checkpoint": transformer / "final", "shards": transformer / "shards"}
+    context = StageContext(recipe, SilentBus(), inputs, tmp_path / "exports", tmp_path)
+    context.stop.request("SIGTERM")
+    with pytest.raises(Interrupted, match="stopped while exporting"):
+        export_stage(context)
+    assert not (tmp_path / "exports").exists()

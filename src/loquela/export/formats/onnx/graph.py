@@ -22,6 +22,7 @@ EXTERNAL_NAME = "model.onnx.data"
 Array = NDArray[np.float32] | NDArray[np.uint8] | NDArray[np.int64] | NDArray[np.int8]
 Attribute = int | float | str | list[int]
 Shape = Sequence[int | str]
+FLOAT = int(TensorProto.FLOAT)
 ELEMENT = {"float": TensorProto.FLOAT, "int64": TensorProto.INT64}
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
 from loquela.export.blocks import BLOCK, in_blocks
-from loquela.export.formats.onnx.graph import CONTRIBUTED, Graph
+from loquela.export.formats.onnx.graph import CONTRIBUTED, FLOAT, Graph
 
 Floats = NDArray[np.float32]
 # The products take activations in blocks of 8-bit numbers, as llama.cpp does; 0 would widen the weights first.
@@ -97,9 +98,14 @@ class BlockWeights:
         return _biased(graph, product, name, bias)
 
     def widened(self, graph: Graph, name: str, weight: Floats) -> str:
-        """The blocks, looked up row by row in their own order: the one operator that widens both sizes."""
-        ids = graph.constant(f"rows_{len(weight)}", np.arange(len(weight), dtype=np.int64))
-        return self.embed(graph, ids, name, weight)
+        """(code - half) · scale, by ordinary operators on constants, which ONNX Runtime computes while it opens."""
+        blocks = in_blocks(weight, self.bits)
+        centred = blocks.codes.astype(np.int16) - 2 ** (self.bits - 1)
+        codes = graph.constant(f"{name}.codes", centred.astype(ml_dtypes.int4 if self.bits == 4 else np.int8))
+        scales = graph.constant(f"{name}.scales", blocks.scales[..., None])
+        wide = graph.add("Mul", graph.add("Cast", codes, to=FLOAT), scales)
+        flat = graph.add("Reshape", wide, graph.integers(len(weight), -1))
+        return graph.add("Slice", flat, graph.integers(0), graph.integers(weight.shape[1]), graph.integers(-1))
 
     def _store(self, graph: Graph, name: str, weight: Floats) -> tuple[str, str]:
         codes, scales = f"{name}.codes", f"{name}.scales"
