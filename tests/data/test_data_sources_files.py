@@ -27,9 +27,9 @@ Ask = Callable[..., SourceRequest]
 
 @pytest.fixture
 def ask(tmp_path: Path) -> Ask:
-    def asked(address: object, **entry: object) -> SourceRequest:
+    def asked(address: object, documents: dict[str, str] | None = None, **entry: object) -> SourceRequest:
         written = SourceEntry.model_validate({"address": str(address), **entry})
-        section = DataSection(sources=[written])
+        section = DataSection.model_validate({"sources": [written], "documents": documents or {}})
         reports: list[EncodingReport] = []
         return SourceRequest(
             written, section, tmp_path / "down", quarantine=Quarantine(tmp_path / "q"), report=reports.append
@@ -226,3 +226,30 @@ def test_every_document_of_the_material_is_read_or_set_aside_with_a_reason(ask: 
             continue
         text = "\n".join(content for _, content in found)
         assert all(part in text for part in told.get("must_contain", [])), path
+
+
+MARKDOWN = "# The boat\n\nIt is **red** and lies on the `shore`.\n\n- one oar\n- two sails\n"
+
+
+@pytest.mark.parametrize("name", ["boat.md", "boat.markdown"])
+@pytest.mark.parametrize("place", ["folder", "zip", "alone"])
+def test_markdown_files_keep_their_marks_or_lose_them_as_the_recipe_asks(
+    ask: Ask, tmp_path: Path, name: str, place: str
+) -> None:
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    if place == "zip":
+        (folder / "notes.zip").write_bytes(zip_of({name: MARKDOWN.encode()}))
+    else:
+        (folder / name).write_text(MARKDOWN)
+    address = folder / name if place == "alone" else folder
+
+    def text(markup: str, **entry: object) -> str:
+        found, _ = read(ask(address, {"markup": markup}, **entry))
+        assert len(found) == 1
+        return found[0][1]
+
+    assert text("markdown") == MARKDOWN
+    assert text("plain").split() == "The boat It is red and lies on the shore. one oar two sails".split()
+    assert text("plain", format="txt") == MARKDOWN
+    assert text("plain", format="markdown") == text("plain")

@@ -21,8 +21,8 @@ class DocumentOptions(BoundaryModel):
     )
     markup: Literal["markdown", "plain"] = Field(
         "markdown",
-        description="headings, lists and tables of DOCX, HTML and EPUB as Markdown and Markdown files as they are, "
-        "or text without any marks",
+        description="headings, lists and tables of DOCX, HTML and EPUB as Markdown and Markdown files (.md) as they "
+        "are, or text without any marks",
     )
     html: Literal["whole", "main_text"] = Field(
         "whole", description="all text of an HTML page, or its main text without menus, headers and footers"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from typing import Literal
 
 from loquela.data.documents.media_types import DOCX, EPUB, HTML, MARKDOWN, PDF
 from loquela.data.objects.archives import ZIP_MAGIC
@@ -20,14 +21,18 @@ DOCUMENT_SUFFIXES = {
     ".htm": "html",
     ".xhtml": "html",
 }
+MARKDOWN_SUFFIXES = (".md", ".markdown")
 HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body")
 PDF_PREFACE_BYTES = 1024
 
 
-def kind_of(name: str, head: bytes, declared: str | None) -> str | None:
+def kind_of(
+    name: str, head: bytes, declared: str | None, *, markup: Literal["markdown", "plain"] = "markdown"
+) -> str | None:
     """A name of `RECORD_FORMATS` or `MEDIA_TYPES`, "warc", or None where neither bytes nor name tell.
 
-    `declared` holds, unless the bytes are plainly those of another format: then DataError(UNSUPPORTED_FORMAT).
+    `declared` holds, unless the bytes are plainly those of another format: then DataError(UNSUPPORTED_FORMAT). Files
+    named as Markdown are text as they stand; under `markup` plain, which wants their marks gone, they are documents.
     """
     if declared is not None:
         return format_of(name, head, declared) if declared in RECORD_FORMATS else declared
@@ -41,7 +46,8 @@ def kind_of(name: str, head: bytes, declared: str | None) -> str | None:
     if head.startswith(ZIP_MAGIC):
         return DOCUMENT_SUFFIXES.get(suffix)
     if head.startswith((PARQUET_MAGIC, ARROW_MAGIC)) or suffix in SUFFIXES:
-        return format_of(inner, head, None)
+        found = format_of(inner, head, None)
+        return "markdown" if (found, markup) == ("txt", "plain") and suffix in MARKDOWN_SUFFIXES else found
     if suffix in DOCUMENT_SUFFIXES:
         return DOCUMENT_SUFFIXES[suffix]
     return "html" if head.lstrip()[:16].lower().startswith(HTML_STARTS) else None

@@ -44,7 +44,7 @@ def texts_of(raw: SourceObject, request: SourceRequest, tally: Tally, *, alone: 
     declared = None if request.entry.format == "auto" else request.entry.format
     for found in unpacked(raw, limits_of(request.section), tally):
         inside = alone and found.source.name == raw.name
-        kind = kind_of(found.source.name, found.head, declared)
+        kind = kind_of(found.source.name, found.head, declared, markup=request.section.documents.markup)
         if kind is None and not inside:
             pass_over(tally, found.size_bytes, UNKNOWN)
         else:

@@ -49,6 +49,7 @@ def parts_by_tasks(
             Task(
                 name=f"part {part.number} of the corpus",
                 entry=ENTRY,
+                version=2,
                 arguments=PartArguments(
                     part=part, section=section, downloads=downloads.resolve(), seed=seed
                 ).model_dump(mode="json"),

@@ -11,6 +11,7 @@ SUFFIXES = {
     ".txt": "txt",
     ".text": "txt",
     ".md": "txt",
+    ".markdown": "txt",
     ".rst": "txt",
     ".srt": "txt",
     ".json": "json",
