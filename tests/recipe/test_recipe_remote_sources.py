@@ -93,14 +93,21 @@ def test_a_page_size_that_would_not_be_sent() -> None:
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"address": "sqlite:///a.db", "credential": "x"}, "credential changes nothing for sqlite:///a.db"),
-        ({"address": "postgresql://h/b", "format": "csv"}, "format changes nothing for postgresql"),
-        ({"address": "https://a.example", "api": {}, "encoding": "latin-1"}, "encoding changes nothing for api"),
-        ({"address": "https://a.example", "web": {}, "text": "body"}, "text changes nothing for web"),
+        ({"address": "sqlite:///a.db", "credential": "x"}, "nothing for sqlite:///a.db: its texts are rows of a"),
+        ({"address": "sqlite:///a.db", "encoding": "cp1252"}, "encoding changes nothing for sqlite:///a.db: "),
+        ({"address": "postgresql://h/b", "format": "csv"}, "format changes nothing for .*: its texts are rows"),
+        ({"address": "https://a.example", "api": {}, "encoding": "latin-1"}, "encoding .* api.*: .* which is UTF-8"),
+        ({"address": "https://a.example", "api": {}, "format": "json"}, "format changes nothing for api.*: .* of JSON"),
+        ({"address": "https://a.example", "web": {}, "text": "body"}, "text changes nothing for web.*: .* web pages"),
+        ({"address": "https://a.example", "web": {}, "encoding": "utf-8"}, "encoding .* web.*: .* their own encoding"),
+        ({"address": "books/", "credential": "x"}, "credential changes nothing for books/: files here need none"),
+        ({"address": "glob:*.txt", "credential": "x"}, r"credential changes nothing for glob:\*.txt: files here need"),
+        ({"address": "builtin:stories", "credential": "x"}, "credential .* builtin:stories: its texts are made"),
         ({"address": "https://a.example", "web": {}, "labels": ["title", "date"]}, "web pages have no 'date' to label"),
-        ({"address": "hf:x", "format": "parquet"}, "format changes nothing for hf:x"),
+        ({"address": "hf:x", "format": "parquet"}, "format changes nothing for hf:x: its texts are rows"),
+        ({"address": "hf:x", "encoding": "latin-1"}, "encoding changes nothing for hf:x: .* the library decodes"),
     ],
-)
+)  # fmt: skip
 def test_keys_that_could_change_nothing(entry: dict, said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         SourceEntry.model_validate(entry)

@@ -45,16 +45,28 @@ OPTION_PREFIXES = {
     "web": ("web+https:", "web+http:"),
     "huggingface": ("hf:",),
 }
-# Addresses whose texts have one known form → the keys that could change nothing there.
+# Addresses whose texts have one known form → the keys that could change nothing there, and why.
 FIXED_FORM = {
-    "builtin:": ("language", "format", "encoding", "text", "labels", "split_by"),
-    "gutenberg:": ("format", "encoding", "text", "labels", "split_by"),
-    "sqlite:": ("format", "encoding", "credential"),
-    "postgresql:": ("format", "encoding"),
-    "api+": ("format", "encoding"),
-    "web+": ("format", "encoding", "text", "split_by"),
-    "hf:": ("format", "encoding"),
+    "builtin:": (
+        ("language", "format", "encoding", "text", "labels", "split_by", "credential"),
+        "its texts are made here, in languages of their own",
+    ),
+    "gutenberg:": (
+        ("format", "encoding", "text", "labels", "split_by", "credential"),
+        "its books are plain text that anybody may read",
+    ),
+    "sqlite:": (("format", "encoding", "credential"), "its texts are rows of a query, in a file without a password"),
+    "postgresql:": (("format", "encoding"), "its texts are rows of a query"),
+    "api+": (("format", "encoding"), "its texts are items of JSON, which is UTF-8"),
+    "web+": (("format", "encoding", "text", "split_by"), "its texts are web pages, which say their own encoding"),
+    "hf:": (("format", "encoding"), "its texts are rows, which the library decodes"),
+    **dict.fromkeys(
+        ("file:", "folder:", "glob:"),
+        (("credential",), "files here need none (data.documents.password_credential opens encrypted documents)"),
+    ),
 }
+# An address without such a beginning is a path.
+PREFIX = re.compile(r"[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 # What a web page may be labelled with.
 PAGE_LABELS = {"title"}
 
@@ -118,10 +130,11 @@ class SourceEntry(BoundaryModel):
                 raise ValueError(
                     f"the options {section} are not of {self.address}; they belong to {', '.join(prefixes)}… addresses"
                 )
-        for prefix, keys in FIXED_FORM.items():
+        address = self.address.lower() if PREFIX.match(self.address) else f"file:{self.address}"
+        for prefix, (keys, why) in FIXED_FORM.items():
             idle = [key for key in keys if getattr(self, key) != type(self).model_fields[key].get_default()]
-            if idle and self.address.lower().startswith(prefix):
-                raise ValueError(f"{idle[0]} changes nothing for {self.address}; remove it")
+            if idle and address.startswith(prefix):
+                raise ValueError(f"{idle[0]} changes nothing for {self.address}: {why}; remove it")
         unknown = sorted(set(self.labels) - PAGE_LABELS) if self.address.lower().startswith("web+") else []
         if unknown:
             raise ValueError(f"web pages have no {unknown[0]!r} to label with; write labels: [title]")
