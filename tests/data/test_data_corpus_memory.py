@@ -148,7 +148,7 @@ def _peak_bytes(folder: Path, count: int) -> int:
     folder.mkdir()
     drawn = np.random.default_rng(2)
     rows = np.zeros(count, dtype=ROW)
-    rows["key"] = drawn.integers(0, 2**63, (count, 2), dtype=np.uint64)
+    rows["key"] = drawn.integers(0, 2**64 - 1, (count, 2), dtype=np.uint64)
     rows["key"][9::10] = rows["key"][:-9:10]
     rows["id"], rows["bytes"], rows["text"] = rows["key"], 100, np.arange(count) // 3
     rows["stratum"] = number_of("a")
