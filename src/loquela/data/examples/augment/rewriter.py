@@ -75,11 +75,11 @@ class Rewriter:
     controls: re.Pattern[str]
     stop: StopRequest = field(default_factory=StopRequest)
     patience: Patience = field(default_factory=Patience)
-    _questions: int = 0
-    _offered: int = 0
-    _not_asked: Counter[str] = field(default_factory=Counter)
-    _without: Counter[str] = field(default_factory=Counter)
-    _unusable: Counter[str] = field(default_factory=Counter)
+    _questions: int = field(default=0, init=False)
+    _offered: int = field(default=0, init=False)
+    _not_asked: Counter[str] = field(default_factory=Counter, init=False)
+    _without: Counter[str] = field(default_factory=Counter, init=False)
+    _unusable: Counter[str] = field(default_factory=Counter, init=False)
 
     def ask(self, questions: Callable[[], Iterable[Question]]) -> None:
         """Get rewordings of `questions`, which may be gone through several times; what was answered is not asked again.
