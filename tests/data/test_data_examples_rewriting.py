@@ -20,6 +20,7 @@ from loquela.data.examples.augment.rewriting_prompt import PROMPT_VERSION
 from loquela.data.examples.augment.variation import MODEL, Variation
 from loquela.data.examples.build import Materials, build_examples
 from loquela.data.examples.facts import ExamplesReport
+from loquela.data.examples.preview import told as lines_of
 from loquela.data.examples.stage import build
 from loquela.data.examples.templates.chatml import ChatML
 from loquela.data.examples.templates.special_text import control_pattern
@@ -254,7 +255,12 @@ def test_what_is_thrown_away_is_counted(bench: Bench) -> None:
         "copy of another variant": 1,
         "numbers changed": 2,
     }
-    assert told.offered == sum(told.unusable.values()) + 3 + sum(count.count for count in report.augment.made)
+    thrown_away = sum(count.count for count in report.augment.rejected)
+    assert told.offered == sum(told.unusable.values()) + thrown_away + report.augment.made[0].count
+    lines = lines_of(bench.output)
+    assert "reworded           1 × model:claude-haiku-5-5" in lines
+    assert "thrown away        2 × numbers changed, 1 × copy of another variant" in lines
+    assert "unusable           1 × control tokens changed, 1 × more than were asked for" in lines
 
 
 # --- answers that are none ---------------------------------------------------------------------------------------
