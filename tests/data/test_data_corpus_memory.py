@@ -173,3 +173,18 @@ def test_more_documents_take_hardly_more_memory(tmp_path: Path) -> None:
     small, large = (_peak_bytes(tmp_path / str(count), count) for count in (50_000, 100_000))
     # One byte for each unit, and what grows with that.
     assert large - small < 4 * 50_000
+
+
+def test_reports_of_many_objects_are_one_json_file(tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    names = ["a.txt", "line\u2028separator.txt", "ñandú.txt"]
+    for number, name in enumerate(names):
+        (folder / name).write_text(f"{WORDS} {number}\n" * 5)
+    section = DataSection.model_validate({"sources": [str(folder)], "min_corpus_bytes": 1})
+    (tmp_path / "corpus").mkdir()
+    build_corpus(section, seed=1, downloads=tmp_path, directory=tmp_path / "corpus", bus=SilentBus())
+    written = (tmp_path / "corpus/encoding_report.json").read_text(encoding="utf-8")
+    found = json.loads(written)
+    assert [Path(report["object"]).name for report in found["objects"]] == names
+    assert written == json.dumps(found, indent=2, ensure_ascii=False) + "\n"

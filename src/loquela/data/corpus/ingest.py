@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
-
-from pydantic import JsonValue
 
 from loquela.artifacts.attributes import ENCODING_NAME, QUARANTINE_NAME
 from loquela.artifacts.corpus import LEDGER_NAME, SPLITS
@@ -22,7 +21,7 @@ from loquela.data.corpus.checks import require_enough, require_label
 from loquela.data.corpus.decide import Assembly, decide
 from loquela.data.corpus.decontaminate import EvaluationRows
 from loquela.data.corpus.facts import CorpusFacts, CorpusLedger, DuplicateCounts, SplitCount, SplitUnits
-from loquela.data.corpus.parts import Part, PartFacts, plan_parts, run_part
+from loquela.data.corpus.parts import ENCODING_LINES_NAME, Part, PartFacts, plan_parts, run_part
 from loquela.data.corpus.side_inputs import side_inputs
 from loquela.data.source_contract import SourceFingerprint, SourceRequest
 from loquela.data.tally import Tally
@@ -142,11 +141,24 @@ def _joined(
     require_enough(written.writer, section, assembly.units.count)
     recorded = CorpusLedger(arrows=ledger.arrows, sources=sources)
     write_json(directory / LEDGER_NAME, recorded.model_dump(mode="json"))
-    reports: list[JsonValue] = [report.model_dump(mode="json") for found in facts for report in found.encoding]
-    write_json(directory / ENCODING_NAME, {"objects": reports})
+    _join_encoding(folders, directory)
     quarantined = _join_quarantine(folders, directory)
     _trace_normalized(bus, ledger)
     return _facts(written, assembly, section, facts, sources, quarantined)
+
+
+def _join_encoding(folders: list[Path], directory: Path) -> None:
+    """One file of how the bytes of all objects became text; there may be as many objects as documents."""
+    with atomic_path(directory / ENCODING_NAME) as path, path.open("wb") as stream:
+        stream.write(b'{\n  "objects": [')
+        before = b""
+        for folder in folders:
+            with (folder / ENCODING_LINES_NAME).open("rb") as of_part:
+                for line in of_part:
+                    report = json.dumps(json.loads(line), indent=2, ensure_ascii=False).replace("\n", "\n    ")
+                    stream.write(before + b"\n    " + report.encode("utf-8"))
+                    before = b","
+        stream.write(b"\n  ]\n}\n" if before else b"]\n}\n")
 
 
 def _join_quarantine(folders: list[Path], directory: Path) -> int:

@@ -49,7 +49,7 @@ def parts_by_tasks(
             Task(
                 name=f"part {part.number} of the corpus",
                 entry=ENTRY,
-                version=2,
+                version=3,
                 arguments=PartArguments(
                     part=part, section=section, downloads=downloads.resolve(), seed=seed
                 ).model_dump(mode="json"),

@@ -6,6 +6,7 @@ may be made in any order, anywhere, and are the same bytes.
 part/
   drafts.jsonl, rows.bin, signatures.bin   see `spool`
   attributes.jsonl                         of documents that were dropped here
+  encoding.jsonl                           an `EncodingReport` for each object
   dropped.jsonl, quarantine.jsonl          see `artifacts.attributes`
   part.json                                `PartFacts`, written last: from then on the part exists
 """
@@ -37,7 +38,7 @@ from loquela.data.source_contract import DividedSource, SourceRequest
 from loquela.data.tally import Tally, utf8_size
 from loquela.recipe.schema import DataSection
 
-PART_NAME = "part.json"
+PART_NAME, ENCODING_LINES_NAME = "part.json", "encoding.jsonl"
 # Small enough that a part lost with its machine is soon made again, large enough that files are read in long runs.
 PART_BYTES = 64 << 20
 UNKNOWN_LANGUAGE = "unknown"
@@ -59,7 +60,6 @@ class PartFacts(BoundaryModel):
     documents: int
     arrows: list[Arrow]
     strata: list[str]
-    encoding: list[EncodingReport] = Field(default_factory=list)
     looked_for: EvaluationRows = Field(default_factory=EvaluationRows)
 
 
@@ -111,7 +111,7 @@ def run_part(
         downloads,
         seed,
         quarantine=Quarantine(directory),
-        report=work.encoding.append,
+        report=work.report,
         objects=part.objects,
     )
     with work:
@@ -133,7 +133,6 @@ class _PartWork:
         self.entry = section.entries[part.entry].key
         self.directory = directory
         self.tally = Tally()
-        self.encoding: list[EncodingReport] = []
         self.strata: set[str] = set()
         self.dropped = DroppedExamples()
         self.judge = Judge(section.validation)
@@ -142,14 +141,22 @@ class _PartWork:
         self._files = ExitStack()
 
     def __enter__(self) -> None:
-        path = self._files.enter_context(atomic_path(self.directory / ATTRIBUTES_NAME))
-        self._attributes = self._files.enter_context(path.open("wb", buffering=1 << 20))
+        attributes, encoding = (
+            self._files.enter_context(atomic_path(self.directory / name))
+            for name in (ATTRIBUTES_NAME, ENCODING_LINES_NAME)
+        )
+        self._attributes = self._files.enter_context(attributes.open("wb", buffering=1 << 20))
+        self._encoding = self._files.enter_context(encoding.open("wb"))
         self._files.enter_context(self.spool)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._files.__exit__(kind, error, trace)
+
+    def report(self, found: EncodingReport) -> None:
+        """Record how the bytes of one object became text."""
+        self._encoding.write(found.model_dump_json().encode("utf-8") + b"\n")
 
     def take(self, draft: Draft) -> None:
         """Judge one document, and keep it or record why not."""
@@ -207,7 +214,6 @@ class _PartWork:
             documents=self.spool.documents,
             arrows=self.tally.arrows(),
             strata=sorted(self.strata),
-            encoding=self.encoding,
             looked_for=self.decontaminator.looked_for,
         )
 
