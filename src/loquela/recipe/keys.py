@@ -167,9 +167,7 @@ def _collect(
             keys[path] = _key(path, target, definitions, defaults.get(path, target.get("default")), required=must)
 
 
-def _key(
-    path: str, spec: JsonObject, definitions: dict[str, JsonObject], default: JsonValue, *, required: bool
-) -> Key:
+def _key(path: str, spec: JsonObject, definitions: dict[str, JsonObject], default: JsonValue, *, required: bool) -> Key:
     alternatives = spec.get("anyOf")
     options = [part for part in alternatives if isinstance(part, dict)] if isinstance(alternatives, list) else [spec]
     nullable = any(option.get("type") == "null" for option in options)

@@ -73,4 +73,3 @@ def _unknown(place: str, path: str, inner: str) -> Problem:
 def inner_places(lines: Mapping[str, int], name: str) -> dict[str, str]:
     """The place (file:line) of everything below `data.sources`, from the lines of a parsed file."""
     return {path: f"{name}:{line}" for path, line in lines.items() if path.startswith(f"{SOURCES_KEY}[")}
-
