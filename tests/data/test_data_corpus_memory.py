@@ -134,6 +134,7 @@ def test_what_is_in_memory_at_once_changes_nothing(
         monkeypatch.setattr(union, "BLOCK_NUMBERS", 4)
         monkeypatch.setattr(prefixes, "PREFIX_DOCUMENTS", 16)
         monkeypatch.setattr(spool, "BLOCK_ROWS", 5)
+        monkeypatch.setattr(spool, "BLOCK_SIGNATURES", 3)
         monkeypatch.setattr(leakage, "BLOCK_NGRAMS", 7)
         monkeypatch.setattr(near_duplicates, "BLOCK", 3)
         monkeypatch.setattr(near_duplicates, "REMEMBERED_PAIRS", 2)

@@ -154,7 +154,8 @@ def _buckets(table: SignatureTable, eligible: NDArray[np.int64], columns: Column
     for start, rows in table.blocks():
         for band, keys in enumerate(keys_of):
             keys[start : start + len(rows)] = _band_keys(rows[:, band * ROWS : (band + 1) * ROWS])
-        bands.release()
+            # After each band: what is written to maps megabytes around it.
+            bands.release()
     for keys in keys_of:
         for prefix in prefixes(len(eligible)):
             chosen, members = _beginning(prefix, keys, eligible, [bands, columns])

@@ -22,8 +22,8 @@ from loquela.core.atomic import atomic_path
 from loquela.data.corpus.drafts import Draft
 from loquela.data.corpus.near_duplicates import PERMUTATIONS, Signature, Signatures
 
-# Rows, or signatures (2 MB of them), that are in memory at once.
-BLOCK_ROWS = 4096
+# Rows, and signatures, that are in memory at once: 300 and 450 kB of them.
+BLOCK_ROWS, BLOCK_SIGNATURES = 4096, 1024
 DRAFTS_NAME, ROWS_NAME, SIGNATURES_NAME = "drafts.jsonl", "rows.bin", "signatures.bin"
 
 # `id` is the digest of the text, `key` that by which exact duplicates are the same; `split_key` 0 is none.
@@ -163,7 +163,7 @@ class SignatureFiles:
         position = 0
         for file in self._files:
             with file.open("rb") as stream:
-                while len(block := np.fromfile(stream, dtype="<u4", count=BLOCK_ROWS * PERMUTATIONS)):
+                while len(block := np.fromfile(stream, dtype="<u4", count=BLOCK_SIGNATURES * PERMUTATIONS)):
                     signatures = block.reshape(-1, PERMUTATIONS)
                     yield position, signatures
                     position += len(signatures)
