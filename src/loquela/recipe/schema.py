@@ -23,6 +23,7 @@ from loquela.recipe.duplicates_section import DuplicatesSection
 from loquela.recipe.encoding_section import EncodingSection
 from loquela.recipe.examples_section import ExamplesSection
 from loquela.recipe.export_section import ExportSection
+from loquela.recipe.finetune_section import FinetuneSection
 from loquela.recipe.qa_section import QaSection
 from loquela.recipe.secrets_in_recipes import without_secret
 from loquela.recipe.slurm_section import SlurmSection
@@ -336,6 +337,7 @@ class Recipe(BoundaryModel):
     compute: ComputeSection = Field(default_factory=ComputeSection)
     qa: QaSection | None = Field(None, description="questions and answers from the corpus; null: none are made")
     examples: ExamplesSection | None = Field(None, description="rows to fine-tune on; null: none are prepared")
+    finetune: FinetuneSection | None = Field(None, description="a base model learns the examples; null: it does not")
     export: ExportSection | None = Field(None, description="formats the model is exported in; null: none")
     deploy: DeploySection | None = Field(None, description="what exports must hold to; null: they are not checked")
 

