@@ -26,13 +26,13 @@ from pathlib import Path
 import hyperscan
 import re2
 
+from loquela.core.text.words import Words
 from loquela.data.corpus.near_duplicates import grams, signature
 from loquela.data.validation.byte_counts import ByteCounts
 from loquela.data.validation.checker import DocumentChecker
 from loquela.data.validation.contracts import DataValidatorRequest
 from loquela.data.validation.patterns import PatternSet
 from loquela.data.validation.validator import DataValidator
-from loquela.data.words import Words
 from loquela.monitoring.events import SilentBus
 from loquela.recipe.validation_section import ProhibitedPattern, ValidationSection
 

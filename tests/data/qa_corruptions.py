@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from loquela.data.qa.gate.facts import names, numbers
+from loquela.core.text.facts import names, numbers
 from loquela.data.qa.pairs import Pair
 from loquela.data.qa.sentences import sentences
 

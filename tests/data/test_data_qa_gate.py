@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from qa_corruptions import Corruptor, Gold, gold_pairs
 
+from loquela.core.text.facts import names, numbers
+from loquela.core.text.language import is_foreign, language_of
 from loquela.data.qa.duplicates import Questions
 from loquela.data.qa.gate.checks import check_pair
 from loquela.data.qa.gate.evidence import find_evidence
-from loquela.data.qa.gate.facts import names, numbers
-from loquela.data.qa.language import is_foreign, language_of
 from loquela.data.qa.pairs import Malformed, Pair, read_pairs, read_verdicts
 from loquela.data.qa.sentences import sentences
 

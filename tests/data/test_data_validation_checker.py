@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loquela.core.text.words import Words
 from loquela.data.validation.checker import DocumentChecker
 from loquela.data.validation.language import LanguageIdentifier
 from loquela.data.validation.verdict import Span, Verdict
-from loquela.data.words import Words
 from loquela.recipe.quality_rules import RULES
 from loquela.recipe.validation_section import ValidationSection
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loquela.core.text.words import Words
 from loquela.data.validation import c4, fineweb, gopher_quality, gopher_repetition
 from loquela.data.validation.byte_counts import BLOCK_BYTES, ByteCounts
 from loquela.data.validation.layout import Layout, page_width
 from loquela.data.validation.stop_words import STOP_WORDS, stop_word_count
 from loquela.data.validation.verdict import judged
-from loquela.data.words import Words
 from loquela.recipe.quality_rules import RULES, Rule
 
 SHARED = Path(__file__).parents[2] / "../shared/data"

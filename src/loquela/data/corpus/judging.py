@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loquela.artifacts.attributes import Attributes, SignalValue
+from loquela.core.text.words import Words
 from loquela.data.corpus.drafts import Draft, document_id
 from loquela.data.tally import Tally, utf8_size
 from loquela.data.validation.checker import DocumentChecker
 from loquela.data.validation.verdict import Verdict
-from loquela.data.words import Words
 from loquela.recipe.validation_section import ValidationSection
 
 NOTHING_LEFT = "nothing_left"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from loquela.artifacts.corpus import Document, read_documents
 from loquela.core.digests import digest_bytes
-from loquela.data.qa.language import function_words, language_of
-from loquela.data.words import Words
+from loquela.core.text.language import function_words, language_of
+from loquela.core.text.words import Words
 
 LEAST_INFORMATIVE_WORDS = 25
 # A prompt beyond 100,000 tokens has another price, and no answer rests on so much text.

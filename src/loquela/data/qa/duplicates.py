@@ -10,10 +10,10 @@ import unicodedata
 
 import numpy as np
 
+from loquela.core.text.facts import name_key, names, numbers
+from loquela.core.text.words import Words
 from loquela.data.corpus.near_duplicates import PERMUTATIONS, signature
-from loquela.data.qa.gate.facts import name_key, names, numbers
 from loquela.data.shingles import Hashes, jaccard, mixed, ngram_hashes
-from loquela.data.words import Words
 
 GRAM_CHARACTERS = 5
 LEAST_SIMILARITY = 0.7

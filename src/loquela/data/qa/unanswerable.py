@@ -12,12 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from loquela.artifacts.corpus import Split
+from loquela.core.text.facts import word_parts
+from loquela.core.text.language import function_words
 from loquela.data.qa.candidates import Candidate
 from loquela.data.qa.chunks import Chunk
 from loquela.data.qa.duplicates import fold
 from loquela.data.qa.gate.checks import STEM
-from loquela.data.qa.gate.facts import word_parts
-from loquela.data.qa.language import function_words
 
 PASSAGES_TRIED = 4
 MOST_SHARED = 0.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from loquela.core.text.words import Words
 from loquela.data.tally import utf8_size
 from loquela.data.validation import c4, fineweb, gopher_quality, gopher_repetition
 from loquela.data.validation.byte_counts import ByteCounts
@@ -15,7 +16,6 @@ from loquela.data.validation.pii import Pseudonyms, find_pii
 from loquela.data.validation.redaction import redacted
 from loquela.data.validation.sanitize import has_surrogate, sanitized
 from loquela.data.validation.verdict import Signal, Verdict, judged
-from loquela.data.words import Words
 from loquela.recipe.quality_rules import RuleSet
 from loquela.recipe.validation_section import ValidationSection
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
-from loquela.data.words import Words
+from loquela.core.text.words import Words
 
 # Lines longer than this were not broken for a page or a terminal.
 WIDEST_PAGE = 100

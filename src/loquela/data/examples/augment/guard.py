@@ -13,10 +13,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from loquela.core.text.words import Words
 from loquela.data.examples.augment.model_guard import changed_by_model
 from loquela.data.examples.augment.sentences import PROTECTED
 from loquela.data.examples.augment.variation import MODEL, Variation
-from loquela.data.words import Words
 
 COPY_SIMILARITY = 0.8
 DRIFT_SHARE = 0.5

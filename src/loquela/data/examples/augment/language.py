@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loquela.data.words import Words
+from loquela.core.text.words import Words
 
 # The most frequent words that the two do not share.
 _EN = frozenset(

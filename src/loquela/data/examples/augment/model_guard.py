@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 
-from loquela.data.qa.gate.facts import names, numbers, word_keys
-from loquela.data.qa.language import is_foreign
-from loquela.data.words import Words
+from loquela.core.text.facts import names, numbers, word_keys
+from loquela.core.text.language import is_foreign
+from loquela.core.text.words import Words
 
 # More than twice the words of its source, and some for a short one, is no rewording of it.
 LONGEST_SHARE = 2.0

@@ -10,13 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from loquela.core.text.facts import name_key, names, numbers, word_keys, word_parts
+from loquela.core.text.language import function_words, is_foreign
+from loquela.core.text.words import Words
 from loquela.data.qa.gate.evidence import SHORTEST_WORDS, Found, find_evidence
-from loquela.data.qa.gate.facts import name_key, names, numbers, word_keys, word_parts
 from loquela.data.qa.gate.phrases import has_negation, speaks_of_the_text
-from loquela.data.qa.language import function_words, is_foreign
 from loquela.data.qa.pairs import Pair
 from loquela.data.qa.sentences import around, sentences
-from loquela.data.words import Words
 
 QUESTION_WORDS = (3, 60)
 ANSWER_WORDS = (1, 150)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from loquela.core.extras import require
-from loquela.data.qa.gate.facts import numbers
+from loquela.core.text.facts import numbers
 
 LEAST_SIMILARITY = 0.9
 # A shorter quote is found everywhere and proves nothing.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from loquela.data.words import Words
+from loquela.core.text.words import Words
 
 _TEXT_EN = r"(?:text|passage|paragraph|excerpt|document|article|author|chapter|section above|context)"
 _TEXT_ES = r"(?:texto|pasaje|párrafo|fragmento|documento|artículo|autora?|capítulo|extracto|contexto)"

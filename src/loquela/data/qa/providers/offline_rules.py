@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from loquela.data.qa.gate.facts import names
+from loquela.core.text.facts import names
+from loquela.core.text.language import function_words
+from loquela.core.text.words import Words
 from loquela.data.qa.gate.phrases import speaks_of_the_text
-from loquela.data.qa.language import function_words
 from loquela.data.qa.sentences import HEADING, Stretch, sentences
-from loquela.data.words import Words
 from loquela.recipe.qa_section import QuestionType
 
 GAP = "____"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loquela.data.words import Words
+from loquela.core.text.words import Words
 
 
 @pytest.mark.parametrize(

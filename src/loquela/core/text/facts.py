@@ -7,8 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-from loquela.data.qa.language import function_words
-from loquela.data.words import Words
+from loquela.core.text.language import function_words
+from loquela.core.text.words import Words
 
 _SPACES = " \u00a0\u2009\u202f"
 _NUMBER = re.compile(rf"\d{{1,3}}(?:[{_SPACES}]\d{{3}})+(?:[.,]\d+)?(?!\d)|\d+(?:[.,]\d+)*")

@@ -9,7 +9,7 @@ import unicodedata
 from collections import Counter
 from functools import cache
 
-from loquela.data.words import Words
+from loquela.core.text.words import Words
 
 _FUNCTION_WORDS = {
     "en": "the of and to in is was for that it with as on by are this his from at be which or an were had not have has "
