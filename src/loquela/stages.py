@@ -5,7 +5,12 @@
                       └─ qa ─▶ questions and answers ─ examples ─▶ rows to fine-tune on
     checkpoint ─ export ─▶ bundles in other formats ─ deploy_check ─▶ reports
 
-`qa`, `examples`, `export` and `deploy_check` are there where the recipe has a section for them.
+`qa`, `examples`, `export` and `deploy_check` are there where the recipe has a section for them. A recipe with a
+section `finetune` has another way:
+
+    base ──────────┬─▶ examples ─┐
+    (ingest, qa) ──┘             ├─ finetune ─▶ adapter
+    base ────────────────────────┘
 
 A stage whose inputs and settings have the same digest as before is not run again, and says so.
 """
@@ -14,7 +19,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from loquela.core.errors import ErrorCode, RecipeError
 from loquela.recipe.examples_section import AugmentSection, ExamplesSection, RewritingSection
+from loquela.recipe.finetune_section import FinetuneSection
 from loquela.recipe.model_access import NOT_THE_TASK
 from loquela.recipe.schema import Recipe
 
@@ -27,7 +34,9 @@ class Stage:
     "module:function" of a `(StageContext) -> StageResult`, `fingerprint` that of a `(Recipe) -> dict` which
     describes inputs from outside; both are imported when they are needed. `format_version` grows when the same
     settings would make something else than before. `needs` is the dotted recipe key without which the stage is left
-    out; a stage that stands `beside` the way to the model is made alone when it is asked for, with what it takes.
+    out, `without` the one with which it is; `in_place_of` names the stage of the other way that this one answers for.
+    A stage that stands `beside` the way to the model is made alone when it is asked for, with what it takes; one
+    `for_others` only where another stage takes what it makes, or when it is asked for.
     `takes_with` and `takes_without` are (kind, dotted recipe key): taken too where the recipe has that key, or has not.
     """
 
@@ -40,18 +49,22 @@ class Stage:
     fingerprint: str | None = None
     format_version: int = 1
     needs: str | None = None
+    without: str | None = None
+    in_place_of: str | None = None
     beside: bool = False
+    for_others: bool = False
     takes_with: tuple[tuple[str, str], ...] = ()
     takes_without: tuple[tuple[str, str], ...] = ()
 
     def wanted_by(self, recipe: Recipe) -> bool:
-        """Whether `recipe` has what the stage needs."""
-        return self.needs is None or value_at(recipe, self.needs) not in (None, [])
+        """Whether `recipe` has what the stage needs, and not what leaves it out."""
+        left_out = self.without is not None and value_at(recipe, self.without) is not None
+        return not left_out and (self.needs is None or value_at(recipe, self.needs) not in (None, []))
 
     def inputs_of(self, recipe: Recipe) -> tuple[str, ...]:
         """The kinds of artifacts that the stage is given for `recipe`."""
         there = [kind for kind, key in self.takes_with if value_at(recipe, key) is not None]
-        absent = [kind for kind, key in self.takes_without if value_at(recipe, key) is None]
+        absent = [kind for kind, key in self.takes_without if value_at(recipe, key) is None and made_by(kind, recipe)]
         return (*self.takes, *there, *absent)
 
 
@@ -61,6 +74,11 @@ def value_at(recipe: Recipe, key: str) -> object:
     for name in key.split("."):
         value = getattr(value, name, None)
     return value
+
+
+def made_by(kind: str, recipe: Recipe) -> bool:
+    """Whether a stage that `recipe` wants makes this kind of artifact."""
+    return any(stage.makes == kind and stage.wanted_by(recipe) for stage in STAGES)
 
 
 # Where data was prepared changes no byte of it, so it is no setting of the training.
@@ -85,7 +103,23 @@ EXAMPLES = (
     *(f"examples.augment.rewriting.{key}" for key in RewritingSection.model_fields if key not in NOT_THE_TASK),
 )
 
+# The base counts by its digest; what is proven on the way and made of the adapter later changes no weight.
+FINETUNE = tuple(
+    f"finetune.{key}" for key in FinetuneSection.model_fields if key not in ("base", "revision", "proofs", "merge")
+)
+
 STAGES = (
+    Stage(
+        "base",
+        "corpus_download",
+        ("finetune.base", "finetune.revision"),
+        (),
+        "base",
+        "loquela.models.pretrained.stage:provide",
+        "loquela.models.pretrained.stage:fingerprint",
+        needs="finetune",
+        for_others=True,
+    ),
     Stage(
         "ingest",
         "corpus_download",
@@ -110,6 +144,7 @@ STAGES = (
         "loquela.data.stage:ingest",
         "loquela.data.corpus.fingerprint:recipe_fingerprint",
         format_version=3,
+        for_others=True,
     ),
     Stage(
         "qa",
@@ -147,6 +182,7 @@ STAGES = (
         "tokenizer",
         "loquela.data.stage:train_tokenizer",
         format_version=2,
+        without="finetune",
     ),
     Stage(
         "examples",
@@ -158,7 +194,7 @@ STAGES = (
         "loquela.data.examples.stage:fingerprint",
         needs="examples",
         beside=True,
-        takes_with=(("qa", "qa"),),
+        takes_with=(("qa", "qa"), ("base", "finetune")),
         takes_without=(("tokenizer", "examples.tokenizer"),),
     ),
     Stage(
@@ -169,6 +205,7 @@ STAGES = (
         "shards",
         "loquela.data.stage:prepare",
         format_version=2,
+        without="finetune",
     ),
     Stage(
         "train",
@@ -177,6 +214,17 @@ STAGES = (
         ("tokenizer", "shards"),
         "checkpoint",
         "loquela.training.stage:train",
+        without="finetune",
+    ),
+    Stage(
+        "finetune",
+        "model_training",
+        ("seed", *FINETUNE, *TRAINING_COMPUTE),
+        ("base", "examples"),
+        "adapter",
+        "loquela.finetuning.stage:finetune",
+        needs="finetune",
+        in_place_of="train",
     ),
     Stage(
         "evaluate",
@@ -185,6 +233,7 @@ STAGES = (
         ("tokenizer", "shards", "checkpoint"),
         "report",
         "loquela.evaluation.stage:evaluate",
+        without="finetune",
     ),
     Stage(
         "export",
@@ -194,6 +243,7 @@ STAGES = (
         "exports",
         "loquela.export.stage:export",
         needs="export.targets",
+        without="finetune",
     ),
     Stage(
         "deploy_check",
@@ -203,6 +253,7 @@ STAGES = (
         "deployment",
         "loquela.evaluation.deployment.stage:check",
         needs="deploy",
+        without="finetune",
     ),
 )
 
@@ -224,20 +275,42 @@ def stages_until(last: str, recipe: Recipe) -> list[Stage]:
     """The stages that `recipe` wants up to `last`, in order; for one that stands beside the way, only what it needs."""
     end = stage_named(last)
     rows = [stage for stage in STAGES[: STAGES.index(end) + 1] if stage.wanted_by(recipe)]
-    if not end.beside:
-        return rows
     wanted = {end.makes}
     needed = []
     for stage in reversed(rows):
-        if stage.makes in wanted:
+        if stage.makes in wanted or not (end.beside or stage.for_others):
             needed.append(stage)
             wanted.update(stage.inputs_of(recipe))
     return needed[::-1]
 
 
+def stage_for(name: str, recipe: Recipe) -> Stage:
+    """The stage called `name`, or the one in its place that `recipe` wants instead.
+
+    RecipeError(CONFIG_INVALID) when the recipe's sections leave it out and nothing stands in its place.
+    """
+    rows = [stage for stage in STAGES if name in (stage.name, stage.in_place_of) and stage.wanted_by(recipe)]
+    if not rows:
+        stage = stage_named(name)
+        left_out = stage.without is not None and value_at(recipe, stage.without) is not None
+        why = f"it has a section {stage.without}" if left_out else f"it has no {stage.needs}"
+        raise RecipeError(
+            ErrorCode.CONFIG_INVALID,
+            f"this recipe does not {name.replace('_', ' ')}: {why}",
+            f"{'take that section out of' if left_out else 'write it into'} the recipe, or ask for: "
+            + ", ".join(row.name for row in STAGES if row.wanted_by(recipe)),
+        )
+    return rows[0]
+
+
 def last_stage(recipe: Recipe) -> str:
     """The name of the stage with which `recipe` is complete."""
     return [stage.name for stage in STAGES if stage.wanted_by(recipe) and not stage.beside][-1]
+
+
+def wanted_stages(recipe: Recipe) -> list[Stage]:
+    """Every stage of a complete run, in order."""
+    return stages_until(last_stage(recipe), recipe)
 
 
 def stage_named(name: str) -> Stage:

@@ -22,11 +22,15 @@ def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     from loquela.recipe.keys import values_of
     from loquela.runs.plan import plan_run
     from loquela.runs.prerequisites import fit_to_device
+    from loquela.stages import last_stage, stages_until
 
     resolved = fit_to_device(load(recipe, overrides))
-    plan = plan_run(resolved.recipe)
+    plan, last = plan_run(resolved.recipe), last_stage(resolved.recipe)
     if as_json:
-        emit_json(plan.model_dump(mode="json"))
+        emit_json({} if plan is None else plan.model_dump(mode="json"))
+        return
+    if plan is None:
+        click.echo("stages: " + " → ".join(stage.name for stage in stages_until(last, resolved.recipe)))
         return
     rows = [
         ("parameters", f"{plan.parameters:,}"),

@@ -42,7 +42,8 @@ def command(recipe: Path, overrides: tuple[str, ...], resume: str, quiet: bool, 
     asker = ask if sys.stdin.isatty() and not as_json else None
     with display_unless(quiet or as_json) as display:
         listeners = [] if display is None else [display]
-        record = execute(resolved, resume=resume, until="prepare", listeners=listeners, ask=asker)
+        until = "prepare" if resolved.recipe.finetune is None else "ingest"
+        record = execute(resolved, resume=resume, until=until, listeners=listeners, ask=asker)
     if as_json:
         emit_json(record.model_dump(mode="json"))
     else:
@@ -59,7 +60,9 @@ def _show(record: RunRecord, recipe: Path, overrides: tuple[str, ...]) -> None:
     show_flow(report)
     show_split(report)
     for name in DATA_STAGES:
-        made = record.manifest.stages[name]
+        made = record.manifest.stages.get(name)
+        if made is None:
+            continue
         click.echo(f"{name:<10} {made.summary or 'unchanged'}")
         click.echo(f"{'':<10} {made.directory}")
     again = "".join(f" --set {shlex.quote(override)}" for override in overrides)

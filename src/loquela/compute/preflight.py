@@ -21,14 +21,18 @@ from loquela.recipe.schema import Recipe
 def check_machine(recipe: Recipe) -> list[Proof]:
     """Proofs: the device is there, the step's memory plan fits into what is free, the threads have processors.
 
+    Fine-tuning has a plan of its own, since its network is not the recipe's.
+
     Raises RecipeError(CONFIG_INVALID) for a precision that the device cannot use.
     """
     try:
         device, reason = find_device(recipe.compute.device)
     except ResourceError as error:
         return [Proof(name="device", passed=False, message=error.message, remedy=error.remedy, code=error.code)]
-    check_precision(recipe.compute, device, model_config(recipe.model, recipe.tokenizer.vocab_size))
     found = Proof(name="device", passed=True, message=f"device {device}: {reason}", numbers={"device": device})
+    if recipe.finetune is not None:
+        return [found, _threads(recipe)]
+    check_precision(recipe.compute, device, model_config(recipe.model, recipe.tokenizer.vocab_size))
     return [found, _memory(recipe, device), _threads(recipe)]
 
 

@@ -10,6 +10,7 @@ from loquela.monitoring.events import Event
 
 METRICS_NAME = "metrics.jsonl"
 CURVE_NAME = "loss.png"
+TRAINING_STAGES = ("train", "finetune")
 
 
 def read_points(run_directory: Path) -> tuple[list[Point], list[Point]]:
@@ -38,7 +39,7 @@ class CurveFile:
         self.run_directory = run_directory
 
     def __call__(self, event: Event) -> None:
-        trained = event.name == "pipeline.stage_completed.v1" and event.data.get("stage") == "train"
+        trained = event.name == "pipeline.stage_completed.v1" and event.data.get("stage") in TRAINING_STAGES
         if not trained and event.name != "pipeline.interrupted.v1":
             return
         train, validation = read_points(self.run_directory)

@@ -341,6 +341,12 @@ class Recipe(BoundaryModel):
     export: ExportSection | None = Field(None, description="formats the model is exported in; null: none")
     deploy: DeploySection | None = Field(None, description="what exports must hold to; null: they are not checked")
 
+    @model_validator(mode="after")
+    def _rows_to_learn(self) -> Self:
+        if self.finetune is not None and self.examples is None:
+            raise ValueError("finetune learns the rows of examples, and there are none; write examples: {sources: […]}")
+        return self
+
     @field_validator("skip_phases")
     @classmethod
     def _each_phase_once(cls, phases: list[SkippablePhase]) -> list[SkippablePhase]:

@@ -96,18 +96,19 @@ class RunBook:
         manifest.ended, manifest.failure_class, manifest.last_error = None, None, None
         return status, manifest
 
-    def _write_records(self, proofs: list[Proof], plan: Plan) -> None:
+    def _write_records(self, proofs: list[Proof], plan: Plan | None) -> None:
         saved = self.directory / "recipe.yaml"
         text = dump_recipe(self.resolved)
         if saved.is_file() and saved.read_text(encoding="utf-8") != text:
             write_bytes(self.directory / f"recipe.{len(self.manifest.resumed)}.yaml", saved.read_bytes())
         write_text(saved, text)
         write_json(self.directory / "preflight.json", [proof.model_dump(mode="json") for proof in proofs])
-        write_json(self.directory / "plan.json", plan.model_dump(mode="json"))
+        if plan is not None:
+            write_json(self.directory / "plan.json", plan.model_dump(mode="json"))
         self.manifest.save(self.directory)
         self.status.save(self.directory)
 
-    def _announce(self, plan: Plan, until: str) -> None:
+    def _announce(self, plan: Plan | None, until: str) -> None:
         """Say what begins, with the derived values that a stage up to `until` looks at."""
         values = values_of(self.recipe)
         looked_at = {setting for stage in stages_until(until, self.recipe) for setting in stage.settings}
@@ -122,7 +123,7 @@ class RunBook:
                     for key, origin in self.resolved.derived().items()
                     if any(key == setting or key.startswith(f"{setting}.") for setting in looked_at)
                 ],
-                "plan": plan.model_dump(mode="json"),
+                "plan": None if plan is None else plan.model_dump(mode="json"),
             },
         )
 
@@ -194,7 +195,7 @@ class RunBook:
             # The error that ended the run goes on to the caller; on a full disk it cannot be recorded as well.
             error.add_note(f"not recorded in the run: {second.message}")
 
-    def _finish(self, until: str, plan: Plan) -> None:
+    def _finish(self, until: str, plan: Plan | None) -> None:
         results_path = self.directory / "eval" / "validation_results.json"
         evaluated = any(stage.name == "evaluate" for stage in stages_until(until, self.recipe))
         if evaluated:
@@ -203,11 +204,12 @@ class RunBook:
         self.manifest.metrics_summary = summary_of(self.manifest)
         self.manifest.ended = datetime.now(UTC)
         self.manifest.save(self.directory)
-        comparison = actual_against_plan(plan, self.manifest)
+        comparison = [] if plan is None else actual_against_plan(plan, self.manifest)
         write_json(self.directory / "plan_against_actual.json", comparison)
-        if evaluated:
-            self.status.advance(Phase.COMPLETE)
-        self.status.message = "complete" if until == last_stage(self.recipe) else f"stopped after {until}, as asked"
+        complete = until == last_stage(self.recipe)
+        if evaluated or complete:
+            self.status.complete()
+        self.status.message = "complete" if complete else f"stopped after {until}, as asked"
         self.status.save(self.directory)
         self.bus.publish(
             "pipeline.completed.v1",

@@ -31,13 +31,26 @@ from loquela.runs.seal import write_seal
 from loquela.runs.signals import stop_on_signals
 from loquela.runs.status import Phase, PipelineStatus
 from loquela.runs.store import RunStore
-from loquela.stages import STAGES, Stage, last_stage, stages_until
+from loquela.stages import STAGES, Stage, last_stage, stage_for, stages_until
 
 StageFunction = Callable[[StageContext], StageResult]
 # Where the model is that the evaluation measures: the one that `generate` and the service load.
 SERVED = ("best", "final")
 # What a stage makes in the run's own folder, and under which name.
-IN_RUN = {"checkpoint": "final", "report": "eval", "exports": "exports", "deployment": "deploy"}
+IN_RUN = {
+    "checkpoint": "final",
+    "report": "eval",
+    "exports": "exports",
+    "deployment": "deploy",
+    "adapter": "adapter",
+    "comparison": "eval",
+    "merged": "merged",
+    "final_artifact": "final_artifact",
+}
+# Training writes its own manifest, in a folder that gets its name only then.
+SELF_SEALED = ("checkpoint", "adapter")
+# What of these a killed stage left in their folder must not be taken for a part of them.
+MADE_FROM_NOTHING = ("report", "deployment", "comparison", "merged", "final_artifact")
 
 
 class RunRecord(BoundaryModel):
@@ -65,7 +78,7 @@ def execute(
     """
     resolved = fit_to_device(resolved)
     recipe = resolved.recipe
-    until = until or last_stage(recipe)
+    until = stage_for(until, recipe).name if until else last_stage(recipe)
     store = RunStore(recipe.output_directory)
     chosen = choose_run(store, recipe, resume, ask)
     reads_sources = any(stage.name == "ingest" for stage in stages_until(until, recipe))
@@ -110,7 +123,7 @@ class Execution(RunBook):
         self.places: dict[str, Path] = {}
         self.digests: dict[str, str] = {}
 
-    def run(self, until: str, proofs: list[Proof], plan: Plan) -> RunRecord:
+    def run(self, until: str, proofs: list[Proof], plan: Plan | None) -> RunRecord:
         """Walk the table; record the outcome whatever it is."""
         started = time.perf_counter()
         self._write_records(proofs, plan)
@@ -212,12 +225,11 @@ class Execution(RunBook):
         if before is not None:
             self._take_made(stage, output)
             return before.model_copy(update={"reused": True, "summary": "unchanged since it was made, not run again"})
-        if stage.makes in ("report", "deployment"):
-            # What a killed evaluation left there must not be taken for a part of this one.
+        if stage.makes in MADE_FROM_NOTHING:
             shutil.rmtree(output, ignore_errors=True)
         self._forget_from(stage)
         result = self._call(stage, output)
-        if stage.makes != "checkpoint":
+        if stage.makes not in SELF_SEALED:
             write_manifest(output, stage.makes, settings=settings, parents=inputs, facts=result.facts)
         manifest = read_manifest(output)
         self._take_made(stage, output)

@@ -48,7 +48,7 @@ def error_type(code: ErrorCode) -> str:
 def summary_of(manifest: TrainingRunManifest) -> dict[str, JsonValue]:
     """The numbers that `runs list` and `runs diff` compare."""
     summary: dict[str, JsonValue] = {}
-    for name in ("train", "evaluate"):
+    for name in ("train", "finetune", "evaluate", "compare"):
         record = manifest.stages.get(name)
         if record is not None:
             summary.update({key: value for key, value in record.facts.items() if isinstance(value, int | float | str)})

@@ -71,8 +71,13 @@ class Plan(BoundaryModel):
     assumptions: list[str] = Field(default_factory=list)
 
 
-def plan_run(recipe: Recipe) -> Plan:
-    """Predict parameters, tokens, steps, memory by part, disk and minutes; runs a matrix probe of about 0.1 s."""
+def plan_run(recipe: Recipe) -> Plan | None:
+    """Predict parameters, tokens, steps, memory by part, disk and minutes; runs a matrix probe of about 0.1 s.
+
+    None for a recipe that fine-tunes: what these predictions speak of is a network trained from scratch.
+    """
+    if recipe.finetune is not None:
+        return None
     config = model_config(recipe.model, recipe.tokenizer.vocab_size)
     corpus_bytes, corpus_said = corpus_size(recipe)
     is_stories = {entry.address for entry in recipe.data.entries} == {STORIES}

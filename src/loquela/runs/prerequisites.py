@@ -12,9 +12,10 @@ from loquela.core.entry import resolve
 from loquela.core.errors import DataError, ErrorCode, RecipeError, ResourceError
 from loquela.models.config import model_config
 from loquela.models.size import parameter_count
+from loquela.recipe.finetune_section import FinetuneSection
 from loquela.recipe.origins import ResolvedRecipe
 from loquela.recipe.schema import Recipe
-from loquela.stages import DEVICE_DEFAULTS, PREFLIGHT
+from loquela.stages import DEVICE_DEFAULTS, PREFLIGHT, wanted_stages
 
 BUFFER_MB = 100
 BYTES_PER_PARAMETER = 4
@@ -45,11 +46,24 @@ def required_disk_mb(recipe: Recipe) -> float:
     Never less than the pipeline's published formula, which counts three checkpoints without moments (133 MB for
     2.45M parameters and 3 MB of text): a checkpoint without them does not resume exactly.
     """
+    if recipe.finetune is not None:
+        return _finetuning_disk_mb(recipe, recipe.finetune)
     parameters = parameter_count(model_config(recipe.model, recipe.tokenizer.vocab_size))
     weights_mb = parameters * BYTES_PER_PARAMETER / 1e6
     checkpoints = recipe.train.keep_checkpoints + MORE_CHECKPOINTS
     copies = TENSORS_PER_CHECKPOINT * checkpoints + MODEL_FOLDERS
     return recipe.data.corpus_size_mb + weights_mb * copies + BUFFER_MB
+
+
+def _finetuning_disk_mb(recipe: Recipe, section: FinetuneSection) -> float:
+    """Text where some is read, copies of a base that lies on this machine, 100 MB; another base is not counted."""
+    text_mb = recipe.data.corpus_size_mb if any(stage.name == "ingest" for stage in wanted_stages(recipe)) else 0.0
+    base = Path(section.base).expanduser()
+    files = [base] if base.is_file() else [path for path in base.glob("*.safetensors") if path.is_file()]
+    base_mb = sum(path.stat().st_size for path in files) / 1e6
+    # Trained whole, every checkpoint is weights and two moments; an adapter's are small beside the merged model.
+    whole = TENSORS_PER_CHECKPOINT * (section.keep_checkpoints + 1) if section.method == "full" else 0
+    return text_mb + base_mb * (MODEL_FOLDERS + whole) + BUFFER_MB
 
 
 def fit_to_device(resolved: ResolvedRecipe) -> ResolvedRecipe:

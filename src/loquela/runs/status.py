@@ -85,6 +85,11 @@ class PipelineStatus(BoundaryModel):
         if phase is Phase.COMPLETE:
             self.end_time = datetime.now(UTC)
 
+    def complete(self) -> None:
+        """Finish what is left: a recipe need not have a stage in every phase."""
+        while self.current_phase in WORKING:
+            self.advance(ORDER[ORDER.index(self.current_phase) + 1])
+
     def fail(self, details: ErrorDetails) -> None:
         """Enter `failed` from any working phase."""
         if self.current_phase not in WORKING:

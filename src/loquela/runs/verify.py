@@ -22,11 +22,22 @@ from loquela.runs.seal import SEAL_NAME, prove_seal
 from loquela.runs.status import Phase, load_status
 from loquela.stages import stage_named
 
-FOLDERS = ("tokenizer", "best", "final", "eval", "deploy")
+FOLDERS = ("tokenizer", "best", "final", "adapter", "eval", "merged", "final_artifact", "deploy")
 # One that is under way, or that failed its gate, has no manifest yet.
 GATES = ("eval", "deploy")
 EXPORTS = "exports"
-MADE_IN = {"tokenizer": "tokenizer", "train": "final", "evaluate": "eval", "deploy_check": "deploy"}
+WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
+MADE_IN = {
+    "tokenizer": "tokenizer",
+    "train": "final",
+    "finetune": "adapter",
+    "evaluate": "eval",
+    "compare": "eval",
+    "merge": "merged",
+    "package": "final_artifact",
+    "deploy_check": "deploy",
+}
+TAKEN = ("ingest", "prepare", "base", "examples")
 
 
 class VerifyReport(BoundaryModel):
@@ -47,7 +58,7 @@ def verify_run(run_directory: Path) -> VerifyReport:
     folders.extend(reversed(list_checkpoints(run_directory)))
     folders.extend(path for path in sorted((run_directory / EXPORTS).glob("*")) if is_bundle(path))
     proofs.extend(_whole(folder, run_directory, recorded.get(folder.name)) for folder in folders)
-    weights = [folder / "model.safetensors" for folder in folders]
+    weights = [folder / name for folder in folders for name in WEIGHTS]
     proofs.extend(_finite(path, run_directory) for path in weights if path.is_file())
     proofs.extend(_artifacts(run_directory, manifest))
     if (run_directory / LEDGER_NAME).is_file():
@@ -137,9 +148,9 @@ def _finite(path: Path, run_directory: Path) -> Proof:
 
 
 def _artifacts(run_directory: Path, manifest: TrainingRunManifest | None) -> list[Proof]:
-    """The corpus and shards that the run was made from: still there, still the same?"""
+    """What the run was made from: still there, still the same?"""
     proofs: list[Proof] = []
-    for stage in ("ingest", "prepare"):
+    for stage in TAKEN:
         record = manifest.stages.get(stage) if manifest is not None else None
         if record is None:
             continue
