@@ -1,0 +1,68 @@
+"""What a person asks of a job that is there: cancel, pause, resume. The trainer hears of it from its supervisor."""
+
+from __future__ import annotations
+
+from loquela.core.errors import ErrorCode, RecipeError
+from loquela.jobs.changes import Superseded, change_state, find_job
+from loquela.jobs.clock import Clock
+from loquela.jobs.database import Database
+from loquela.jobs.records import Job
+from loquela.jobs.states import ON_CANCEL, ON_PAUSE, ON_RESUME, JobState, Reason
+
+TRIES = 8
+ALREADY: dict[str, frozenset[JobState]] = {
+    "cancel": frozenset({JobState.CANCELLING, JobState.CANCELLED}),
+    "pause": frozenset({JobState.PAUSING, JobState.PAUSED}),
+    "resume": frozenset({JobState.QUEUED, JobState.STARTING, JobState.RUNNING}),
+}
+
+
+class Requests:
+    """Each is idempotent: asking for what is so already changes nothing."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def cancel(self, job_id: str) -> Job:
+        """Stop a job, with everything saved; RecipeError(INVALID_STATE) for one that has ended."""
+        return self._ask("cancel", job_id, ON_CANCEL)
+
+    def pause(self, job_id: str) -> Job:
+        """Stop a job until it is resumed; RecipeError(INVALID_STATE) for one that has ended."""
+        return self._ask("pause", job_id, ON_PAUSE)
+
+    def resume(self, job_id: str) -> Job:
+        """Queue a paused, cancelled, interrupted or failed job again; its run goes on from its last checkpoint."""
+        return self._ask("resume", job_id, ON_RESUME)
+
+    def _ask(self, verb: str, job_id: str, ways: dict[JobState, JobState]) -> Job:
+        for _ in range(TRIES):
+            try:
+                with self._database.write() as connection:
+                    job = find_job(connection, job_id)
+                    if job.state in ALREADY[verb]:
+                        return job
+                    if job.state not in ways:
+                        raise _not_now(verb, job)
+                    crashes = 0 if verb == "resume" else None
+                    reason = None if verb == "resume" else Reason.USER
+                    return change_state(
+                        connection, job, ways[job.state], at=self._clock.now(), reason=reason, crashes=crashes
+                    )
+            except Superseded:
+                continue
+        raise RecipeError(
+            ErrorCode.INVALID_STATE, f"{job_id} changes faster than it can be asked to {verb}", "ask again"
+        )
+
+
+def _not_now(verb: str, job: Job) -> RecipeError:
+    return RecipeError(
+        ErrorCode.INVALID_STATE,
+        f"{job.id} is {job.state} and cannot be asked to {verb}",
+        "look at its state first; only a paused, cancelled, interrupted or failed job is resumed"
+        if verb == "resume"
+        else "only a job that has not ended can be stopped",
+        details={"state": job.state},
+    )

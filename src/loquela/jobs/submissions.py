@@ -1,0 +1,95 @@
+"""Asking for work: one row, its event and its bell in one transaction; the same request twice is one job."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, insert, select
+
+from loquela.core.digests import digest_json
+from loquela.core.errors import ErrorCode, RecipeError
+from loquela.jobs.changes import find_job, ring
+from loquela.jobs.clock import Clock
+from loquela.jobs.database import Database
+from loquela.jobs.event_log import append_event
+from loquela.jobs.records import Job, JsonObject, NewJob, json_text
+from loquela.jobs.states import JobState
+from loquela.jobs.tables import idempotency_keys, jobs
+
+
+class Submissions:
+    """Where jobs come from."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def submit(self, new: NewJob, *, idempotency_key: str | None = None, request: JsonObject | None = None) -> Job:
+        """Queue a job, or return the one that the same key made from the same request.
+
+        `request` is what the caller was sent; `new.spec` where it is not given. Raises RecipeError(CONFIG_INVALID)
+        where the key was used for another request.
+        """
+        digest = digest_json(request if request is not None else new.spec)
+        with self._database.write() as connection:
+            if idempotency_key is not None:
+                earlier = self._earlier(connection, new.created_by, idempotency_key, digest)
+                if earlier is not None:
+                    return earlier
+            job = self._insert(connection, new, digest)
+            if idempotency_key is not None:
+                connection.execute(
+                    insert(idempotency_keys).values(
+                        owner=new.created_by,
+                        key=idempotency_key,
+                        request_digest=digest,
+                        job_id=job.id,
+                        created_at=self._clock.now(),
+                    )
+                )
+            return job
+
+    def _earlier(self, connection: Connection, owner: str, key: str, digest: str) -> Job | None:
+        found = connection.execute(
+            select(idempotency_keys.c.request_digest, idempotency_keys.c.job_id).where(
+                (idempotency_keys.c.owner == owner) & (idempotency_keys.c.key == key)
+            )
+        ).one_or_none()
+        if found is None:
+            return None
+        if found.request_digest != digest:
+            raise RecipeError(
+                ErrorCode.CONFIG_INVALID,
+                f"the Idempotency-Key {key!r} was used for another request, which made {found.job_id}",
+                "send a new key with a new request",
+                details={"job_id": found.job_id},
+            )
+        return find_job(connection, found.job_id)
+
+    def _insert(self, connection: Connection, new: NewJob, digest: str) -> Job:
+        now = self._clock.now()
+        connection.execute(
+            insert(jobs).values(
+                id=new.id,
+                kind=new.kind,
+                run_id=new.run_id,
+                spec=json_text(new.spec),
+                spec_digest=digest,
+                state=JobState.QUEUED,
+                priority=new.priority,
+                labels=json_text(new.labels),
+                created_by=new.created_by,
+                created_at=now,
+                updated_at=now,
+            )
+        )
+        job = find_job(connection, new.id)
+        ring(connection, job, now)
+        append_event(
+            connection,
+            "job.queued.v1",
+            at=now,
+            job_id=job.id,
+            run_id=job.run_id,
+            message="",
+            data={"kind": job.kind, "to": JobState.QUEUED},
+        )
+        return job

@@ -1,0 +1,269 @@
+"""The tables. Times are seconds since 1970 in UTC; JSON columns hold what a boundary model wrote.
+
+`jobs.fence` grows with every claim: whoever writes for a job names the fence that it was given, and a write with an old
+one changes nothing. `events.seq` orders everything that was ever said, over all jobs.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+# SQLite numbers rows by itself only where the key is a plain INTEGER.
+Sequence = BigInteger().with_variant(Integer, "sqlite")
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("id", String(96), nullable=False, unique=True),
+    Column("kind", String(32), nullable=False),
+    Column("run_id", String(96), nullable=False),
+    Column("spec", Text, nullable=False),
+    Column("spec_digest", String(64), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", String(32)),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("error", Text),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("crashes", Integer, nullable=False, server_default="0"),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("lease_owner", String(128)),
+    Column("lease_until", Float),
+    Column("not_before", Float, nullable=False, server_default="0"),
+    Column("created_at", Float, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("progress_at", Float),
+    Column("progress", Text, nullable=False, server_default="{}"),
+    Column("summary", Text, nullable=False, server_default="{}"),
+    Column("labels", Text, nullable=False, server_default="{}"),
+    Column("created_by", String(64), nullable=False, server_default=""),
+    Column("result", Text),
+    Index("ix_jobs_claim", "state", "priority", "seq"),
+    Index("ix_jobs_run", "run_id", "kind", "seq"),
+    Index("ix_jobs_kind", "kind", "seq"),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("owner", String(64), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("request_digest", String(64), nullable=False),
+    Column("job_id", String(96), ForeignKey("jobs.id"), nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("job_id", String(96), ForeignKey("jobs.id"), primary_key=True),
+    Column("fence", Integer, primary_key=True),
+    Column("worker", String(128), nullable=False),
+    Column("host", String(255), nullable=False),
+    Column("boot_id", String(64), nullable=False),
+    Column("pid", Integer),
+    Column("started_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("outcome", String(16)),
+    Column("reason", String(32)),
+    Column("first_step", Integer),
+    Column("last_step", Integer),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("job_id", String(96)),
+    Column("run_id", String(96)),
+    Column("at", Float, nullable=False),
+    Column("level", String(8), nullable=False, server_default="info"),
+    Column("name", String(128), nullable=False),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("data", Text, nullable=False, server_default="{}"),
+    Index("ix_events_job", "job_id", "seq"),
+    Index("ix_events_run", "run_id", "seq"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("job_id", String(96), nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    Column("until", Float, nullable=False),
+    Column("fence", Integer, nullable=False),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", String(128), primary_key=True),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("job_id", String(96)),
+    Column("stopping", Boolean, nullable=False, server_default="0"),
+)
+
+# How far a run's append-only file was taken in; written in the transaction that takes its lines.
+ingested = Table(
+    "ingested",
+    metadata,
+    Column("run_id", String(96), primary_key=True),
+    Column("file", String(64), primary_key=True),
+    Column("offset", BigInteger, nullable=False),
+    Column("prefix_digest", String(64), nullable=False),
+)
+
+metric_points = Table(
+    "metric_points",
+    metadata,
+    Column("run_id", String(96), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("step", BigInteger, primary_key=True),
+    Column("at", Float, nullable=False),
+    Column("value", Float),
+    Column("flag", String(8)),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("run_id", String(96), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("name", String(128), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("uploaded_at", Float, nullable=False),
+    Column("local_removed_at", Float),
+)
+
+files = Table(
+    "files",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("owner", String(64), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("purpose", String(32), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("deleted_at", Float),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("owner", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("revoked_at", Float),
+    Column("last_used_at", Float),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("key_version", Integer, nullable=False),
+    Column("nonce", LargeBinary, nullable=False),
+    Column("ciphertext", LargeBinary, nullable=False),
+    Column("updated_at", Float, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=False),
+    Column("at", Float, nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("target", String(255), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("data", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+)
+
+rate_buckets = Table(
+    "rate_buckets",
+    metadata,
+    Column("key", String(160), primary_key=True),
+    Column("tokens", Float, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+alert_states = Table(
+    "alert_states",
+    metadata,
+    Column("key", String(200), primary_key=True),
+    Column("active", Boolean, nullable=False),
+    Column("last_sent_at", Float),
+    Column("suppressed", Integer, nullable=False, server_default="0"),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("dedup_key", String(200), nullable=False),
+    Column("channel", String(64), nullable=False),
+    Column("alert", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("tries", Integer, nullable=False, server_default="0"),
+    Column("not_before", Float, nullable=False, server_default="0"),
+    Column("last_error", Text, nullable=False, server_default=""),
+    Column("created_at", Float, nullable=False),
+    Column("delivered_at", Float),
+    UniqueConstraint("dedup_key", "channel"),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("subscriber", String(128), primary_key=True),
+    Column("run_id", String(96), primary_key=True),
+    Column("created_at", Float, nullable=False),
+    Column("seen_seq", BigInteger, nullable=False, server_default="0"),
+)
