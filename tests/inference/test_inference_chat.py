@@ -12,11 +12,12 @@ from loquela.data.examples.templates.chatml import JINJA
 from loquela.inference.chat import Chat
 from loquela.inference.chat_contracts import ChatMessage, ChatRequest
 from loquela.inference.chat_format import PlainFormat
-from loquela.inference.chat_template import FoundTemplate, TemplateFormat, find_template
+from loquela.inference.chat_template import TemplateFormat
 from loquela.inference.contracts import checked_request
 from loquela.inference.engine import Engine
 from loquela.inference.open_chat import open_chat
 from loquela.recipe.schema import NormalizationSection
+from loquela.tokenizers.template_file import FoundTemplate, find_template
 from toy_language import ByteTokenizer
 from toy_run import make_run
 

@@ -1,4 +1,4 @@
-"""The chat template of a model folder: found, rendered outside this process, and turned into tokens.
+"""The chat template of a model folder: rendered outside this process, and turned into tokens.
 
     messages ─ template (a process of its own) ─▶ text with control texts ─ tokens; control texts are one token each
 
@@ -8,49 +8,19 @@ the second are never taken for control tokens.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
 
 from pydantic import JsonValue
 
-from loquela.core.errors import DataError, ErrorCode
 from loquela.inference.chat_contracts import ChatMessage
 from loquela.security.jinja_process import marked_parts
 from loquela.security.template_process import TemplateProcess
 from loquela.tokenizers.contract import TokenizerHandle
 from loquela.tokenizers.control_text import FAMILIAR
 
-TEMPLATE_NAME = "chat_template.jinja"
-CONFIG_NAME = "tokenizer_config.json"
 # Stands for an answer when a template is asked what it writes behind one.
 ANSWER = "loquela-stands-here-for-an-answer"
-
-
-@dataclass(frozen=True)
-class FoundTemplate:
-    """A template, the file that it stands in, and how errors call it."""
-
-    source: str
-    file: Path
-    origin: str
-
-
-def find_template(places: Sequence[Path]) -> FoundTemplate | None:
-    """The template of the first of `places` that has one: a file of its own, or a key of tokenizer_config.json.
-
-    Raises DataError(CORRUPTION) for a file that cannot be read as what it is.
-    """
-    for place in places:
-        alone, config = place / TEMPLATE_NAME, place / CONFIG_NAME
-        if alone.is_file():
-            return FoundTemplate(_read(alone), alone, str(alone))
-        template = _of_config(config) if config.is_file() else None
-        if template is not None:
-            return FoundTemplate(template, config, f"chat_template of {config}")
-    return None
 
 
 class TemplateFormat:
@@ -126,27 +96,3 @@ def _text_of(tokenizer: TokenizerHandle, token: int) -> str:
 
 def _broken_up(match: re.Match[str]) -> str:
     return f"{match.group()[0]} {match.group()[1:]}"
-
-
-def _of_config(path: Path) -> str | None:
-    """The template in a tokenizer_config.json; of several named ones, the default."""
-    try:
-        config: JsonValue = json.loads(_read(path))
-    except ValueError as error:
-        raise _damaged(path, str(error)) from error
-    template = config.get("chat_template") if isinstance(config, dict) else None
-    if isinstance(template, list):
-        named = [entry for entry in template if isinstance(entry, dict) and entry.get("name") == "default"]
-        template = named[0].get("template") if named else None
-    return template if isinstance(template, str) else None
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except (OSError, UnicodeError) as error:
-        raise _damaged(path, str(error)) from error
-
-
-def _damaged(path: Path, why: str) -> DataError:
-    return DataError(ErrorCode.CORRUPTION, f"{path} cannot be read: {why}", "fetch or export the model again")

@@ -9,8 +9,9 @@ from loquela.artifacts.bundle import TOKENIZER_FOLDER, is_bundle
 from loquela.artifacts.manifest import MANIFEST_NAME, read_manifest
 from loquela.inference.chat import Chat
 from loquela.inference.chat_format import PlainFormat
-from loquela.inference.chat_template import TemplateFormat, find_template
+from loquela.inference.chat_template import TemplateFormat
 from loquela.inference.open import model_folder, open_engine, tokenizer_folder
+from loquela.tokenizers.template_file import find_template
 
 
 def open_chat(path: Path, tokenizer: Path | None = None) -> Chat:

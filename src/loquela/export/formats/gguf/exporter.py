@@ -14,10 +14,10 @@ from loquela.export.formats.gguf.tensors import gguf_tensors
 from loquela.export.formats.gguf.turns import find_turns
 from loquela.export.formats.gguf.vocabulary import check_tokenizer, read_vocabulary
 from loquela.export.formats.gguf.vocabulary_contract import Vocabulary
-from loquela.inference.chat_template import FoundTemplate, find_template
 from loquela.inference.runtimes.llama_library import llama_library
 from loquela.models.config import TransformerConfig
 from loquela.models.folder import load_model
+from loquela.tokenizers.template_file import FoundTemplate, find_template
 
 MODEL_NAME = "model.gguf"
 
