@@ -260,6 +260,7 @@ STAGES = (
 # Before anything is downloaded or written: "module:function" of a `(Recipe) -> list[Proof]`.
 PREFLIGHT = (
     "loquela.runs.prerequisites:check_output",
+    "loquela.runs.tracking:check_trackers",
     "loquela.data.preflight:check_sources",
     "loquela.data.qa.preflight:check_provider",
     "loquela.export.preflight:check_exports",

@@ -54,6 +54,7 @@ def show_result(record: RunRecord) -> None:
     show_plan_against_actual(record.directory)
     show_exports(record.manifest)
     show_checks(record.manifest)
+    show_tracking(record.directory)
     named = record.run_id if record.directory.parent == DEFAULT_RUNS else shlex.quote(str(record.directory))
     click.echo(f"\neverything is in {record.directory}")
     click.echo("next:")
@@ -134,6 +135,14 @@ def measured_by(manifest: TrainingRunManifest, stage: str) -> dict[str, dict[str
         if isinstance(facts, dict):
             found[name] = {key: float(value) for key, value in facts.items() if isinstance(value, int | float)}
     return found
+
+
+def show_tracking(directory: Path) -> None:
+    """Where each tracker kept the run, or what it did not take."""
+    from loquela.monitoring.tracking.listener import read_tracking
+
+    for found in read_tracking(directory):
+        click.echo(f"tracked by {found.sentence()}")
 
 
 def show_plan_against_actual(directory: Path) -> None:

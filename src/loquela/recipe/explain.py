@@ -60,6 +60,8 @@ INFLUENCES = {
     "export": "which formats are made, and how near to the model each must be; never the model",
     "deploy": "what an export must hold to before it may be promoted; never the export itself",
     "deploy.load": "how the bundle is asked while it is measured; never the bundle",
+    "track": "who else is told of a run's numbers; never the run",
+    "tracking": "where trackers keep the run; never the run",
     "compute": "speed and memory; on one device and precision, not the result",
     "compute.device": "speed; results of different devices differ in the last digits",
     "compute.precision": "speed and memory; bf16 and fp16 round more than fp32",

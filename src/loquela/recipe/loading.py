@@ -24,6 +24,7 @@ from loquela.recipe.layers import (
 from loquela.recipe.origins import Origin, ResolvedRecipe
 from loquela.recipe.problems import Problem, recipe_error
 from loquela.recipe.schema import Recipe
+from loquela.recipe.secrets_in_recipes import secret_in
 from loquela.recipe.source_problems import source_key_at, source_problem
 from loquela.recipe.versions import refuse_other_version
 
@@ -132,6 +133,8 @@ def _problem(detail: ErrorDetails, origins: Mapping[str, Origin], places: Mappin
         what = {"missing": "is missing", "extra_forbidden": "is no key here"}.get(detail["type"], str(detail["msg"]))
         remedy = f"change {path}{index}{below}; what stands there: loquela config explain {path}"
         return Problem(_where(origins.get(path)), path + index + below, what, remedy)
+    if detail["type"] == "value_error" and secret_in(came) is not None:
+        return _rule_problem(path, str(detail["msg"]), origins)
     return Problem(
         _where(origins.get(path)),
         path + index,

@@ -29,6 +29,7 @@ from loquela.recipe.secrets_in_recipes import without_secret
 from loquela.recipe.slurm_section import SlurmSection
 from loquela.recipe.source_entry import SourceEntry
 from loquela.recipe.splitter_section import SplitterOptions
+from loquela.recipe.tracking_section import TrackerName, TrackingSection
 from loquela.recipe.validation_section import ValidationSection
 
 SCHEMA_VERSION = 1
@@ -346,6 +347,16 @@ class Recipe(BoundaryModel):
         if self.finetune is not None and self.examples is None:
             raise ValueError("finetune learns the rows of examples, and there are none; write examples: {sources: […]}")
         return self
+
+    track: list[TrackerName] = Field(
+        default_factory=list, description="experiment trackers that follow a run: tensorboard, wandb, mlflow; several"
+    )
+    tracking: TrackingSection = Field(default_factory=TrackingSection)
+
+    @field_validator("track")
+    @classmethod
+    def _each_tracker_once(cls, names: list[str]) -> list[str]:
+        return list(dict.fromkeys(names))
 
     @field_validator("skip_phases")
     @classmethod

@@ -28,6 +28,7 @@ from loquela.runs.progress import ProgressRecorder
 from loquela.runs.resume import same_settings
 from loquela.runs.seal import break_seal, write_seal
 from loquela.runs.status import Phase, PipelineStatus, load_status
+from loquela.runs.tracking import tracker_listener
 from loquela.stages import last_stage, stages_until
 
 
@@ -68,6 +69,9 @@ class RunBook:
         self.progress = ProgressRecorder(self.status, directory)
         self.bus.subscribe(self.progress)
         self.bus.subscribe(CurveFile(directory))
+        trackers = tracker_listener(self.recipe, directory, resumed=resumed)
+        if trackers is not None:
+            self.bus.subscribe(trackers)
         for listener in listeners:
             self.bus.subscribe(listener)
 
