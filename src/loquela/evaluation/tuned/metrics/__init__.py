@@ -1,0 +1,1 @@
+"""The metrics of answers; each public function of these files is registered under its own name."""
