@@ -5,7 +5,7 @@ Shapes: B rows, T tokens of a row, D model width, V vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -106,22 +106,34 @@ class CausalModel:
 
     @torch.no_grad()
     def generate_greedy(
-        self, prompts: Sequence[Sequence[int]], *, max_new_tokens: int, stop_ids: Sequence[int], pad_id: int
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        max_new_tokens: int,
+        stop_ids: Sequence[int],
+        pad_id: int,
+        between: Callable[[], None] = lambda: None,
     ) -> list[list[int]]:
         """The most likely continuation of every prompt, as one batch padded on the left; a stop token ends a row.
 
-        The stop token is part of what is given back, where it came. What generation_config.json asks for besides
+        The stop token is part of what is given back, where it came. `between` is called when all rows have their next
+        token; what it raises ends the generation. What generation_config.json asks for besides
         (penalties, samplers) plays no part.
         """
         training = self.module.training
         self.module.eval()
         try:
-            return self._greedy(prompts, max_new_tokens, frozenset(stop_ids), pad_id)
+            return self._greedy(prompts, max_new_tokens, frozenset(stop_ids), pad_id, between)
         finally:
             self.module.train(training)
 
     def _greedy(
-        self, prompts: Sequence[Sequence[int]], max_new_tokens: int, stops: frozenset[int], pad_id: int
+        self,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        stops: frozenset[int],
+        pad_id: int,
+        between: Callable[[], None],
     ) -> list[list[int]]:
         longest = max(len(prompt) for prompt in prompts)
         padding = [longest - len(prompt) for prompt in prompts]
@@ -145,6 +157,7 @@ class CausalModel:
             for row, token in zip(written, chosen, strict=True):
                 if not row or row[-1] not in stops:
                     row.append(token)
+            between()
             if all(row[-1] in stops for row in written):
                 break
             ids = torch.tensor([[token] for token in chosen], device=self.device)

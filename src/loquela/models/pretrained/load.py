@@ -22,6 +22,7 @@ DtypeName = Literal["fp32", "bf16", "fp16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 PURPOSE = "loading a pretrained model"
 EXTRA = "finetune"
+PACKS_ANEW = "support_avx512bf16_for_cpu"
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,19 @@ def load_base_model(
         settings["quantization_config"] = _stock_plan(transformers, quantization)
     with quiet(transformers):
         network, config = _read(transformers, base, settings, attention)
+    _keep_layout(network)
     return CausalModel(network, network, base, _facts(base, config, dtype, quantization, device))
+
+
+def _keep_layout(network: nn.Module) -> None:
+    """Keep 4-bit matrices as they are stored.
+
+    On a CPU with AVX-512 BF16 bitsandbytes packs them anew outside training, for a bf16 product of its own: then what
+    is evaluated is not what was trained, and matrices narrower than a block cannot be used at all.
+    """
+    for module in network.modules():
+        if hasattr(module, PACKS_ANEW):
+            setattr(module, PACKS_ANEW, False)
 
 
 @contextmanager
