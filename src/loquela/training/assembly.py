@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from loquela.artifacts.checkpoints import Found, checkpoint_directory, next_version, verified
 from loquela.artifacts.training_records import TrainingCheckpoint
 from loquela.compute.devices import DevicePlan
+from loquela.core.errors import ResourceError
 from loquela.inference.contracts import GenerateRequest
 from loquela.inference.model_engine import ModelEngine
 from loquela.models.contract import LanguageModel
@@ -16,6 +17,7 @@ from loquela.training.distributed import Group
 from loquela.training.export import exporter
 from loquela.training.lineage import first_version
 from loquela.training.loader import BatchLoader, LoaderSettings
+from loquela.training.memory import out_of_memory
 from loquela.training.opening import Inputs, initial_model
 from loquela.training.optimizers import OptimizerSet, build_optimizer
 from loquela.training.parts import Parts, Sample
@@ -34,8 +36,21 @@ def assemble(inputs: Inputs, group: Group, plan: DevicePlan, found: Found | None
         model, optimizer, section, group, device=plan.device, precision=plan.precision, seed=inputs.recipe.seed
     )
     steps = section.epochs * loader.steps_per_epoch
+
+    def no_memory(error: BaseException, step: int) -> ResourceError:
+        return out_of_memory(
+            error,
+            inputs.config,
+            section,
+            processes=group.world_size,
+            precision=plan.precision,
+            gradient_checkpointing=inputs.recipe.compute.gradient_checkpointing,
+            step=step,
+        )
+
     parts = Parts(
-        recipe=inputs.recipe,
+        section=section,
+        place="train",
         model=model,
         optimizer=optimizer,
         loader=loader,
@@ -49,6 +64,7 @@ def assemble(inputs: Inputs, group: Group, plan: DevicePlan, found: Found | None
         steps_total=min(steps, section.max_steps or steps),
         identity=identity(inputs, group, plan, found, changes),
         load_checkpoint=lambda step: _reload(parts, step),
+        out_of_memory=no_memory,
         checkpointer=_checkpointer(inputs) if group.leads else None,
         sample=sampler(inputs, model),
     )

@@ -67,18 +67,29 @@ class Checkpointer:
     """Saves checkpoints of one run in the background.
 
     `export(directory, tensors)` fills a folder that people load (model files and tokenizer); `config` is the
-    model's configuration as JSON; `keep` is how many newest checkpoints stay. `pauses_seconds` lists how long each
+    model's configuration as JSON; `keep` is how many newest checkpoints stay; `kind` and `final_name` are those of
+    the folder that people load in the end. `pauses_seconds` lists how long each
     save has kept the loop waiting.
     """
 
     def __init__(
-        self, run_directory: Path, config: dict[str, JsonValue], export: Export, *, keep: int, bus: Bus
+        self,
+        run_directory: Path,
+        config: dict[str, JsonValue],
+        export: Export,
+        *,
+        keep: int,
+        bus: Bus,
+        kind: str = KIND,
+        final_name: str = FINAL_DIRECTORY,
     ) -> None:
         self.run_directory = run_directory
         self.config = config
         self.export = export
         self.keep = keep
         self.bus = bus
+        self.kind = kind
+        self.final_name = final_name
         self.pauses_seconds: list[float] = []
         self.last_good: Path | None = None
         self._staging = Staging()
@@ -140,11 +151,11 @@ class Checkpointer:
         self._executor.shutdown(wait=True)
 
     def write_final(self, model: Tensors, facts: dict[str, JsonValue], parents: dict[str, str]) -> Manifest:
-        """Write `final/`, in the caller's thread; ProofError(NAN_DETECTED) instead of weights that are not finite."""
+        """Write the final folder, in the caller's thread; ProofError(NAN_DETECTED) instead of weights that are not finite."""
         refused = first_not_finite(model)
         if refused is not None:
             raise not_finite(refused, "final model")
-        return self._export(FINAL_DIRECTORY, model, facts, parents)
+        return self._export(self.final_name, model, facts, parents)
 
     def _save(self, model: Tensors, optimizer: Tensors, state: TrainingCheckpoint, is_best: bool) -> Saved:
         began = time.perf_counter()
@@ -184,7 +195,7 @@ class Checkpointer:
     def _export(self, name: str, weights: Tensors, facts: dict[str, JsonValue], parents: dict[str, str]) -> Manifest:
         with whole_folder(self.run_directory / name) as folder:
             self.export(folder, weights)
-            return write_manifest(folder, KIND, facts=facts, parents=parents)
+            return write_manifest(folder, self.kind, facts=facts, parents=parents)
 
     def _publish(self, saved: Saved) -> None:
         state = saved.state

@@ -35,8 +35,13 @@ LAST_LINES = 50
 
 
 class Job(BoundaryModel):
-    """What a worker process needs to know; `parent` is the process id whose end ends the workers."""
+    """What a worker process needs to know.
 
+    `entry` is the "module:function" of a `(StageContext) -> StageResult` that trains as one rank; `parent` is the
+    process id whose end ends the workers.
+    """
+
+    entry: str
     recipe: Recipe
     inputs: dict[str, Path]
     output: Path
@@ -53,8 +58,8 @@ class Outcome(BoundaryModel):
     time: float = Field(default_factory=time.time)
 
 
-def train_in_processes(context: StageContext) -> StageResult:
-    """Run the train stage in `compute.processes` processes; returns and raises what rank 0 returns or raises.
+def train_in_processes(context: StageContext, entry: str) -> StageResult:
+    """Run `entry` in `compute.processes` processes; returns and raises what rank 0 returns or raises.
 
     An error that another rank met first is raised instead; ResourceError(WORKER_CRASH) when a process died
     without a word.
@@ -63,6 +68,7 @@ def train_in_processes(context: StageContext) -> StageResult:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     job = Job(
+        entry=entry,
         recipe=context.recipe,
         inputs={name: path.resolve() for name, path in context.inputs.items()},
         output=context.output.resolve(),

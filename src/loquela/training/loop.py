@@ -29,7 +29,7 @@ from loquela.monitoring.events import trace
 from loquela.training.batches import StepBatches
 from loquela.training.collection import collected_between_steps
 from loquela.training.early_stopping import EarlyStopping
-from loquela.training.memory import is_out_of_memory, out_of_memory
+from loquela.training.memory import is_out_of_memory
 from loquela.training.nonfinite import Ladder, Reading, Verdict
 from loquela.training.parts import Parts
 from loquela.training.progress import Progress, progress_of
@@ -47,7 +47,7 @@ class TrainingLoop:
 
     def __init__(self, parts: Parts, ladder: Ladder, stopping: EarlyStopping, progress: Progress) -> None:
         self.parts = parts
-        self.section = parts.recipe.train
+        self.section = parts.section
         self.ladder = ladder
         self.stopping = stopping
         self.progress = progress
@@ -147,7 +147,7 @@ class TrainingLoop:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            raise self._out_of_memory(error, step) from error
+            raise parts.out_of_memory(error, step) from error
         return outcome.numbers
 
     def _reserve_staging(self) -> None:
@@ -333,7 +333,7 @@ class TrainingLoop:
             raise ProofError(
                 ErrorCode.NAN_LOSS,
                 f"step {last_bad_step} was not finite and there is no checkpoint before it to go back to",
-                "lower train.learning_rate and start a new run with --resume never",
+                f"lower {parts.place}.learning_rate and start a new run with --resume never",
             )
         state = parts.load_checkpoint(target)
         self.ladder.rolled_back(state.ladder, target, last_bad_step)
@@ -383,7 +383,8 @@ class TrainingLoop:
             reading.code,
             f"{what} at step {reading.step + 1} (epoch {epoch + 1}): {self.section.max_skipped_steps} skipped steps "
             f"and {rollbacks} roll-backs did not help",
-            "lower train.learning_rate, or set train.gradient_clip_norm; the last good checkpoint is kept",
+            f"lower {self.parts.place}.learning_rate, or set {self.parts.place}.gradient_clip_norm; the last good "
+            "checkpoint is kept",
             details={
                 "step": reading.step,
                 "epoch": epoch + 1,
@@ -393,22 +394,10 @@ class TrainingLoop:
             },
         )
 
-    def _out_of_memory(self, error: BaseException, step: int) -> ResourceError:
-        plan = self.parts.plan
-        return out_of_memory(
-            error,
-            self.parts.model.config,
-            self.section,
-            processes=self.parts.group.world_size,
-            precision=plan.precision,
-            gradient_checkpointing=self.parts.recipe.compute.gradient_checkpointing,
-            step=step,
-        )
-
 
 def resume_loop(parts: Parts, state: TrainingCheckpoint | None) -> TrainingLoop:
     """A loop that starts, or goes on from a checkpoint whose tensors are loaded already."""
-    section = parts.recipe.train
+    section = parts.section
     ladder = Ladder(
         section.max_skipped_steps, section.max_rollbacks, section.spike_factor, state.ladder if state else None
     )

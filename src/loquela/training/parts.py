@@ -1,45 +1,88 @@
-"""The live objects a training consists of, put together once by the stage."""
+"""The live objects a training consists of, put together once by the stage; training from scratch and fine-tuning alike."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from pydantic import JsonValue
-from torch import Tensor
+from torch import Tensor, nn
 
 from loquela.artifacts.context import StopRequest
 from loquela.artifacts.training_records import TrainingCheckpoint
 from loquela.compute.devices import DevicePlan
-from loquela.models.contract import LanguageModel
+from loquela.core.errors import ResourceError
 from loquela.monitoring.events import Bus
-from loquela.recipe.schema import Recipe
+from loquela.recipe.schema import TrainSection
+from loquela.training.batches import StepBatches
 from loquela.training.checkpoint import Checkpointer
 from loquela.training.distributed import Group
-from loquela.training.loader import BatchLoader
 from loquela.training.optimizers import OptimizerSet
-from loquela.training.step import StepRunner
-from loquela.training.validation import Validation
+from loquela.training.step import Outcome
 
 Sample = Callable[[], list[tuple[str, str]]]
+Tensors = dict[str, Tensor]
+
+
+class Loader(Protocol):
+    """Steps in order, as a pure function of the step; see BatchLoader."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of one pass through the rows."""
+
+    def stream(
+        self, first_step: int, stop_step: int, is_logged: Callable[[int], bool] | None = None
+    ) -> AbstractContextManager[Iterator[StepBatches]]:
+        """The steps [first_step, stop_step)."""
+
+
+class Runner(Protocol):
+    """Computes steps; see StepRunner."""
+
+    reads_every_step: bool
+
+    def gradients(self, loaded: StepBatches, norm_limit: float, bus: Bus | None = None) -> Outcome:
+        """Gradients of one step, clipped, in the parameters."""
+
+    def update(self, outcome: Outcome, factor: float, bus: Bus | None = None) -> None:
+        """Apply them, unless the outcome says not to."""
+
+    def scale_state(self) -> dict[str, JsonValue] | None:
+        """State of the fp16 loss scale."""
+
+    def load_scale_state(self, state: dict[str, JsonValue] | None) -> None:
+        """Take over what `scale_state` gave."""
+
+
+class HeldOut(Protocol):
+    """Measures the model on rows that it does not learn; see Validation."""
+
+    def loss(self) -> float:
+        """Mean loss per label token, the same number on every rank."""
 
 
 @dataclass
 class Parts:
     """What the loop works with.
 
-    `checkpointer` is there on rank 0 only; `identity` holds the fields of a checkpoint's state that never change
-    during a run; `load_checkpoint(step)` puts the tensors of that checkpoint into model and optimizer and returns
-    its state; `sample` writes (prompt, text) for every fixed prompt.
+    `section` are the loop's settings, `place` the recipe's section that they stand in. `checkpointer` is there on
+    rank 0 only; `identity` holds the fields of a checkpoint's state that never change during a run;
+    `load_checkpoint(step)` puts the tensors of that checkpoint into model and optimizer and returns its state;
+    `out_of_memory` says what to do about such an error at a step; `sample` writes (prompt, text) for every fixed
+    prompt; `keeps` tells by its name whether a weight is part of a checkpoint.
     """
 
-    recipe: Recipe
-    model: LanguageModel
+    section: TrainSection
+    place: str
+    model: nn.Module
     optimizer: OptimizerSet
-    loader: BatchLoader
-    runner: StepRunner
-    validation: Validation
+    loader: Loader
+    runner: Runner
+    validation: HeldOut
     group: Group
     plan: DevicePlan
     bus: Bus
@@ -48,9 +91,12 @@ class Parts:
     steps_total: int
     identity: dict[str, JsonValue]
     load_checkpoint: Callable[[int], TrainingCheckpoint]
+    out_of_memory: Callable[[BaseException, int], ResourceError]
     checkpointer: Checkpointer | None = None
     sample: Sample | None = None
+    keeps: Callable[[str], bool] | None = None
 
-    def model_tensors(self) -> dict[str, Tensor]:
-        """The weights by name, detached, not copied."""
-        return {name: tensor.detach() for name, tensor in self.model.state_dict().items()}
+    def model_tensors(self) -> Tensors:
+        """The weights that a checkpoint holds, by name, detached, not copied."""
+        state = self.model.state_dict().items()
+        return {name: tensor.detach() for name, tensor in state if self.keeps is None or self.keeps(name)}

@@ -71,7 +71,7 @@ class Reporter:
                 **record,
                 **aggregated,
                 "steps_total": parts.steps_total,
-                "epochs": parts.recipe.train.epochs,
+                "epochs": parts.section.epochs,
                 "validation_loss": self._validation_loss,
                 "eta_seconds": round((parts.steps_total - step) * self._step_seconds, 1),
             },
@@ -95,7 +95,7 @@ class Reporter:
             "trainer.job.progress.v1",
             {
                 "epoch": metrics.epoch_number,
-                "epochs": parts.recipe.train.epochs,
+                "epochs": parts.section.epochs,
                 "train_loss": metrics.train_loss,
                 "validation_loss": metrics.validation_loss,
             },

@@ -39,7 +39,7 @@ def train(context: StageContext) -> StageResult:
     checkpoint that this recipe cannot go on from, and what opening shards and tokenizer raises.
     """
     if context.recipe.compute.processes > 1 and "WORLD_SIZE" not in os.environ:
-        return train_in_processes(context)
+        return train_in_processes(context, "loquela.training.stage:train_here")
     return train_here(context)
 
 
@@ -130,7 +130,7 @@ def facts_of(
 
 def publish_start(parts: Parts, inputs: Inputs, found: Found | None) -> None:
     """trainer.job.started and trainer.metrics.config: what is about to happen, in numbers."""
-    section = parts.recipe.train
+    section = parts.section
     parts.bus.publish(
         "trainer.job.started.v1",
         {

@@ -13,17 +13,18 @@ Dropout is seeded by (seed, step, micro-batch, rank): nothing of it needs to be 
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 from pydantic import JsonValue
-from torch import Tensor
+from torch import Tensor, nn
 
 from loquela.models.contract import LanguageModel
 from loquela.monitoring.events import Bus
 from loquela.recipe.schema import TrainSection
-from loquela.training.batches import Batch, StepBatches
+from loquela.training.batches import Batch, StepBatches, StepPlan
 from loquela.training.distributed import Group
 from loquela.training.gradients import backward, clip_gradients
 from loquela.training.losses import loss_divisor, training_loss
@@ -41,12 +42,12 @@ class Outcome:
     numbers: Tensor
 
 
-class StepRunner:
-    """Computes steps of one model on this rank's device."""
+class GradientSteps(ABC):
+    """Steps of one model on this rank's device; what a micro-batch's loss is, its kinds say."""
 
     def __init__(
         self,
-        model: LanguageModel,
+        model: nn.Module,
         optimizer: OptimizerSet,
         section: TrainSection,
         group: Group,
@@ -107,23 +108,33 @@ class StepRunner:
         if self.precision == "fp16" and isinstance(scale, float) and isinstance(steps, int):
             self.scale, self.steps_at_scale = scale, steps
 
+    @abstractmethod
     def loss_sum(self, batch: Batch, bus: Bus | None = None) -> Tensor:
         """Summed loss of a micro-batch, in the run's precision."""
-        tokens = batch.tokens.to(self.device, non_blocking=True)
-        targets = batch.targets.to(self.device, non_blocking=True)
-        with torch.autocast(
+
+    @property
+    @abstractmethod
+    def drops_out(self) -> bool:
+        """Whether the network draws random numbers while it trains."""
+
+    @abstractmethod
+    def divisor(self, plan: StepPlan) -> float:
+        """What the summed loss of a global batch is divided by."""
+
+    def autocast(self) -> torch.autocast:
+        """Arithmetic in the run's precision."""
+        return torch.autocast(
             self.device.type, AUTOCAST_TYPES.get(self.precision, torch.bfloat16), self.precision != "fp32"
-        ):
-            return training_loss(self.section.loss, self.model, tokens, targets, bus)
+        )
 
     def _once(self, loaded: StepBatches, norm_limit: float, bus: Bus | None) -> Outcome:
         plan = loaded.plan
-        divisor = loss_divisor(self.section.loss, plan.label_tokens)
+        divisor = self.divisor(plan)
         self.model.train()
         self.optimizer.zero_grad()
         total = torch.zeros((), dtype=torch.float32, device=self.device)
         for index, batch in enumerate(loaded.micro_batches):
-            if self.model.config.dropout > 0:
+            if self.drops_out:
                 seed_generators(self.device, dropout_seed(self.seed, plan.step, index, self.group.rank))
             told = bus if index == 0 else None
             summed = self.loss_sum(batch, told)
@@ -146,6 +157,50 @@ class StepRunner:
             all(group.get("fused") for group in optimizer.param_groups)
             for optimizer in self.optimizer.optimizers.values()
         )
+
+
+class StepRunner(GradientSteps):
+    """Steps of a network that is trained from scratch: every token that is not ignored is learnt."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        optimizer: OptimizerSet,
+        section: TrainSection,
+        group: Group,
+        *,
+        device: str,
+        precision: Literal["fp32", "bf16", "fp16"],
+        seed: int,
+        reads_every_step: bool | None = None,
+    ) -> None:
+        super().__init__(
+            model,
+            optimizer,
+            section,
+            group,
+            device=device,
+            precision=precision,
+            seed=seed,
+            reads_every_step=reads_every_step,
+        )
+        self.network = model
+
+    def loss_sum(self, batch: Batch, bus: Bus | None = None) -> Tensor:
+        """Summed loss of a micro-batch, in the run's precision."""
+        tokens = batch.tokens.to(self.device, non_blocking=True)
+        targets = batch.targets.to(self.device, non_blocking=True)
+        with self.autocast():
+            return training_loss(self.section.loss, self.network, tokens, targets, bus)
+
+    @property
+    def drops_out(self) -> bool:
+        """Whether the network draws random numbers while it trains."""
+        return self.network.config.dropout > 0
+
+    def divisor(self, plan: StepPlan) -> float:
+        """What the summed loss of a global batch is divided by."""
+        return loss_divisor(self.section.loss, plan.label_tokens)
 
 
 _LARGEST = torch.finfo(torch.float32).max

@@ -7,16 +7,17 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-from loquela.artifacts.context import StageContext, StopRequest
+from loquela.artifacts.context import StageContext, StageResult, StopRequest
 from loquela.core.atomic import write_text
 from loquela.core.carried_error import CarriedError
+from loquela.core.entry import resolve
 from loquela.core.errors import Interrupted, LoquelaError
 from loquela.monitoring.events import Bus, EventBus, EventFile, SilentBus
 from loquela.training.launch import Job, Outcome
-from loquela.training.stage import train_here
 
 WATCH_SECONDS = 0.2
 
@@ -41,14 +42,15 @@ def main(arguments: list[str]) -> int:
         run_directory=job.run_directory,
         stop=stop,
     )
-    outcome, status = _run(context)
+    outcome, status = _run(job.entry, context)
     write_text(job.folder / f"outcome-{rank}.json", outcome.model_dump_json())
     return status
 
 
-def _run(context: StageContext) -> tuple[Outcome, int]:
+def _run(entry: str, context: StageContext) -> tuple[Outcome, int]:
     try:
-        return Outcome(result=train_here(context)), 0
+        train: Callable[[StageContext], StageResult] = resolve(entry)
+        return Outcome(result=train(context)), 0
     except LoquelaError as error:
         return Outcome(error=CarriedError.of(error)), 0 if isinstance(error, Interrupted) else 1
 
