@@ -17,9 +17,10 @@ import torch
 import seed_text
 from loquela.artifacts.bundle import open_bundle
 from loquela.artifacts.context import StageContext
+from loquela.artifacts.folders import remove_abandoned
 from loquela.core.errors import DataError, ErrorCode, Interrupted, ProofError, RecipeError, ResourceError
 from loquela.export.contracts import ModelExporterRequest
-from loquela.export.exporting import Export, remove_abandoned
+from loquela.export.exporting import Export
 from loquela.export.formats.torchscript.exporter import empty_shapes
 from loquela.export.model_exporter import ModelExporter, error_of
 from loquela.export.report import read_report

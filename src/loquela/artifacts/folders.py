@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from loquela.artifacts.crash_points import crash_point
 from loquela.core.atomic import TEMPORARY_PREFIX, fsync_directory, write_error
 
@@ -106,6 +108,14 @@ def remove_leftovers(parent: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def remove_abandoned(place: Path) -> None:
+    """Remove what making `place` left whose process died before it could."""
+    for path in place.parent.glob(f"{TEMPORARY_PREFIX}{place.name}-*"):
+        owner = path.name.rpartition("-")[2]
+        if owner.isdigit() and int(owner) != os.getpid() and not psutil.pid_exists(int(owner)):
+            remove_folder(path)
 
 
 def _exchange(temporary: Path, place: Path) -> None:

@@ -5,15 +5,11 @@ model ─ prune ─▶ exporter ─▶ files ─ runtime ─▶ logits ─ parit
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
-
-import psutil
 
 from loquela.artifacts.bundle import (
     BUNDLE_KIND,
@@ -25,10 +21,11 @@ from loquela.artifacts.bundle import (
     open_bundle,
     write_facts,
 )
-from loquela.artifacts.folders import heal_folder, remove_folder, whole_folder
+from loquela.artifacts.folders import heal_folder, remove_abandoned, whole_folder
 from loquela.artifacts.manifest import write_manifest
-from loquela.core.atomic import TEMPORARY_PREFIX, write_error, write_json, write_text
+from loquela.core.atomic import write_error, write_json, write_text
 from loquela.core.errors import ErrorCode, ProofError, RecipeError
+from loquela.core.versions import package_versions
 from loquela.export.card import model_card
 from loquela.export.contract import Exporter, TokenizerFacts, Written
 from loquela.export.contracts import ExportReport, PruningCost
@@ -201,7 +198,7 @@ class Export:
             pruning=pruning,
             limits=limits,
             failures=failures(logits, tokens, pruning, limits, self.section.max_pruning_loss_increase),
-            libraries=_versions(),
+            libraries=package_versions(LIBRARIES),
         )
 
     def _too_far(self, report: ExportReport, kept: Path) -> ProofError:
@@ -220,14 +217,6 @@ def tokenizer_facts(tokenizer: TokenizerHandle) -> TokenizerFacts:
     return TokenizerFacts(tokenizer.method, "")
 
 
-def remove_abandoned(place: Path) -> None:
-    """Remove what an export to `place` left whose process died before it could."""
-    for path in place.parent.glob(f"{TEMPORARY_PREFIX}{place.name}-*"):
-        owner = path.name.rpartition("-")[2]
-        if owner.isdigit() and int(owner) != os.getpid() and not psutil.pid_exists(int(owner)):
-            remove_folder(path)
-
-
 def _check_place(place: Path) -> None:
     """A folder that is no export is never replaced."""
     if place.exists() and not (place.is_dir() and ((place / "bundle.json").is_file() or not any(place.iterdir()))):
@@ -240,13 +229,3 @@ def _check_place(place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise write_error(error, place) from error
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found

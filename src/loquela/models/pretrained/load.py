@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,6 +63,8 @@ def load_base_model(
     if quantization is not None:
         require("bitsandbytes", extra=EXTRA, purpose=f"a base quantised to {quantization.kind}")
         settings["quantization_config"] = _stock_plan(transformers, quantization)
+        # It would say of every 8-bit product that its inputs are cast.
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     with quiet(transformers):
         network, config = _read(transformers, base, settings, attention)
     _keep_layout(network)
