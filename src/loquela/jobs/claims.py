@@ -122,12 +122,17 @@ class Claims:
         with self._database.read() as connection:
             return [job_of(row) for row in connection.execute(query.order_by(jobs.c.seq))]
 
-    def take_from_the_lost(self, job: Job) -> Job | None:
-        """End the attempt of a worker that is gone; None when somebody did already, or the lease was renewed."""
+    def take_from_the_lost(self, job: Job, *, proven: bool = False) -> Job | None:
+        """End the attempt of a worker that is gone; None when somebody did already, or the lease was renewed.
+
+        `proven`: its process is known to be gone, so that nobody needs to wait for the lease.
+        """
         now = self._clock.now()
         with self._database.write() as connection:
             current = find_job(connection, job.id)
-            if current.fence != job.fence or current.state not in HELD or (current.lease_until or 0) >= now:
+            if current.fence != job.fence or current.state not in HELD:
+                return None
+            if not proven and (current.lease_until or 0) >= now:
                 return None
             state = ON_LOST_LEASE[current.state]
             reason = Reason.LOST_LEASE if state is JobState.INTERRUPTED else Reason.USER
@@ -173,7 +178,20 @@ class Claims:
         return current
 
     def _again(self, connection: Connection, job: Job, ended: Ended, now: float) -> Job:
-        """Queue an interrupted job, later each time it dies; a job that dies again and again is left failed."""
+        """Queue an interrupted job, later each time it dies; a job that dies again and again is left failed.
+
+        One that found the disk full waits for a person.
+        """
+        if ended.reason is Reason.DISK_FULL:
+            return change_state(
+                connection,
+                job,
+                JobState.PAUSED,
+                at=now,
+                reason=ended.reason,
+                message=job.message,
+                error=ended.error,
+            )
         crashed = ended.reason in (Reason.LOST_LEASE, Reason.INTERNAL)
         crashes = 0
         if crashed:

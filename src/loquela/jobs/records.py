@@ -83,9 +83,9 @@ class StoredEvent(BoundaryModel):
     data: JsonObject = Field(default_factory=dict)
 
 
-def job_of(row: Row[tuple[object, ...]]) -> Job:
+def job_of(row: Row[tuple[object, ...]] | Mapping[str, object]) -> Job:
     """A row of `jobs` as a value."""
-    fields = dict(row._mapping)
+    fields: dict[str, object] = dict(row if isinstance(row, Mapping) else row._mapping)
     fields.pop("spec_digest", None)
     for name in ("spec", "progress", "summary", "labels", "error", "result"):
         if fields.get(name) is not None:

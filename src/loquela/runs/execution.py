@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from loquela.artifacts.context import StageContext, StageResult, StopRequest
 from loquela.artifacts.manifest import Manifest, read_manifest, verify, write_manifest
 from loquela.artifacts.proof import Proof
+from loquela.core.atomic import write_json
 from loquela.core.entry import resolve
 from loquela.core.errors import DataError, ErrorCode, Interrupted, LoquelaError, RecipeError
 from loquela.core.model import BoundaryModel
@@ -69,9 +70,11 @@ def execute(
     until: str | None = None,
     listeners: Sequence[Listener] = (),
     ask: Ask | None = None,
+    run_id: str | None = None,
 ) -> RunRecord:
     """Execute a recipe up to and including the stage `until`, without one to its end.
 
+    With `run_id` it is that run: gone on with where it was begun, made where it was not, and `resume` says nothing.
     Prerequisites are checked before anything is written. Every outcome is recorded in the run's status and
     manifest; errors are raised again as the LoquelaError they are. Raises Interrupted after SIGINT or SIGTERM,
     with everything saved.
@@ -80,14 +83,14 @@ def execute(
     recipe = resolved.recipe
     until = stage_for(until, recipe).name if until else last_stage(recipe)
     store = RunStore(recipe.output_directory)
-    chosen = choose_run(store, recipe, resume, ask)
+    chosen = choose_run(store, recipe, resume, ask) if run_id is None else store.begun(run_id)
     reads_sources = any(stage.name == "ingest" for stage in stages_until(until, recipe))
     skipped = "corpus_download" in recipe.skip_phases
     proofs = check_prerequisites(recipe, skip_sources=skipped or not reads_sources)
     plan = plan_run(recipe)
     rebuilt = _rebuilt(chosen, recipe)
     if chosen is None or rebuilt is not None:
-        directory = store.create(recipe.name)
+        directory = store.create(recipe.name, None if chosen is not None else run_id)
     else:
         directory = chosen
     with RunLock(directory), stop_on_signals() as stop:
@@ -119,6 +122,7 @@ class Execution(RunBook):
     ) -> None:
         super().__init__(resolved, directory, listeners, resumed=resumed, rebuilt=rebuilt)
         self.stop = stop
+        self.plan: Plan | None = None
         self.cache = ArtifactCache(self.recipe.output_directory, self.bus)
         self.places: dict[str, Path] = {}
         self.digests: dict[str, str] = {}
@@ -126,6 +130,7 @@ class Execution(RunBook):
     def run(self, until: str, proofs: list[Proof], plan: Plan | None) -> RunRecord:
         """Walk the table; record the outcome whatever it is."""
         started = time.perf_counter()
+        self.plan = plan
         self._write_records(proofs, plan)
         if self.was_complete:
             # Every stage is reused then; stopping halfway would only take its end from a complete run.
@@ -134,7 +139,7 @@ class Execution(RunBook):
             self._announce(plan, until)
             self._advance(Phase.CORPUS_DOWNLOAD, time.perf_counter() - started)
             self._walk(until)
-            self._finish(until, plan)
+            self._finish(until, self.plan)
         except Interrupted as error:
             self._interrupted(error)
             raise
@@ -156,6 +161,8 @@ class Execution(RunBook):
 
     def _carry_out(self, stage: Stage) -> None:
         phase = Phase(stage.phase)
+        if stage.name == "finetune":
+            self._plan_again()
         began = time.perf_counter()
         if self.status.current_phase is not phase:
             self._advance(phase, 0.0)
@@ -179,6 +186,12 @@ class Execution(RunBook):
                 "facts": record.facts,
             },
         )
+
+    def _plan_again(self) -> None:
+        """Now that base and rows are there, predict from what was counted in them."""
+        self.plan = plan_run(self.recipe)
+        if self.plan is not None:
+            write_json(self.directory / "plan.json", self.plan.model_dump(mode="json"))
 
     def _stage(self, stage: Stage) -> StageRecord:
         settings = stage_settings(self.recipe, stage)

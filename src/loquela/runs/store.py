@@ -36,15 +36,19 @@ class RunStore:
     def __init__(self, output_directory: Path) -> None:
         self.root = output_directory.expanduser() / "runs"
 
-    def create(self, name: str) -> Path:
-        """Make the folder of a new run; its name is its id."""
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-        directory = self.root / f"{name}-{stamp}-{secrets.token_hex(3)}"
+    def create(self, name: str, run_id: str | None = None) -> Path:
+        """Make the folder of a new run; its name is its id, which may have been given out before (`new_run_id`)."""
+        directory = self.root / (run_id or new_run_id(name))
         try:
-            directory.mkdir(parents=True)
+            directory.mkdir(parents=True, exist_ok=run_id is not None)
         except OSError as error:
             raise write_error(error, directory) from error
         return directory
+
+    def begun(self, run_id: str) -> Path | None:
+        """The folder of the run with exactly this id; None where it has not begun to write about itself."""
+        directory = self.root / run_id
+        return directory if (directory / STATUS_NAME).is_file() else None
 
     def directories(self) -> list[Path]:
         """Folders that hold a run, newest first."""
@@ -94,6 +98,12 @@ class RunStore:
         if len(matches) == 1:
             return known[matches[0]]
         raise _no_such_run(text, matches, list(known), self.root)
+
+
+def new_run_id(name: str) -> str:
+    """An id for a run of the recipe called `name`: <name>-<UTC time>-<random>."""
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    return f"{name}-{stamp}-{secrets.token_hex(3)}"
 
 
 def _validation_loss(directory: Path, status: PipelineStatus) -> float | None:

@@ -1,0 +1,123 @@
+"""One job from claim to end: its process is started, beaten for, asked to stop, and judged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from loquela.core.errors import ErrorCode, LoquelaError
+from loquela.jobs.changes import Superseded
+from loquela.jobs.claims import Claims, Ended
+from loquela.jobs.records import Job, JobError, JsonObject
+from loquela.jobs.states import JobState, Reason
+from loquela.runs.status import STATUS_NAME, PipelineStatus
+from loquela.worker.child_process import ChildProcess
+from loquela.worker.folders import prepare_folder
+from loquela.worker.outcome import judge
+
+LOOK_EVERY_SECONDS = 0.1
+STOPPING = frozenset({JobState.PAUSING, JobState.CANCELLING})
+
+
+class Supervision:
+    """Works on one claimed job; `beat_seconds` is far below the lease."""
+
+    def __init__(
+        self,
+        data: Path,
+        claims: Claims,
+        *,
+        beat_seconds: float,
+        grace_seconds: float,
+        shutting_down: Callable[[], bool],
+    ) -> None:
+        self._data = data
+        self._claims = claims
+        self._beat_seconds = beat_seconds
+        self._grace_seconds = grace_seconds
+        self._shutting_down = shutting_down
+        self._moved: tuple[object, ...] = ()
+
+    def work(self, job: Job) -> Job | None:
+        """Bring a claimed job to its end; None when it became another worker's, and nothing more was written."""
+        try:
+            folder = prepare_folder(self._data, job)
+            child = ChildProcess(folder, grace_seconds=self._grace_seconds)
+        except (OSError, LoquelaError) as error:
+            return self._cannot_start(job, error)
+        try:
+            job = self._claims.started(job, child.pid)
+            code = self._until_it_ends(job, child)
+            ended = judge(code, folder, shutting_down=self._shutting_down())
+            return self._claims.end(job, ended, last_step=self._step(job))
+        except Superseded:
+            return None
+        finally:
+            if child.poll() is None:
+                child.kill()
+
+    def _until_it_ends(self, job: Job, child: ChildProcess) -> int:
+        beat_at = time.monotonic()
+        while (code := child.poll()) is None:
+            if self._shutting_down():
+                child.ask_to_stop()
+            if time.monotonic() >= beat_at:
+                beat_at = time.monotonic() + self._beat_seconds
+                if self._beat(job).state in STOPPING:
+                    child.ask_to_stop()
+            time.sleep(LOOK_EVERY_SECONDS)
+        return code
+
+    def _beat(self, job: Job) -> Job:
+        """Keep the lease. A database that is away for a moment is not yet a lost lease: the fence will tell."""
+        status = self._status(job)
+        progress: JsonObject | None = dict(status.progress) | {"phase": status.current_phase} if status else None
+        moved = self._marks(job)
+        advanced = moved != self._moved
+        self._moved = moved
+        try:
+            return self._claims.heartbeat(job, progress, advanced=advanced)
+        except LoquelaError as error:
+            if error.code is not ErrorCode.PERSISTENCE_FAILED:
+                raise
+            return job
+
+    def _marks(self, job: Job) -> tuple[object, ...]:
+        """What changes when the work itself moves: the sizes of the run's own append-only files."""
+        run = self._data / "runs" / job.run_id
+        return tuple(_size(run / name) for name in ("events.jsonl", "metrics.jsonl"))
+
+    def _status(self, job: Job) -> PipelineStatus | None:
+        if job.kind != "run":
+            return None
+        try:
+            text = (self._data / "runs" / job.run_id / STATUS_NAME).read_bytes()
+            return PipelineStatus.model_validate_json(text)
+        except (OSError, ValidationError):
+            return None
+
+    def _step(self, job: Job) -> int | None:
+        status = self._status(job)
+        step = status.progress.get("step") if status else None
+        return step if isinstance(step, int) else None
+
+    def _cannot_start(self, job: Job, error: OSError | LoquelaError) -> Job | None:
+        why = JobError(
+            code=ErrorCode.WRITE_PERMISSION,
+            message=f"the job's process could not be started: {error}",
+            remedy="see that the data folder is writable and the disk not full; it is tried again by itself",
+        )
+        try:
+            return self._claims.end(job, Ended(JobState.INTERRUPTED, Reason.INTERNAL, error=why))
+        except Superseded:
+            return None
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return -1
