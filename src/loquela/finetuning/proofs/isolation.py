@@ -65,7 +65,7 @@ def _proof(passed: bool, message: str, numbers: dict[str, JsonValue]) -> Proof:
         name=NAME,
         passed=passed,
         message=message,
-        remedy="set examples.packing: false and finetune.padding_free: false, or another finetune.attention",
+        remedy="set examples.pack: false and finetune.padding_free: false, or another finetune.attention",
         code=ErrorCode.VALIDATION_FAILED,
         numbers=numbers,
     )
