@@ -17,8 +17,8 @@ pytest.importorskip("xllamacpp", reason="the package xllamacpp is not installed"
 pytest.importorskip("gguf", reason="the package gguf is not installed")
 
 from loquela.artifacts.bundle import BundleFacts
+from loquela.artifacts.word_cuts import PRE_TOKENIZERS
 from loquela.core.errors import DataError, ErrorCode
-from loquela.export.formats.gguf.vocabulary_bpe import PRE_TOKENIZERS
 from loquela.inference.runtimes import llama_cpp
 from loquela.inference.runtimes.llama_cpp import LlamaModel, LlamaRuntime, open_runtime
 from loquela.tokenizers.contract import TokenizerConfig, TokenizerTrainRequest

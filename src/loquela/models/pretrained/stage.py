@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import JsonValue
 
-from loquela.artifacts.base import BaseIdentity, hash_files, write_base
+from loquela.artifacts.base import HERE, BaseIdentity, hash_files, write_base
 from loquela.artifacts.context import StageContext, StageResult
+from loquela.core.digests import digest_file
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.models.pretrained.folder_files import base_files
+from loquela.models.pretrained.gguf_convert import convert
 from loquela.models.pretrained.identify import identify
+from loquela.models.pretrained.packaged import packaged_file
 from loquela.models.pretrained.sources import BaseSource, source_of
 from loquela.recipe.finetune_section import FinetuneSection
 from loquela.recipe.schema import Recipe
@@ -17,7 +22,7 @@ from loquela.recipe.schema import Recipe
 def provide(context: StageContext) -> StageResult:
     """`finetune.base` → base.json, with the converted files where it is a GGUF file; errors as of `identify`."""
     section = section_of(context.recipe)
-    identity = _identity(source_of(section.base), context)
+    identity = _identity(source_of(section.base), context.output)
     write_base(context.output, identity)
     facts: dict[str, JsonValue] = identity.model_dump(
         mode="json", include={"source", "kind", "revision", "architecture", "parameters", "context", "digest"}
@@ -28,8 +33,16 @@ def provide(context: StageContext) -> StageResult:
 def fingerprint(recipe: Recipe) -> dict[str, JsonValue]:
     """What the base is now: the SHA-256 of its files, or its commit on the hub; errors as of `provide`."""
     source = source_of(section_of(recipe).base)
+    if source.kind != "folder":
+        file = gguf_file(source)
+        return {file.name: digest_file(file)}
     names = base_files(source.path)
     return {name: record.sha256 for name, record in hash_files(source.path, names).items()}
+
+
+def gguf_file(source: BaseSource) -> Path:
+    """The GGUF file that is to be converted."""
+    return packaged_file(source.name) if source.kind == "package" else source.path
 
 
 def section_of(recipe: Recipe) -> FinetuneSection:
@@ -50,5 +63,8 @@ def summary(identity: BaseIdentity) -> str:
     )
 
 
-def _identity(source: BaseSource, context: StageContext) -> BaseIdentity:
-    return identify(source.path, source=source.written)
+def _identity(source: BaseSource, output: Path) -> BaseIdentity:
+    if source.kind == "folder":
+        return identify(source.path, source=source.written)
+    convert(gguf_file(source), output)
+    return identify(output, source=source.written, kind=source.kind, location=HERE)

@@ -1,7 +1,7 @@
 """Byte-level BPE → llama.cpp's gpt2 vocabulary.
 
 llama.cpp has no regular expression in the file: it knows how models cut words by name. A file's pre-tokenizer is
-therefore looked up in PRE_TOKENIZERS, whose every row a test proves on 200 strings.
+therefore looked up in PRE_TOKENIZERS.
 """
 
 from __future__ import annotations
@@ -10,29 +10,8 @@ import json
 
 from pydantic import JsonValue
 
+from loquela.artifacts.word_cuts import PRE_TOKENIZERS
 from loquela.export.formats.gguf.vocabulary_contract import TokenKind, Vocabulary, refused
-
-GPT2_CUT: JsonValue = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}
-DIGITS: JsonValue = {"type": "Digits", "individual_digits": True}
-BYTES_ONLY: JsonValue = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}
-LLAMA3_PATTERN = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
-    r"|\s+(?!\S)|\s+"
-)
-QWEN2_PATTERN = LLAMA3_PATTERN.replace(r"\p{N}{1,3}", r"\p{N}")
-
-
-def _split(pattern: str) -> JsonValue:
-    cut: JsonValue = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
-    return {"type": "Sequence", "pretokenizers": [cut, BYTES_ONLY]}
-
-
-PRE_TOKENIZERS: tuple[tuple[JsonValue, str], ...] = (
-    (GPT2_CUT, "gpt-2"),
-    ({"type": "Sequence", "pretokenizers": [DIGITS, GPT2_CUT]}, "smollm"),
-    (_split(LLAMA3_PATTERN), "llama-bpe"),
-    (_split(QWEN2_PATTERN), "qwen2"),
-)
 
 
 def bpe_vocabulary(document: dict[str, JsonValue], roles: dict[str, str]) -> Vocabulary:
