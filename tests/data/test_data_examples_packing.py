@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loquela.artifacts.examples import Example, ExampleLineage, Message, with_id
+from loquela.artifacts.examples_ledger import SplitCount
 from loquela.artifacts.token_rows import TokenSequence, read_token_rows, write_token_rows
 from loquela.core.errors import DataError, ErrorCode, InternalError
 from loquela.data.examples.fit import Fitter
-from loquela.data.examples.ledger import ExamplesTally, SplitCount
+from loquela.data.examples.ledger import ExamplesTally
 from loquela.data.examples.lengths import length_report
 from loquela.data.examples.packing import best_fit_decreasing
 from loquela.data.examples.templates.chatml import END, START, ChatML

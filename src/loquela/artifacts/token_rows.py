@@ -3,7 +3,7 @@
 rows/<split>/
   tokens.bin       uint32 little endian, sequence after sequence
   weights.bin      float32 little endian, one a token; 0: seen, not learnt
-  sequences.jsonl  {"example", "part", "piece", "start", "tokens", "learnt"} a line, in the order of the row they lie in
+  sequences.jsonl  {"example", "part", "piece", "turns", "start", "tokens", "learnt"} a line, in the order of the rows
   rows.bin         uint64 little endian: number of the first sequence of every row, then the number of sequences
 
 A row holds one sequence, or several when it was packed; positions start anew with every sequence.
@@ -34,12 +34,14 @@ Part = Literal["", "chosen", "rejected"]
 class SequenceRecord(BoundaryModel):
     """One sequence of tokens: which example it shows, which part of a preference, which piece of one that was split.
 
-    `start` is its first token in `tokens.bin`, `learnt` how many of its tokens have a weight.
+    `turns` are the messages [first, end) of a conversation that this piece shows beside its system prompt, None where
+    it shows all. `start` is its first token in `tokens.bin`, `learnt` how many of its tokens have a weight.
     """
 
     example: str
     part: Part = ""
     piece: int = 0
+    turns: tuple[int, int] | None = None
     start: int
     tokens: int
     learnt: int
@@ -54,6 +56,7 @@ class TokenSequence:
     weights: NDArray[np.float32]
     part: Part = ""
     piece: int = 0
+    turns: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ def write_token_rows(directory: Path, split: str, rows: Sequence[Sequence[TokenS
             example=sequence.example,
             part=sequence.part,
             piece=sequence.piece,
+            turns=sequence.turns,
             start=start,
             tokens=len(sequence.ids),
             learnt=int(np.count_nonzero(sequence.weights)),

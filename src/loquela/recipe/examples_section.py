@@ -11,6 +11,7 @@ from loquela.core.model import BoundaryModel
 from loquela.recipe.model_access import ModelAccess
 
 ExampleFormat = Literal["alpaca", "sharegpt", "messages", "prompt_completion", "text", "preference", "feedback"]
+Learn = Literal["assistant", "completion", "all"]
 ColumnName = Annotated[str, Field(min_length=1, max_length=200)]
 STRATA = ("source", "language", "kind")
 
@@ -103,7 +104,15 @@ class ExamplesSection(BoundaryModel):
     system_prompt: str | None = Field(
         None, min_length=1, max_length=100_000, description="put before conversations that have none"
     )
-    template: Literal["chatml", "alpaca", "custom"] = Field("chatml", description="how an example becomes text")
+    template: Literal["auto", "base", "chatml", "alpaca", "custom"] = Field(
+        "auto",
+        description="how an example becomes text; base: by the base model's chat template; auto: that, if it has one, "
+        "else chatml",
+    )
+    learn: Learn = Field(
+        "assistant",
+        description="of a conversation: every answer of the assistant, the last one (completion), or all tokens",
+    )
     template_file: Path | None = Field(None, description="template: custom: the file that holds it")
     template_syntax: Literal["jinja", "format"] = Field(
         "jinja", description="of template_file: Jinja over messages, or plain text with {prompt} and {completion}"
@@ -149,6 +158,11 @@ class ExamplesSection(BoundaryModel):
     def _goes_together(self) -> Self:
         if (self.template == "custom") != (self.template_file is not None):
             raise ValueError("template: custom and template_file go together; write both, or neither")
+        if self.learn == "completion" and self.on_overlong == "split":
+            raise ValueError(
+                "learn: completion and on_overlong: split do not go together: only the last piece of a conversation "
+                "would have something to learn; write on_overlong: drop or truncate"
+            )
         if self.pack and self.max_tokens is None:
             raise ValueError("pack needs max_tokens; set max_tokens to the rows' length")
         if self.validation_fraction + self.test_fraction >= 0.9:

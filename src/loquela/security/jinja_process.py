@@ -1,8 +1,10 @@
 """The process that renders Jinja templates: it has no way out, little memory, and whoever started it ends it.
 
-Lines of JSON in, lines of JSON out. The first line is {"source", "memory_bytes", "seconds"}, answered by {"ok": true}
-or {"error": …, "line": …}; every further one is {"messages", "tools", "add_generation_prompt"}, answered by {"text": …}
-or {"error": …}. Learnt parts stand between two marks that no text can hold.
+Lines of JSON in, lines of JSON out. The first line is {"source", "memory_bytes", "seconds", "lenient", "date"},
+answered by {"ok": true} or {"error": …, "line": …}; every further one is {"messages", "tools",
+"add_generation_prompt"}, answered by {"text": …} or {"error": …}. Learnt parts stand between two marks that no text can
+hold. `lenient` prints names that are not there as nothing, as transformers does; `date` is the day that the template
+takes for today.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from datetime import datetime
 
 from jinja2 import TemplateError, TemplateSyntaxError, Undefined, nodes
 from jinja2.environment import Template
@@ -47,22 +50,30 @@ class GenerationTag(Extension):
         return OPENING + caller() + CLOSING
 
 
-def environment() -> ImmutableSandboxedEnvironment:
+def environment(*, lenient: bool = False, today: datetime | None = None) -> ImmutableSandboxedEnvironment:
     """Jinja as chat templates expect it, without files, imports or anything that can be changed."""
     made = ImmutableSandboxedEnvironment(
         trim_blocks=True,
         lstrip_blocks=True,
-        undefined=StrictlyPrinted,
+        undefined=Undefined if lenient else StrictlyPrinted,
         extensions=[GenerationTag, "jinja2.ext.loopcontrols"],
         autoescape=False,
     )
     made.filters["tojson"] = _to_json
     made.globals["raise_exception"] = _raise
+    made.globals["strftime_now"] = lambda pattern: (today or datetime.now()).strftime(pattern)
     return made
 
 
-def _to_json(value: object, indent: int | None = None) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=indent)
+def _to_json(
+    value: object,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    # The arguments, in the order that chat templates of transformers may rely on.
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
 
 
 def _raise(message: str) -> None:
@@ -74,8 +85,9 @@ def serve() -> None:
     first = json.loads(sys.stdin.readline())
     resource.setrlimit(resource.RLIMIT_AS, (first["memory_bytes"], first["memory_bytes"]))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    today = datetime.fromisoformat(first["date"]) if first["date"] else None
     try:
-        template = environment().from_string(first["source"])
+        template = environment(lenient=first["lenient"], today=today).from_string(first["source"])
     except TemplateSyntaxError as error:
         return _answer({"error": str(error.message), "line": error.lineno})
     except RecursionError:

@@ -25,16 +25,27 @@ class TemplateProcess:
     """Renders conversations with one template. Close it, or use it as a context manager.
 
     `origin` names the template in errors. Raises RecipeError(CONFIG_INVALID) for a template that is too long, is not
-    Jinja (with the line), fails, or does not end in time; after the last, it is closed.
+    Jinja (with the line), fails, or does not end in time; after the last, it is closed. `lenient` renders as
+    transformers does: names that are not there are printed as nothing. `date` (ISO) is the day that it takes for today;
+    None: today.
     """
 
-    def __init__(self, source: str, origin: str, *, render_seconds: float = RENDER_SECONDS) -> None:
+    def __init__(
+        self,
+        source: str,
+        origin: str,
+        *,
+        render_seconds: float = RENDER_SECONDS,
+        lenient: bool = False,
+        date: str | None = None,
+    ) -> None:
         if len(source) > LONGEST_TEMPLATE:
             raise wrong_template(origin, f"it has more than {LONGEST_TEMPLATE} characters", "shorten it")
         self.origin = origin
         self._render_seconds = render_seconds
         self._process: subprocess.Popen[bytes] | None = None
-        self._start(source)
+        self._lenient = lenient
+        self._start(source, date)
 
     def __enter__(self) -> Self:
         return self
@@ -64,6 +75,7 @@ class TemplateProcess:
         `names` are further names that the template may use, such as bos_token.
         """
         request: dict[str, JsonValue] = {
+            **({"documents": None} if self._lenient else {}),
             **(names or {}),
             "messages": [*messages],
             "tools": [*tools] or None,
@@ -75,7 +87,7 @@ class TemplateProcess:
             raise wrong_template(self.origin, str(answer.get("error")), "mend it, or use the template chatml")
         return text
 
-    def _start(self, source: str) -> None:
+    def _start(self, source: str, date: str | None) -> None:
         # -P: a file of the user's in the working directory must not stand in for a library.
         command = [sys.executable, "-P", "-m", "loquela.security.jinja_process"]
         self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and module, no shell)
@@ -86,7 +98,8 @@ class TemplateProcess:
             start_new_session=True,
         )
         limits: dict[str, JsonValue] = {"memory_bytes": MEMORY_BYTES, "seconds": self._render_seconds}
-        answer = self._ask({"source": source, **limits}, START_SECONDS)
+        way: dict[str, JsonValue] = {"lenient": self._lenient, "date": date}
+        answer = self._ask({"source": source, **limits, **way}, START_SECONDS)
         if "error" in answer:
             self.close()
             raise wrong_template(

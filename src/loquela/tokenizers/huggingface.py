@@ -159,14 +159,8 @@ def disarm(document: dict[str, JsonValue]) -> list[str]:
 
 def read_roles(path: Path, document: dict[str, JsonValue]) -> dict[str, str]:
     """Which token plays which role, by tokenizer_config.json beside `path`, else by familiar names."""
-    config_path = path.with_name(CONFIG_NAME)
-    config: dict[str, JsonValue] = {}
-    if config_path.is_file():
-        try:
-            config = _DOCUMENT.validate_json(read_file(config_path, "tokenizer configuration"))
-        except ValidationError as error:
-            raise corrupt_file(config_path, "it is not a JSON object") from error
-    roles = {role: name for role in ROLES if (name := _token_name(config.get(role))) is not None}
+    config = read_config(path.parent)
+    roles = {role: name for role in ROLES if (name := token_name(config.get(role))) is not None}
     if roles:
         return roles
     known = _special_names(document)
@@ -177,7 +171,18 @@ def read_roles(path: Path, document: dict[str, JsonValue]) -> dict[str, str]:
     return roles
 
 
-def _token_name(value: JsonValue) -> str | None:
+def read_config(folder: Path, name: str = CONFIG_NAME) -> dict[str, JsonValue]:
+    """The JSON object in a configuration beside a tokenizer; empty where there is none, DataError(CORRUPTION)."""
+    path = folder / name
+    if not path.is_file():
+        return {}
+    try:
+        return _DOCUMENT.validate_json(read_file(path, "tokenizer configuration"))
+    except ValidationError as error:
+        raise corrupt_file(path, "it is not a JSON object") from error
+
+
+def token_name(value: JsonValue) -> str | None:
     """A role's token is written as a string or as an object with its content."""
     if isinstance(value, dict):
         value = value.get("content")
@@ -187,4 +192,4 @@ def _token_name(value: JsonValue) -> str | None:
 def _special_names(document: dict[str, JsonValue]) -> set[str]:
     added = document.get("added_tokens")
     entries = added if isinstance(added, list) else []
-    return {name for entry in entries if (name := _token_name(entry)) is not None}
+    return {name for entry in entries if (name := token_name(entry)) is not None}

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from loquela.artifacts.corpus import LEDGER_NAME, SPLITS, Split
 from loquela.artifacts.examples import Example, ExamplesWriter, read_examples
+from loquela.artifacts.examples_facts import TEMPLATE_NAME, ExamplesFacts, TemplateRecord
+from loquela.artifacts.examples_ledger import SplitCount
 from loquela.artifacts.token_rows import TokenSequence, write_token_rows
 from loquela.core.atomic import write_json
 from loquela.core.errors import DataError, ErrorCode
@@ -16,25 +18,19 @@ from loquela.data.corpus.leakage import Leakage, LeakageMeter
 from loquela.data.examples.augment.augmenter import DataAugmenter, question_of
 from loquela.data.examples.augment.rewriter import Question, Rewriter
 from loquela.data.examples.convert_files import Intake
-from loquela.data.examples.facts import (
-    REPORT_NAME,
-    TEMPLATE_NAME,
-    ExamplesFacts,
-    ExamplesReport,
-    PackingFacts,
-    TemplateRecord,
-    packing_facts,
-)
+from loquela.data.examples.facts import REPORT_NAME, ExamplesReport, PackingFacts, packing_facts
 from loquela.data.examples.faults import FaultReport, RowFault
 from loquela.data.examples.fit import Fitter, place_of
-from loquela.data.examples.ledger import ExamplesTally, SplitCount
+from loquela.data.examples.ledger import ExamplesTally
 from loquela.data.examples.lengths import length_report
+from loquela.data.examples.of_base import BaseParts
 from loquela.data.examples.packing import best_fit_decreasing
 from loquela.data.examples.split import Head, draw_splits, head_of, question_key, question_text
 from loquela.data.examples.spool import ExampleSpool
 from loquela.data.examples.templates.contract import Template
+from loquela.data.examples.templates.jinja import JinjaTemplate
 from loquela.data.examples.templates.special_text import SpecialText
-from loquela.data.examples.tokens import Encoder, ExampleEncoder
+from loquela.data.examples.tokens import Encoder, ExampleEncoder, RowEncoder, TemplateEncoder
 from loquela.recipe.examples_section import ExamplesSection
 
 PACKED_KINDS = ("messages", "prompt_completion", "text")
@@ -42,15 +38,16 @@ PACKED_KINDS = ("messages", "prompt_completion", "text")
 
 @dataclass(frozen=True)
 class Materials:
-    """What an examples folder is made of: the recipe's section, a template, perhaps a tokenizer, perhaps a folder of
-    generated questions and answers, perhaps a model that rewords. `between_examples` is called often; it may raise to
-    stop.
+    """What an examples folder is made of: the recipe's section, a template, perhaps a tokenizer or a base model with
+    its own, perhaps a folder of generated questions and answers, perhaps a model that rewords. `between_examples` is
+    called often; it may raise to stop.
     """
 
     section: ExamplesSection
     template: Template
     tokenizer: Encoder | None = None
     tokenizer_digest: str | None = None
+    base: BaseParts | None = None
     generated: Path | None = None
     rewriter: Rewriter | None = None
     between_examples: Callable[[], None] = lambda: None
@@ -76,8 +73,7 @@ class _Build:
         self.faults = FaultReport()
         template = materials.template
         self.special = SpecialText(template.controls, self.section.on_special_text)
-        encoder = ExampleEncoder(materials.tokenizer, template.controls) if materials.tokenizer else None
-        self.fitter = Fitter(self.section, template, encoder, self.tally)
+        self.fitter = Fitter(self.section, template, _encoder(materials), self.tally)
         self.augmenter = DataAugmenter(self.section.augment, self.section.seed, materials.rewriter)
         self.splits = {split: SplitCount() for split in SPLITS}
         self.kinds: Counter[str] = Counter()
@@ -234,6 +230,7 @@ class _Build:
             template=self.materials.template.name,
             tokenizer_digest=self.materials.tokenizer_digest,
             max_tokens=self.section.max_tokens,
+            base_digest=self.materials.base.identity.digest if self.materials.base else None,
             dropped=dict(self.dropped),
         )
 
@@ -246,6 +243,10 @@ class _Build:
             source=template.source,
             system_prompt=self.section.system_prompt,
             controls=list(template.controls),
+            learn=self.section.learn,
+            for_base=self.materials.base is not None,
+            special_tokens=dict(self.materials.base.tokenizer.names) if self.materials.base else {},
+            date=template.date if isinstance(template, JinjaTemplate) else None,
         )
 
     def _nothing_left(self) -> DataError:
@@ -255,3 +256,9 @@ class _Build:
             f"no example is left to train on: {reasons}",
             "mend the rows of examples.sources, or give others",
         )
+
+
+def _encoder(materials: Materials) -> RowEncoder | None:
+    if materials.base is not None:
+        return TemplateEncoder(materials.base.tokenizer)
+    return ExampleEncoder(materials.tokenizer, materials.template.controls) if materials.tokenizer else None

@@ -1,8 +1,6 @@
-"""What is known of an examples artifact: its manifest's facts, and the longer report beside it."""
+"""The report beside an examples artifact."""
 
 from __future__ import annotations
-
-from typing import Literal
 
 from pydantic import Field
 
@@ -12,12 +10,10 @@ from loquela.data.corpus.leakage import Leakage
 from loquela.data.examples.augment.augmenter import AugmentReport
 from loquela.data.examples.faults import FaultCount
 from loquela.data.examples.formats.recognise import Recognised
-from loquela.data.examples.ledger import SplitCount
 from loquela.data.examples.lengths import LengthReport
 from loquela.data.examples.split import SplitFacts
 
 REPORT_NAME = "report.json"
-TEMPLATE_NAME = "template.json"
 
 
 class PackingFacts(BoundaryModel):
@@ -69,26 +65,3 @@ class ExamplesReport(BoundaryModel):
     augment: AugmentReport | None
     lengths: LengthReport | None
     packing: dict[str, PackingFacts]
-
-
-class ExamplesFacts(BoundaryModel):
-    """The manifest facts of an examples artifact made from files."""
-
-    examples: int
-    kinds: dict[str, int]
-    languages: dict[str, int]
-    splits: dict[str, SplitCount]
-    template: str
-    tokenizer_digest: str | None = Field(description="of the tokenizer that tokens were counted with; null: none was")
-    max_tokens: int | None
-    dropped: dict[str, int]
-
-
-class TemplateRecord(BoundaryModel):
-    """`template.json`: the exact template, for holding what is served against what was trained."""
-
-    name: str
-    syntax: Literal["jinja", "format"]
-    source: str
-    system_prompt: str | None
-    controls: list[str]

@@ -10,11 +10,11 @@ import numpy as np
 from loquela.artifacts.examples import Example, Message
 from loquela.artifacts.token_rows import TokenSequence
 from loquela.core.errors import DataError, ErrorCode
-from loquela.data.examples.faults import Place
+from loquela.data.examples.faults import Place, RowFault
 from loquela.data.examples.ledger import ExamplesTally
 from loquela.data.examples.templates.contract import Template
-from loquela.data.examples.templates.render import RenderedPart, render_example
-from loquela.data.examples.tokens import ExampleEncoder
+from loquela.data.examples.templates.render import RenderedPart, render_example, rest_of
+from loquela.data.examples.tokens import RowEncoder
 from loquela.recipe.examples_section import ExamplesSection
 
 LONGEST_SHOWN = 5
@@ -36,7 +36,7 @@ class Fitter:
     """
 
     def __init__(
-        self, section: ExamplesSection, template: Template, encoder: ExampleEncoder | None, tally: ExamplesTally
+        self, section: ExamplesSection, template: Template, encoder: RowEncoder | None, tally: ExamplesTally
     ) -> None:
         self.section = section
         self.template = template
@@ -50,7 +50,7 @@ class Fitter:
 
         The caller has counted the example into the step "template".
         """
-        parts = render_example(example, self.template)
+        parts = render_example(example, self.template, self.section.learn)
         if self.encoder is None:
             self.tally.leave("template")
             self.tally.enter("overlong")
@@ -82,12 +82,14 @@ class Fitter:
             details={"texts": len(self._overlong), "longest": longest[0].tokens},
         )
 
-    def _encoded(self, example: Example, part: RenderedPart, encoder: ExampleEncoder) -> TokenSequence:
+    def _encoded(self, example: Example, part: RenderedPart, encoder: RowEncoder) -> TokenSequence:
         ids, weights = encoder.encode(part.rendered)
+        if not np.count_nonzero(weights):
+            raise RowFault("nothing to learn", "no token is trained")
         return TokenSequence(example.id, ids, weights, part.part)
 
     def _within(
-        self, example: Example, sequences: list[TokenSequence], encoder: ExampleEncoder
+        self, example: Example, sequences: list[TokenSequence], encoder: RowEncoder
     ) -> list[TokenSequence] | None:
         limit = self.section.max_tokens
         longest = max(len(sequence.ids) for sequence in sequences)
@@ -107,9 +109,14 @@ class Fitter:
                     self.tally.change(
                         "overlong", "frame repeated in every piece", 0, more - tokens, more_learnt - learnt
                     )
-                    return pieces
+                    return self._with_something_learnt(pieces)
         self._overlong.append(Overlong(place_of(example), longest, self._why(example)))
         return sequences
+
+    def _with_something_learnt(self, pieces: list[TokenSequence]) -> list[TokenSequence]:
+        kept = [piece for piece in pieces if np.count_nonzero(piece.weights)]
+        self.tally.change("overlong", "pieces with nothing to learn", 0, _counts(kept)[0] - _counts(pieces)[0])
+        return kept
 
     def _why(self, example: Example) -> str:
         if self.section.on_overlong != "split":
@@ -121,9 +128,7 @@ class Fitter:
         self.tally.change("overlong", reason, -1, -tokens, -learnt, place=str(place_of(example)))
 
     def _truncated(self, example: Example, sequences: list[TokenSequence], limit: int) -> list[TokenSequence] | None:
-        cut = [
-            TokenSequence(one.example, one.ids[:limit], one.weights[:limit], one.part, one.piece) for one in sequences
-        ]
+        cut = [TokenSequence(one.example, one.ids[:limit], one.weights[:limit], one.part) for one in sequences]
         before, after = _counts(sequences), _counts(cut)
         if any(not np.count_nonzero(one.weights) for one in cut):
             self._drop(example, "nothing learnt within max_tokens", *before)
@@ -134,7 +139,7 @@ class Fitter:
         return cut
 
     def _split(
-        self, example: Example, sequences: list[TokenSequence], limit: int, encoder: ExampleEncoder
+        self, example: Example, sequences: list[TokenSequence], limit: int, encoder: RowEncoder
     ) -> list[TokenSequence] | None:
         """Text in windows, a conversation in groups of whole exchanges; None for what has no place to split."""
         if example.kind == "text":
@@ -148,25 +153,26 @@ class Fitter:
             return None
         system, exchanges = _exchanges(example.messages)
         pieces: list[TokenSequence] = []
-        held: list[Message] = []
+        first = end = len(system)
         for exchange in [*exchanges, []]:
-            longer = self._piece(example, [*system, *held, *exchange], len(pieces), encoder)
+            longer = self._piece(example, system, (first, end + len(exchange)), len(pieces), encoder)
             if exchange and len(longer.ids) <= limit:
-                held = [*held, *exchange]
+                end += len(exchange)
                 continue
-            if not held:
+            if first == end:
                 return None
-            pieces.append(self._piece(example, [*system, *held], len(pieces), encoder))
-            held = exchange
-            if exchange and len(self._piece(example, [*system, *held], 0, encoder).ids) > limit:
+            pieces.append(self._piece(example, system, (first, end), len(pieces), encoder))
+            first, end = end, end + len(exchange)
+            if exchange and len(self._piece(example, system, (first, end), 0, encoder).ids) > limit:
                 return None
         return pieces
 
     def _piece(
-        self, example: Example, messages: Sequence[Message], piece: int, encoder: ExampleEncoder
+        self, example: Example, system: Sequence[Message], turns: tuple[int, int], piece: int, encoder: RowEncoder
     ) -> TokenSequence:
-        ids, weights = encoder.encode(self.template.render(messages, example.tools))
-        return TokenSequence(example.id, ids, weights, "", piece)
+        messages = [*system, *example.messages[slice(*turns)]]
+        ids, weights = encoder.encode(self.template.render(messages, example.tools, rest_of(self.section.learn)))
+        return TokenSequence(example.id, ids, weights, "", piece, turns)
 
 
 def place_of(example: Example) -> Place:

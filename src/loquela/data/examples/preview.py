@@ -8,20 +8,23 @@ from pathlib import Path
 
 from pydantic import Field, JsonValue, ValidationError
 
-from loquela.artifacts.corpus import LEDGER_NAME, SPLITS
+from loquela.artifacts.corpus import SPLITS
 from loquela.artifacts.examples import Example, read_examples
+from loquela.artifacts.examples_facts import TEMPLATE_NAME, TemplateRecord, read_template_record
+from loquela.artifacts.examples_ledger import read_examples_ledger
 from loquela.artifacts.manifest import corrupt
 from loquela.artifacts.token_rows import SequenceRecord, read_sequences
 from loquela.core.model import BoundaryModel
 from loquela.data.examples.augment.augmenter import AugmentReport
-from loquela.data.examples.facts import REPORT_NAME, TEMPLATE_NAME, ExamplesReport, TemplateRecord
+from loquela.data.examples.facts import REPORT_NAME, ExamplesReport
 from loquela.data.examples.fit import place_of
-from loquela.data.examples.ledger import ExamplesLedger
 from loquela.data.examples.templates.alpaca import Alpaca
 from loquela.data.examples.templates.chatml import ChatML
 from loquela.data.examples.templates.contract import Template
+from loquela.data.examples.templates.jinja import JinjaTemplate, ModelNames
 from loquela.data.examples.templates.manager import close, custom_template
 from loquela.data.examples.templates.render import render_example
+from loquela.recipe.examples_section import Learn
 
 
 class PreviewSpan(BoundaryModel):
@@ -50,7 +53,9 @@ class PreviewRow(BoundaryModel):
 
 def preview(directory: Path, rows: int, split: str | None = None) -> list[PreviewRow]:
     """The first `rows` examples of a split, or of all; DataError as of `read_examples`."""
-    template = _template(directory)
+    made_by = read_template_record(directory)
+    template = _template(directory, made_by)
+    learn = made_by.learn if made_by else "assistant"
     counted: dict[str, list[SequenceRecord]] = {}
     for name in SPLITS if split is None else (split,):
         for record in read_sequences(directory, name):
@@ -59,28 +64,27 @@ def preview(directory: Path, rows: int, split: str | None = None) -> list[Previe
         return [
             row
             for example in islice(read_examples(directory, split), rows)
-            for row in _rows(example, template, counted.get(example.id, []))
+            for row in _rows(example, template, learn, counted.get(example.id, []))
         ]
     finally:
         close(template)
 
 
-def _template(directory: Path) -> Template:
+def _template(directory: Path, record: TemplateRecord | None) -> Template:
     """The template that the examples were made with; ChatML where none was, as for generated questions."""
-    path = directory / TEMPLATE_NAME
-    if not path.is_file():
+    if record is None:
         return ChatML()
-    try:
-        record = TemplateRecord.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise corrupt(directory, f"{TEMPLATE_NAME} cannot be read as a template") from error
+    origin = str(directory / TEMPLATE_NAME)
+    if record.for_base:
+        model = ModelNames(record.special_tokens, tuple(record.controls), record.date)
+        return JinjaTemplate(record.source, origin, name=record.name, model=model)
     if record.name == "custom":
-        return custom_template(record.source, record.syntax, str(path))
+        return custom_template(record.source, record.syntax, origin)
     return Alpaca() if record.name == "alpaca" else ChatML()
 
 
-def _rows(example: Example, template: Template, counted: list[SequenceRecord]) -> Iterator[PreviewRow]:
-    for one in render_example(example, template):
+def _rows(example: Example, template: Template, learn: Learn, counted: list[SequenceRecord]) -> Iterator[PreviewRow]:
+    for one in render_example(example, template, learn):
         pieces = [record for record in counted if record.part == one.part]
         yield PreviewRow(
             example=example.id,
@@ -106,9 +110,9 @@ def told(directory: Path) -> list[str]:
     """What became of the rows, in lines: what was recognised, what each step changed, what the splits hold."""
     try:
         report = ExamplesReport.model_validate_json((directory / REPORT_NAME).read_bytes())
-        ledger = ExamplesLedger.model_validate_json((directory / LEDGER_NAME).read_bytes())
     except (OSError, ValidationError) as error:
-        raise corrupt(directory, f"{REPORT_NAME} or {LEDGER_NAME} cannot be read") from error
+        raise corrupt(directory, f"{REPORT_NAME} cannot be read") from error
+    ledger = read_examples_ledger(directory)
     lines = [str(file.recognised) for file in report.files]
     for file in report.files:
         counts = (("keys of turns not used", file.ignored_turn_keys), ("placeholders left", file.placeholders_left))

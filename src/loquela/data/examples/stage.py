@@ -10,13 +10,21 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from loquela.artifacts.context import StageContext, StageResult
+from loquela.artifacts.examples_facts import ExamplesFacts
 from loquela.artifacts.manifest import read_manifest
 from loquela.core.digests import digest_file
 from loquela.core.errors import ErrorCode, Interrupted, RecipeError
 from loquela.data.examples.augment.rewriter import Rewriter, open_rewriter
 from loquela.data.examples.build import Materials, build_examples
-from loquela.data.examples.facts import ExamplesFacts
 from loquela.data.examples.files import example_files
+from loquela.data.examples.kinds import check_kinds
+from loquela.data.examples.of_base import (
+    BaseParts,
+    open_base_template,
+    read_base_parts,
+    section_for_base,
+    tokenizer_digest,
+)
 from loquela.data.examples.templates.contract import Template
 from loquela.data.examples.templates.manager import close, open_template
 from loquela.data.examples.templates.special_text import control_pattern
@@ -35,8 +43,14 @@ def build(context: StageContext) -> StageResult:
     Errors as of `build_examples` and, with a model that rewords, of `Rewriter.ask`; Interrupted on request.
     """
     section = section_of(context.recipe)
-    tokenizer, digest = _tokenizer(section, context.inputs.get("tokenizer"))
-    template = open_template(section)
+    base = _base(context)
+    if base is None:
+        tokenizer, digest = _tokenizer(section, context.inputs.get("tokenizer"))
+        template = open_template(section)
+    else:
+        section = section_for_base(section, base)
+        tokenizer, digest = None, tokenizer_digest(base)
+        template = open_base_template(section, base)
     try:
         with _rewriter(context, section, template) as rewriter:
             materials = Materials(
@@ -44,6 +58,7 @@ def build(context: StageContext) -> StageResult:
                 template=template,
                 tokenizer=tokenizer,
                 tokenizer_digest=digest,
+                base=base,
                 generated=context.inputs.get("qa"),
                 rewriter=rewriter,
                 between_examples=lambda: _stop_if_asked(context),
@@ -51,7 +66,14 @@ def build(context: StageContext) -> StageResult:
             facts = build_examples(materials, context.output)
     finally:
         close(template)
+    if context.recipe.finetune is not None:
+        check_kinds(context.recipe.finetune.task, facts.kinds)
     return StageResult(facts=facts.model_dump(mode="json"), summary=_summary(facts))
+
+
+def _base(context: StageContext) -> BaseParts | None:
+    artifact = context.inputs.get("base")
+    return None if artifact is None else read_base_parts(artifact)
 
 
 def fingerprint(recipe: Recipe) -> dict[str, JsonValue]:
@@ -127,7 +149,8 @@ def _summary(facts: ExamplesFacts) -> str:
     train = facts.splits["train"]
     tokens = f"; {train.learnt_tokens:,} of {train.tokens:,} training tokens are learnt" if train.tokens else ""
     dropped = f"; {sum(facts.dropped.values()):,} dropped" if facts.dropped else ""
-    return f"{facts.examples:,} examples: {splits}{tokens}{dropped}"
+    limit = f"; at most {facts.max_tokens:,} tokens a row" if facts.base_digest else ""
+    return f"{facts.examples:,} examples: {splits}{tokens}{limit}{dropped}"
 
 
 def _stop_if_asked(context: StageContext) -> None:

@@ -31,7 +31,8 @@ JINJA = (
     "{{- '\\n\\n### Instruction:\\n' + message.content -}}"
     "{%- if loop.last and add_generation_prompt -%}{{- '\\n\\n### Response:\\n' -}}{%- endif -%}"
     "{%- else -%}"
-    "{{- '\\n\\n### Response:\\n' -}}{%- generation -%}{{- message.content -}}{%- endgeneration -%}"
+    "{{- '\\n\\n### Response:\\n' -}}{%- generation -%}{{- message.content -}}"
+    "{%- if eos_token is defined -%}{{- eos_token -}}{%- endif -%}{%- endgeneration -%}"
     "{%- endif -%}"
     "{%- endfor -%}"
 )
@@ -44,30 +45,33 @@ class Alpaca:
     source = JINJA
     controls = (INSTRUCTION, INPUT, RESPONSE)
 
-    def render(self, messages: Sequence[Message], tools: Sequence[JsonValue]) -> Rendered:
+    def render(self, messages: Sequence[Message], tools: Sequence[JsonValue], rest: float = 0.0) -> Rendered:
         """Headings and texts; every response that is learnt is learnt with the end of text behind it.
 
         RowFault for tools, which this template has no place for.
         """
         if tools or any(message.tool_calls or message.role == "tool" for message in messages):
             raise RowFault("the template alpaca has no place for tools")
-        return rendered(_pieces(messages))
+        return rendered(_pieces(messages, rest))
 
 
-def _pieces(messages: Sequence[Message]) -> Iterator[Piece]:
+def _pieces(messages: Sequence[Message], rest: float) -> Iterator[Piece]:
     turns = list(messages)
     has_input = any(message.input for message in turns)
     preamble = WITH_INPUT if has_input else WITHOUT_INPUT
     if turns and turns[0].role == "system":
         preamble = turns.pop(0).content
-    yield Piece(preamble)
+    yield Piece(preamble, rest)
     for message in turns:
         if message.role == "user":
-            yield Piece(f"\n\n{INSTRUCTION}\n{message.instruction}")
+            weight = loss_weight(message, rest)
+            yield Piece(f"\n\n{INSTRUCTION}\n", rest)
+            yield Piece(message.instruction, weight)
             if message.input:
-                yield Piece(f"\n\n{INPUT}\n{message.input}")
+                yield Piece(f"\n\n{INPUT}\n", rest)
+                yield Piece(message.input, weight)
         else:
-            weight = loss_weight(message)
-            yield Piece(f"\n\n{RESPONSE}\n")
+            weight = loss_weight(message, rest)
+            yield Piece(f"\n\n{RESPONSE}\n", rest)
             yield Piece(message.content, weight)
             yield Piece("", weight, "end")

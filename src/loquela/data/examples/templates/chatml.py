@@ -60,27 +60,27 @@ class ChatML:
     source = JINJA
     controls = (START, END)
 
-    def render(self, messages: Sequence[Message], tools: Sequence[JsonValue]) -> Rendered:
+    def render(self, messages: Sequence[Message], tools: Sequence[JsonValue], rest: float = 0.0) -> Rendered:
         """Every turn in its frame; the assistant's text and its <|im_end|> are learnt."""
-        return rendered(_pieces(messages, tools))
+        return rendered(_pieces(messages, tools, rest))
 
 
-def _pieces(messages: Sequence[Message], tools: Sequence[JsonValue]) -> Iterator[Piece]:
+def _pieces(messages: Sequence[Message], tools: Sequence[JsonValue], rest: float) -> Iterator[Piece]:
     turns = list(messages)
     if tools:
         head = turns.pop(0).content if turns and turns[0].role == "system" else ""
-        yield from _turn(Message(role="system", content=(head and head + "\n\n") + tools_text(tools)))
+        yield from _turn(Message(role="system", content=(head and head + "\n\n") + tools_text(tools)), rest)
     for message in turns:
-        yield from _turn(message)
+        yield from _turn(message, rest)
 
 
-def _turn(message: Message) -> Iterator[Piece]:
-    weight = loss_weight(message)
-    yield Piece(START, kind="control")
-    yield Piece(f"{message.role}\n")
+def _turn(message: Message, rest: float) -> Iterator[Piece]:
+    weight = loss_weight(message, rest)
+    yield Piece(START, rest, "control")
+    yield Piece(f"{message.role}\n", rest)
     yield Piece(_shown(message), weight)
-    yield Piece(END, weight, "control")
-    yield Piece("\n")
+    yield Piece(END, weight, "control", stops=message.role == "assistant")
+    yield Piece("\n", rest)
 
 
 def _shown(message: Message) -> str:

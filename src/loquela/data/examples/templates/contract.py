@@ -30,12 +30,16 @@ class Template(Protocol):
     def controls(self) -> tuple[str, ...]:
         """Its control texts."""
 
-    def render(self, messages: Sequence[Message], tools: Sequence[JsonValue]) -> Rendered:
-        """The conversation as text; RowFault for one that the template has no place for."""
+    def render(self, messages: Sequence[Message], tools: Sequence[JsonValue], rest: float = 0.0) -> Rendered:
+        """The conversation as text; RowFault for one that the template has no place for.
+
+        `rest` is the weight of all that is not an answer, where nothing else is said.
+        """
 
 
-def loss_weight(message: Message) -> float:
-    """The weight that a turn is learnt with; 0 for one that is not."""
-    if not message.learnt:
+def loss_weight(message: Message, rest: float = 0.0) -> float:
+    """The weight that a turn is learnt with, 0 for one that is not; turns that are no answers have `rest`."""
+    wanted = message.role == "assistant" or rest > 0 if message.trained is None else message.trained
+    if not wanted:
         return 0.0
     return 1.0 if message.weight is None else message.weight

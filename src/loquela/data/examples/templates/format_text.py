@@ -27,7 +27,7 @@ class FormatTemplate:
         self.source = source
         self._parts = list(_parse(source, origin))
 
-    def render(self, messages: Sequence[Message], tools: Sequence[JsonValue]) -> Rendered:
+    def render(self, messages: Sequence[Message], tools: Sequence[JsonValue], rest: float = 0.0) -> Rendered:
         """The one question and answer in their places; RowFault for any other conversation."""
         turns = list(messages)
         system = turns.pop(0).content if turns and turns[0].role == "system" else ""
@@ -42,15 +42,16 @@ class FormatTemplate:
             "instruction": question.instruction,
             "input": question.input,
         }
-        return rendered(self._pieces(texts, answer.content, loss_weight(answer)))
+        return rendered(self._pieces(texts, answer, rest))
 
-    def _pieces(self, texts: dict[str, str], answer: str, weight: float) -> Iterator[Piece]:
+    def _pieces(self, texts: dict[str, str], answer: Message, rest: float) -> Iterator[Piece]:
+        weight = loss_weight(answer, rest)
         for literal, name in self._parts:
-            yield Piece(literal)
+            yield Piece(literal, rest)
             if name == "completion":
-                yield Piece(answer, weight)
+                yield Piece(answer.content, weight)
             elif name is not None:
-                yield Piece(texts[name])
+                yield Piece(texts[name], rest)
         yield Piece("", weight, "end")
 
 

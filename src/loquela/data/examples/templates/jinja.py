@@ -1,8 +1,10 @@
-"""Custom templates in Jinja, rendered in a process of their own with limits on size, memory and time."""
+"""Templates in Jinja, rendered in a process of their own with limits on size, memory and time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -11,27 +13,55 @@ from pydantic import JsonValue
 from loquela.artifacts.examples import Message
 from loquela.data.examples.templates.contract import loss_weight
 from loquela.data.examples.templates.rendered import Piece, Rendered, rendered
+from loquela.data.examples.templates.shown import check_shown
 from loquela.security.jinja_process import marked_parts
 from loquela.security.template_process import RENDER_SECONDS, TemplateProcess, wrong_template
+
+_TAG = re.compile(r"{%-?\s*generation\s*-?%}")
+
+
+@dataclass(frozen=True)
+class ModelNames:
+    """What a base model brings into its template: texts of special tokens by name, and the day it takes for today."""
+
+    special_tokens: dict[str, str]
+    controls: tuple[str, ...]
+    date: str | None
 
 
 class JinjaTemplate:
     """A Jinja chat template as transformers has them, with `messages`, `tools` and `add_generation_prompt`.
 
     What the assistant writes is what stands in {% generation %}; a template without that tag is rendered turn by turn,
-    and the difference that an answer makes is what is learnt. Close it, or use it as a context manager: it holds a
-    process.
+    and the difference that an answer makes is what is learnt. With `model`, the template is that of a base and is
+    rendered as transformers renders it. Close it, or use it as a context manager: it holds a process.
     """
 
-    name = "custom"
-    controls: tuple[str, ...] = ()
-
-    def __init__(self, source: str, origin: str = "the template", *, render_seconds: float = RENDER_SECONDS) -> None:
+    def __init__(
+        self,
+        source: str,
+        origin: str = "the template",
+        *,
+        name: str = "custom",
+        model: ModelNames | None = None,
+        render_seconds: float = RENDER_SECONDS,
+    ) -> None:
         """RecipeError(CONFIG_INVALID) with the line for what is not Jinja, or is too long."""
+        self.name = name
         self.source = source
         self.origin = origin
-        self._has_tag = "generation" in source and "endgeneration" in source
-        self._process = TemplateProcess(source, origin, render_seconds=render_seconds)
+        self.controls = model.controls if model else ()
+        self.date = model.date if model else None
+        self._has_tag = _TAG.search(source) is not None
+        self._checked = model is not None
+        self._names: dict[str, JsonValue] = {**model.special_tokens} if model else {}
+        self._process = TemplateProcess(
+            source,
+            origin,
+            render_seconds=render_seconds,
+            lenient=model is not None,
+            date=self.date,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -45,15 +75,18 @@ class JinjaTemplate:
         """End the process."""
         self._process.close()
 
-    def render(self, messages: Sequence[Message], tools: Sequence[JsonValue]) -> Rendered:
+    def render(self, messages: Sequence[Message], tools: Sequence[JsonValue], rest: float = 0.0) -> Rendered:
         """The conversation as text; RecipeError for a template that fails, does not end, or hides its answers."""
-        if self._has_tag:
-            return self._by_tag(messages, tools)
-        return self._by_turn(messages, tools)
+        if self._checked:
+            check_shown(self.source, self._text(messages, tools), messages, tools)
+        marked = [message for message in messages if loss_weight(message, rest) != rest]
+        if self._has_tag and all(message.role == "assistant" for message in marked):
+            return self._by_tag(messages, tools, rest)
+        return self._by_turn(messages, tools, rest)
 
-    def _by_tag(self, messages: Sequence[Message], tools: Sequence[JsonValue]) -> Rendered:
-        parts = marked_parts(self._text(messages, tools))
-        weights = [loss_weight(message) for message in messages if message.role == "assistant"]
+    def _by_tag(self, messages: Sequence[Message], tools: Sequence[JsonValue], rest: float) -> Rendered:
+        parts = marked_parts(self._marked(messages, tools))
+        weights = [loss_weight(message, rest) for message in messages if message.role == "assistant"]
         if len(weights) != sum(learnt for _, learnt in parts):
             raise wrong_template(
                 self.origin,
@@ -61,34 +94,47 @@ class JinjaTemplate:
                 "put every answer of the assistant between {% generation %} and {% endgeneration %}",
             )
         left = iter(weights)
-        return rendered(Piece(text, next(left) if learnt else 0.0) for text, learnt in parts)
+        return rendered(Piece(text, next(left) if learnt else rest) for text, learnt in parts)
 
-    def _by_turn(self, messages: Sequence[Message], tools: Sequence[JsonValue]) -> Rendered:
-        """An answer is what stands behind the text up to it with its opening, and before what follows it."""
-        pieces: list[Piece] = []
-        done, whole = 0, self._text(messages, tools)
+    def _by_turn(self, messages: Sequence[Message], tools: Sequence[JsonValue], rest: float) -> Rendered:
+        """A turn is what stands behind the text up to it, an answer's with its opening, and before what follows it."""
+        whole = self._text(messages, tools)
+        return rendered(self._turns(whole, messages, tools, rest))
+
+    def _turns(
+        self, whole: str, messages: Sequence[Message], tools: Sequence[JsonValue], rest: float
+    ) -> Iterator[Piece]:
+        done = 0
         for index, message in enumerate(messages):
-            if message.role != "assistant" or not message.learnt:
+            weight = loss_weight(message, rest)
+            if weight == rest:
                 continue
-            before = self._text(messages[:index], tools, opened=True)
+            before = self._text(messages[:index], tools, opened=message.role == "assistant") if index else ""
             after = self._text(messages[: index + 1], tools)
             if not (whole.startswith(after) and after.startswith(before) and len(before) >= done):
                 raise wrong_template(
                     self.origin,
-                    "what it writes for an answer cannot be told from the rest",
-                    "put the assistant's text between {% generation %} and {% endgeneration %}",
+                    "what it writes for an answer cannot be told from the rest: it writes other text before or in an "
+                    "answer when the conversation goes on",
+                    "put the assistant's text between {% generation %} and {% endgeneration %}, or learn only the last "
+                    "answer of a conversation: examples.learn: completion",
                 )
             learnt = whole[len(before) : len(after)]
             space = learnt[len(learnt.rstrip()) :]
             if space and not message.content.endswith(space):
                 # White space between two turns is the frame's, not the answer's.
                 learnt = learnt.removesuffix(space)
-            pieces += [Piece(whole[done : len(before)]), Piece(learnt, loss_weight(message))]
+            yield Piece(whole[done : len(before)], rest)
+            yield Piece(learnt, weight)
             done = len(before) + len(learnt)
-        return rendered([*pieces, Piece(whole[done:])])
+        yield Piece(whole[done:], rest)
 
     def _text(self, messages: Sequence[Message], tools: Sequence[JsonValue], *, opened: bool = False) -> str:
-        return self._process.render([as_chat_message(message) for message in messages], tools, opened=opened)
+        return "".join(part for part, _ in marked_parts(self._marked(messages, tools, opened=opened)))
+
+    def _marked(self, messages: Sequence[Message], tools: Sequence[JsonValue], *, opened: bool = False) -> str:
+        turns = [as_chat_message(message) for message in messages]
+        return self._process.render(turns, tools, opened=opened, names=self._names)
 
 
 def as_chat_message(message: Message) -> dict[str, JsonValue]:

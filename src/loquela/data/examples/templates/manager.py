@@ -53,10 +53,17 @@ class PromptTemplateManager:
 
 
 def open_template(section: ExamplesSection) -> Template:
-    """The template that the recipe names; RecipeError(CONFIG_INVALID) for one that cannot be used. `close` it."""
+    """The template that the recipe names, where there is no base; RecipeError(CONFIG_INVALID). `close` it."""
+    if section.template == "base":
+        raise RecipeError(
+            ErrorCode.CONFIG_INVALID,
+            "examples.template: base is the chat template of a base model, and the recipe has no section finetune",
+            "write finetune: {base: …}, or examples.template: chatml",
+        )
     if section.template_file is None:
         return Alpaca() if section.template == "alpaca" else ChatML()
-    return custom_template(_read(section.template_file), section.template_syntax, str(section.template_file))
+    source = read_template_file(section.template_file)
+    return custom_template(source, section.template_syntax, str(section.template_file))
 
 
 def custom_template(source: str, syntax: Syntax, origin: str) -> Template:
@@ -70,7 +77,8 @@ def close(template: Template) -> None:
         template.close()
 
 
-def _read(path: Path) -> str:
+def read_template_file(path: Path) -> str:
+    """The text of examples.template_file; RecipeError(CONFIG_INVALID) when it cannot be read."""
     try:
         return path.expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -9,6 +9,7 @@ from typing import Literal
 from loquela.artifacts.examples import Example, Message
 from loquela.data.examples.templates.contract import Template
 from loquela.data.examples.templates.rendered import Piece, Rendered
+from loquela.recipe.examples_section import Learn
 
 Part = Literal["", "chosen", "rejected"]
 
@@ -21,12 +22,13 @@ class RenderedPart:
     rendered: Rendered
 
 
-def render_example(example: Example, template: Template) -> list[RenderedPart]:
+def render_example(example: Example, template: Template, learn: Learn = "assistant") -> list[RenderedPart]:
     """The texts of an example; RowFault where the template has no place for it.
 
-    Of a preference only the two answers are learnt, of feedback only the answer that was judged. Plain text goes
-    through no template.
+    `learn`: every answer of a conversation, the last one (completion), or all of its text. Of a preference only the two
+    answers are learnt, of feedback only the answer that was judged. Plain text goes through no template.
     """
+    rest = rest_of(learn)
     match example.kind:
         case "text":
             text = Piece(example.text or "", 1.0)
@@ -34,9 +36,10 @@ def render_example(example: Example, template: Template) -> list[RenderedPart]:
         case "prompt_completion":
             asked = Message(role="user", content=example.prompt or "")
             turns = [asked, Message(role="assistant", content=example.completion or "")]
-            return [RenderedPart("", template.render(turns, example.tools))]
+            return [RenderedPart("", template.render(turns, example.tools, rest))]
         case "messages":
-            return [RenderedPart("", template.render(example.messages, example.tools))]
+            turns = learnt_turns(example.messages, learn)
+            return [RenderedPart("", template.render(turns, example.tools, rest))]
         case "feedback":
             turns = [*untrained(example.messages[:-1]), example.messages[-1]]
             return [RenderedPart("", template.render(turns, example.tools))]
@@ -46,6 +49,16 @@ def render_example(example: Example, template: Template) -> list[RenderedPart]:
                 RenderedPart("chosen", template.render([*before, *example.chosen], example.tools)),
                 RenderedPart("rejected", template.render([*before, *example.rejected], example.tools)),
             ]
+
+
+def rest_of(learn: Learn) -> float:
+    """The weight of what is not an answer."""
+    return 1.0 if learn == "all" else 0.0
+
+
+def learnt_turns(messages: Sequence[Message], learn: Learn) -> list[Message]:
+    """The turns, each with what `learn` leaves of its learning."""
+    return [*untrained(messages[:-1]), messages[-1]] if learn == "completion" else list(messages)
 
 
 def untrained(messages: Sequence[Message]) -> list[Message]:

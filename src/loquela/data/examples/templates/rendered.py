@@ -12,11 +12,12 @@ PieceKind = Literal["text", "control", "end"]
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of text; what has weight 0 is seen, but not learnt."""
+    """A stretch of text; what has weight 0 is seen, but not learnt. `stops`: it ends an answer."""
 
     text: str
     weight: float = 0.0
     kind: PieceKind = "text"
+    stops: bool = False
 
 
 @dataclass(frozen=True)

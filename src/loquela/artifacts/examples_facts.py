@@ -1,0 +1,57 @@
+"""What is known of an examples artifact: its manifest's facts, and the template that its rows were made by."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from loquela.artifacts.examples_ledger import SplitCount
+from loquela.artifacts.manifest import corrupt
+from loquela.core.model import BoundaryModel
+
+TEMPLATE_NAME = "template.json"
+
+
+class ExamplesFacts(BoundaryModel):
+    """The manifest facts of an examples artifact made from files."""
+
+    examples: int
+    kinds: dict[str, int]
+    languages: dict[str, int]
+    splits: dict[str, SplitCount]
+    template: str
+    tokenizer_digest: str | None = Field(description="of the tokenizer that tokens were counted with; null: none was")
+    max_tokens: int | None
+    base_digest: str | None = Field(None, description="of the base model that the rows were made for; null: none")
+    dropped: dict[str, int]
+
+
+class TemplateRecord(BoundaryModel):
+    """`template.json`: the exact template, for holding what is served against what was trained.
+
+    `learn`: every answer of a conversation is learnt, the last one (completion), or all of its tokens. With a base,
+    `special_tokens` are what the template calls bos_token and the like, and `date` is the day it took for today.
+    """
+
+    name: str
+    syntax: Literal["jinja", "format"]
+    source: str
+    system_prompt: str | None
+    controls: list[str]
+    learn: Literal["assistant", "completion", "all"] = "assistant"
+    for_base: bool = False
+    special_tokens: dict[str, str] = Field(default_factory=dict)
+    date: str | None = None
+
+
+def read_template_record(directory: Path) -> TemplateRecord | None:
+    """The record in an examples folder, None where rows went through no template; DataError(CORRUPTION)."""
+    path = directory / TEMPLATE_NAME
+    if not path.is_file():
+        return None
+    try:
+        return TemplateRecord.model_validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise corrupt(directory, f"{TEMPLATE_NAME} cannot be read as a template") from error
