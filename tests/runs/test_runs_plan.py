@@ -6,12 +6,12 @@ import pytest
 from pydantic import JsonValue
 
 from loquela.recipe.schema import Recipe
+from loquela.runs.corpus_size import corpus_size
 from loquela.runs.manifest import StageRecord, TrainingRunManifest
 from loquela.runs.plan import (
     Plan,
     actual_against_plan,
     bytes_per_token,
-    corpus_size,
     plan_run,
     step_seconds,
     steps_of,

@@ -5,26 +5,44 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from pydantic import JsonValue
 
 from loquela.cli.options import json_option, load, recipe_argument, set_option
 from loquela.cli.output import emit_json, table
 
 
-@click.command("plan", epilog="\b\nExample:\n  loquela plan recipes/bilingual.yaml --set model.size=small")
+@click.command(
+    "plan",
+    epilog="\b\nExamples:\n  loquela plan recipes/bilingual.yaml --set model.size=small\n"
+    "  loquela plan my/recipe.yaml --fit 24GB --write",
+)
 @recipe_argument
 @set_option
+@click.option("--fit", metavar="SIZE", help="Of a fine-tuning: change batch, accumulation and checkpointing to fit.")
+@click.option("--write", is_flag=True, help="With --fit: save the changes in RECIPE, comments kept.")
+@click.option("--prices", type=click.Path(path_type=Path), metavar="FILE", help="Your own table of GPU types.")
 @json_option
-def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
-    """Predict memory, tokens, minutes and disk before a run.
+def command(
+    recipe: Path, overrides: tuple[str, ...], fit: str | None, write: bool, prices: Path | None, as_json: bool
+) -> None:
+    """Predict memory, tokens, minutes and disk before a run; of a fine-tuning also the price on GPU types.
 
-    Nothing is downloaded or written; a matrix product of about 0.1 s measures this machine.
+    Nothing is downloaded, and nothing written but with --write; a matrix product of about 0.1 s measures this machine.
     """
+    resolved = load(recipe, overrides)
+    if resolved.recipe.finetune is not None:
+        from loquela.cli.plan_tuning import show_tuning
+
+        show_tuning(recipe, resolved, fit=fit, write=write, prices=prices, as_json=as_json)
+        return
+    if fit or write or prices:
+        raise click.UsageError("--fit, --write and --prices are for recipes with a section finetune")
     from loquela.recipe.keys import values_of
     from loquela.runs.plan import plan_run
     from loquela.runs.prerequisites import fit_to_device
     from loquela.stages import last_stage, stages_until
 
-    resolved = fit_to_device(load(recipe, overrides))
+    resolved = fit_to_device(resolved)
     plan, last = plan_run(resolved.recipe), last_stage(resolved.recipe)
     if as_json:
         emit_json({} if plan is None else plan.model_dump(mode="json"))
@@ -44,7 +62,7 @@ def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
         *((f"memory: {part.replace('_', ' ')}", f"{size:,.1f} MB") for part, size in plan.memory_mb.items()),
     ]
     table(("what", "predicted"), rows)
-    values = values_of(resolved.recipe)
+    values: dict[str, JsonValue] = values_of(resolved.recipe)
     for key, origin in resolved.derived().items():
         click.echo(f"derived  {key} = {values[key]}: {origin.where}")
     for assumption in plan.assumptions:

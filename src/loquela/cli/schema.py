@@ -26,7 +26,7 @@ SCHEMAS = {
     "run-manifest": "loquela.runs.manifest:TrainingRunManifest",
     "run-summary": "loquela.runs.store:RunSummary",
     "run-comparison": "loquela.runs.comparison:RunComparison",
-    "plan": "loquela.runs.plan:Plan",
+    "plan": "loquela.compute.plan:Plan",
     "proof": "loquela.artifacts.proof:Proof",
     "verify-report": "loquela.runs.verify:VerifyReport",
     "manifest": "loquela.artifacts.manifest:Manifest",

@@ -9,13 +9,13 @@ import torch
 from loquela.artifacts.proof import Proof
 from loquela.compute.devices import check_precision, find_device
 from loquela.compute.memory import available_memory_bytes
-from loquela.compute.probe import probe_cpu
+from loquela.compute.probe import probe_cpu, probe_width
 from loquela.compute.provider import LocalProvider
 from loquela.compute.threads import usable_cores, usable_processors
 from loquela.core.errors import ErrorCode, ResourceError
 from loquela.models.config import model_config
 from loquela.models.size import memory_plan
-from loquela.recipe.schema import Recipe
+from loquela.recipe.schema import ComputeSection, Recipe
 
 
 def check_machine(recipe: Recipe) -> list[Proof]:
@@ -40,6 +40,17 @@ def matrix_flops_per_second(recipe: Recipe) -> float:
     """Speed of fp32 products on this machine's CPU: one thread's by a probe of about 0.1 s, times a run's threads."""
     threads = LocalProvider(recipe.compute).threads()
     return threads * probe_cpu(model_config(recipe.model, recipe.tokenizer.vocab_size)).best_fp32
+
+
+def products_per_second(compute: ComputeSection, width: int) -> float:
+    """The same for a network of `width`."""
+    return LocalProvider(compute).threads() * probe_width(width).best_fp32
+
+
+def device_and_name(compute: ComputeSection) -> tuple[str, str]:
+    """The device that a run here would use, and the driver's name of a GPU; ResourceError when it is not there."""
+    device, _ = find_device(compute.device)
+    return device, torch.cuda.get_device_name() if device == "cuda" else device
 
 
 def _memory(recipe: Recipe, device: str) -> Proof:

@@ -55,7 +55,12 @@ class CpuProbe(BoundaryModel):
 
 def probe_cpu(config: TransformerConfig | RecurrentConfig | None) -> CpuProbe:
     """Probe one thread on the model's width, and leave the process's thread count as it was; the reading is kept."""
-    return _probe(128 if config is None else max(16, config.d_model))
+    return probe_width(128 if config is None else config.d_model)
+
+
+def probe_width(width: int) -> CpuProbe:
+    """The same for a network of `width`."""
+    return _probe(max(16, width))
 
 
 @functools.lru_cache(maxsize=16)

@@ -9,6 +9,7 @@ from pathlib import Path
 from loquela.artifacts.folders import heal_folder, remove_leftovers
 from loquela.artifacts.proof import Proof
 from loquela.artifacts.validation_results import ValidationResults
+from loquela.compute.plan import Plan
 from loquela.core.atomic import write_bytes, write_json, write_text
 from loquela.core.errors import ErrorCode, Interrupted, LoquelaError, ProofError, ResourceError
 from loquela.core.model import BoundaryModel
@@ -23,7 +24,7 @@ from loquela.runs.environment import git_revision, hardware, versions
 from loquela.runs.lock import RunLock
 from loquela.runs.manifest import TrainingRunManifest, load_run_manifest
 from loquela.runs.outcome import error_details, summary_of
-from loquela.runs.plan import Plan, actual_against_plan
+from loquela.runs.plan import actual_against_plan
 from loquela.runs.progress import ProgressRecorder
 from loquela.runs.resume import same_settings
 from loquela.runs.seal import break_seal, write_seal

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from loquela.artifacts.context import StageContext, StageResult, StopRequest
 from loquela.artifacts.manifest import Manifest, read_manifest, verify, write_manifest
 from loquela.artifacts.proof import Proof
+from loquela.compute.plan import Plan
 from loquela.core.atomic import write_json
 from loquela.core.entry import resolve
 from loquela.core.errors import DataError, ErrorCode, Interrupted, LoquelaError, RecipeError
@@ -25,7 +26,7 @@ from loquela.runs.data_changes import Fingerprint, changes_since, settings_chang
 from loquela.runs.folder import copy_artifact, write_ledger
 from loquela.runs.lock import RunLock
 from loquela.runs.manifest import StageRecord, TrainingRunManifest
-from loquela.runs.plan import Plan, plan_run
+from loquela.runs.plan import plan_run
 from loquela.runs.prerequisites import check_prerequisites, fit_to_device
 from loquela.runs.resume import Ask, choose_run, has_checkpoints
 from loquela.runs.seal import write_seal

@@ -5,18 +5,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
+from loquela.compute.plan import Plan
 from loquela.core.entry import resolve
-from loquela.core.model import BoundaryModel
+from loquela.finetuning.planning.plan import TuningPlan
 from loquela.models.config import model_config
 from loquela.models.size import flops_per_token, memory_plan, parameter_count
 from loquela.recipe.schema import ComputeSection, Recipe
+from loquela.runs.corpus_size import STORIES, corpus_size
 from loquela.runs.manifest import TrainingRunManifest
 from loquela.runs.prerequisites import required_disk_mb
+from loquela.runs.tuning_plan import plan_if_known
 
 # UTF-8 bytes per token on held-out text, by vocabulary size; other sizes are interpolated on the logarithm, sizes
 # beyond the ends take the end's value. Prose: the reference corpus of English and Spanish books (3 MB), where
@@ -31,8 +33,6 @@ STORIES_BYTES_PER_TOKEN = {
     "word": ((4000, 4.31),),
     "subword": ((500, 1.95), (1000, 2.52), (2000, 3.24), (4000, 3.80), (8000, 4.21)),
 }
-STORIES = "builtin:stories"
-STORY_PAIR_BYTES = 1958
 
 # A training step's time, fitted to quiet runs on 2 cores (2 threads, fp32, AVX-512, oneDNN) of the reference model
 # (2 × 128, vocabulary 8000: 25 200 to 28 500 tokens/s), the same with vocabulary 2000 (43 200 to 47 000) and a
@@ -55,29 +55,13 @@ class Threads(Protocol):
         """Threads of each process."""
 
 
-class Plan(BoundaryModel):
-    """Predictions; `assumptions` says where each number that was not counted comes from."""
-
-    parameters: int
-    flops_per_token: int
-    corpus_mb: float
-    train_tokens: int
-    steps_total: int
-    tokens_total: int
-    memory_mb: dict[str, float]
-    disk_mb: float
-    tokens_per_second: float
-    training_minutes: float
-    assumptions: list[str] = Field(default_factory=list)
-
-
 def plan_run(recipe: Recipe) -> Plan | None:
     """Predict parameters, tokens, steps, memory by part, disk and minutes; runs a matrix probe of about 0.1 s.
 
-    None for a recipe that fine-tunes: what these predictions speak of is a network trained from scratch.
+    Of a recipe that fine-tunes it predicts more (TuningPlan); None while the shape of its base is not known here.
     """
     if recipe.finetune is not None:
-        return None
+        return plan_if_known(recipe)
     config = model_config(recipe.model, recipe.tokenizer.vocab_size)
     corpus_bytes, corpus_said = corpus_size(recipe)
     is_stories = {entry.address for entry in recipe.data.entries} == {STORIES}
@@ -138,24 +122,6 @@ def step_seconds(recipe: Recipe, flops_per_second: float, threads: int) -> float
     return rows * recipe.model.max_sequence_length * (products + 1e-9 * passes / threads) + overhead
 
 
-def corpus_size(recipe: Recipe) -> tuple[float, str]:
-    """Bytes of text: counted where the sources are local, else what the recipe expects; and which of the two."""
-    total, counted = 0.0, True
-    for entry in recipe.data.entries:
-        path = Path(entry.address).expanduser()
-        if entry.address == STORIES:
-            total += recipe.data.stories * STORY_PAIR_BYTES
-        elif path.is_file():
-            total += path.stat().st_size
-        elif path.is_dir():
-            total += sum(entry.stat().st_size for entry in path.rglob("*") if entry.is_file())
-        else:
-            counted = False
-    if not counted:
-        return recipe.data.corpus_size_mb * 1e6, "corpus: data.corpus_size_mb, since a source is not on this machine"
-    return total, "corpus: sizes of the local files and of the story generator's average pair"
-
-
 def bytes_per_token(method: str, vocab_size: int, *, stories: bool = False) -> tuple[float, str]:
     """Expected UTF-8 bytes per token, log-interpolated in the vocabulary size; and on which text it was measured."""
     tables = STORIES_BYTES_PER_TOKEN if stories else PROSE_BYTES_PER_TOKEN
@@ -175,7 +141,7 @@ def bytes_per_token(method: str, vocab_size: int, *, stories: bool = False) -> t
 
 def actual_against_plan(plan: Plan, manifest: TrainingRunManifest) -> JsonValue:
     """Rows of {what, predicted, actual, ratio} for everything that the run measured."""
-    train = manifest.stages.get("train")
+    train = manifest.stages.get("finetune" if isinstance(plan, TuningPlan) else "train")
     shards = manifest.stages.get("prepare")
     if train is None:
         return []
@@ -187,7 +153,9 @@ def actual_against_plan(plan: Plan, manifest: TrainingRunManifest) -> JsonValue:
     seconds = facts.get("seconds")
     if isinstance(seconds, int | float):
         facts["training_minutes"] = round(seconds / 60, 2)
+    of_tuning = {"trained_parameters": plan.trained_parameters} if isinstance(plan, TuningPlan) else {}
     predicted: dict[str, float] = {
+        **of_tuning,
         "parameters": plan.parameters,
         "train_tokens": plan.train_tokens,
         "steps_total": plan.steps_total,

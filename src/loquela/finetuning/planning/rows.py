@@ -1,0 +1,119 @@
+"""How many rows and tokens are learnt: counted in the examples artifact where it is there, else estimated and said."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from loquela.artifacts.token_rows import INDEX_NAME, ROWS_NAME, read_sequences
+from loquela.core.model import BoundaryModel
+from loquela.recipe.examples_section import ExamplesSection
+
+# Prose and JSON of questions and answers under the tokenizers of current bases.
+BYTES_PER_TOKEN = 4.0
+# Where no file says how many rows there are: bytes of one, keys and quotes included.
+BYTES_PER_ROW = 700
+TRAINED_SHARE = 0.5  # of a row, the answer
+LONGEST_FACTOR = 4.0  # the longest row beside the mean one
+QA_TOKENS_PER_PAIR = 160
+LINE_FORMATS = (".jsonl", ".csv", ".tsv", ".txt")
+
+
+class RowFacts(BoundaryModel):
+    """Of one epoch. `mean_longest`: mean length that a batch is padded to; `said` tells where the counts are from."""
+
+    rows: int
+    tokens: int
+    trained_tokens: int
+    longest: int
+    mean_longest: float
+    counted: bool
+    said: str
+
+    @property
+    def trained_share(self) -> float:
+        """Share of the tokens that is learnt."""
+        return self.trained_tokens / max(1, self.tokens)
+
+
+def counted_rows(directory: Path, batch_size: int) -> RowFacts:
+    """The rows of the training split of an examples artifact; DataError(CORRUPTION) when its files do not fit."""
+    records = read_sequences(directory, "train")
+    lengths = _row_lengths(directory, [record.tokens for record in records])
+    return RowFacts(
+        rows=len(lengths),
+        tokens=sum(lengths),
+        trained_tokens=sum(record.learnt for record in records),
+        longest=max(lengths, default=0),
+        mean_longest=_mean_longest(lengths, batch_size),
+        counted=True,
+        said=f"rows and tokens: counted in {directory}",
+    )
+
+
+def estimated_rows(section: ExamplesSection | None, pairs: int, context: int) -> RowFacts:
+    """From the bytes and lines of `examples.sources` and `pairs` that a language model is to write."""
+    sizes = [_size(path) for source in (section.sources if section else []) for path in _files(source)]
+    rows = sum(lines for lines, _ in sizes) + pairs
+    tokens = sum(size for _, size in sizes) / BYTES_PER_TOKEN + pairs * QA_TOKENS_PER_PAIR
+    held_out = section.validation_fraction + section.test_fraction if section else 0.0
+    limit = min(context, section.max_tokens or context) if section else context
+    if section is not None and section.pack and section.max_tokens:
+        rows = math.ceil(tokens / section.max_tokens)
+    rows = max(1, round(rows * (1 - held_out)))
+    tokens = max(1.0, min(tokens * (1 - held_out), rows * limit))
+    mean = tokens / rows
+    longest = min(limit, math.ceil(LONGEST_FACTOR * mean))
+    if section is not None and section.pack:
+        mean = longest = limit
+    return RowFacts(
+        rows=rows,
+        tokens=round(tokens),
+        trained_tokens=round(TRAINED_SHARE * tokens),
+        longest=int(longest),
+        mean_longest=min(float(longest), 1.5 * mean),
+        counted=False,
+        said=f"rows and tokens: estimated, {BYTES_PER_TOKEN:g} bytes a token and half of each row learnt; "
+        "`loquela prepare-data RECIPE --examples` counts them",
+    )
+
+
+def _row_lengths(directory: Path, sequences: list[int]) -> list[int]:
+    index = directory / ROWS_NAME / "train" / INDEX_NAME
+    if not index.is_file():
+        return sequences
+    firsts = np.fromfile(index, dtype="<u8").tolist()
+    return [sum(sequences[first:end]) for first, end in pairwise(firsts)]
+
+
+def _mean_longest(lengths: Sequence[int], batch_size: int) -> float:
+    """Mean over batches of the longest of each, rows in an order drawn once."""
+    if not lengths:
+        return 0.0
+    order = random.Random(0).sample(lengths, len(lengths))
+    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    return sum(max(batch) for batch in batches) / len(batches)
+
+
+def _files(source: str) -> list[Path]:
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return [each for each in sorted(path.rglob("*")) if each.is_file()]
+    if path.is_file():
+        return [path]
+    return [each for each in sorted(path.parent.glob(path.name)) if each.is_file()]
+
+
+def _size(path: Path) -> tuple[int, int]:
+    """Rows and bytes of a file; lines are counted where a row is a line."""
+    size = path.stat().st_size
+    if path.suffix.lower() not in LINE_FORMATS:
+        return max(1, size // BYTES_PER_ROW), size
+    with path.open("rb") as stream:
+        lines = sum(block.count(b"\n") for block in iter(lambda: stream.read(2**20), b""))
+    return max(1, lines), size
