@@ -16,6 +16,7 @@ from loquela.inference.chat_template import TemplateFormat
 from loquela.inference.contracts import checked_request
 from loquela.inference.engine import Engine
 from loquela.inference.open_chat import open_chat
+from loquela.inference.template_tokens import PartwiseTokens
 from loquela.recipe.schema import NormalizationSection
 from loquela.tokenizers.template_file import FoundTemplate, find_template
 from toy_language import ByteTokenizer
@@ -49,7 +50,7 @@ OPENED = [START, *of("assistant\n")]
 
 @pytest.fixture(scope="module")
 def chatml():
-    form = TemplateFormat(JINJA, "chatml", ChatTokenizer())
+    form = TemplateFormat(JINJA, "chatml", PartwiseTokens(ChatTokenizer()))
     yield form
     form.close()
 
@@ -91,7 +92,7 @@ def test_control_texts_of_users_stay_text_and_that_is_said(chatml):
 
 
 def test_a_control_text_that_is_no_token_ends_the_turn_as_a_stop_sequence():
-    form = TemplateFormat(JINJA, "chatml", ByteTokenizer())
+    form = TemplateFormat(JINJA, "chatml", PartwiseTokens(ByteTokenizer()))
     try:
         assert (form.ends, form.stops) == (frozenset(), ["<|im_end|>"])
         chat, runtime = chat_of(form, of("Sí.<|im_end|>\n"), ByteTokenizer())
@@ -107,7 +108,7 @@ def test_a_control_text_that_is_no_token_ends_the_turn_as_a_stop_sequence():
 )
 def test_what_stands_behind_an_answer_ends_it(behind, stops):
     source = "{% for m in messages %}{{ bos_token }}{{ m.role }}: {{ m.content }}" + behind + "{% endfor %}"
-    form = TemplateFormat(source, "mine", ByteTokenizer())
+    form = TemplateFormat(source, "mine", PartwiseTokens(ByteTokenizer()))
     try:
         assert form.stops == stops
         whole = [2, *of("user: é" + behind.removesuffix("{{ eos_token }}")), *([3] if "eos" in behind else [])]
@@ -179,7 +180,7 @@ def test_the_stream_is_the_answer(chatml):
 )
 def test_a_template_that_cannot_be_used_is_named(source, words):
     with pytest.raises(RecipeError, match=f"mine cannot be used as a template: .*{words}"):
-        TemplateFormat(source, "mine", ChatTokenizer())
+        TemplateFormat(source, "mine", PartwiseTokens(ChatTokenizer()))
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from loquela.inference.chat_contracts import ChatMessage
+from loquela.inference.template_tokens import TemplateTokens
 from loquela.security.jinja_process import marked_parts
 from loquela.security.template_process import TemplateProcess
-from loquela.tokenizers.contract import TokenizerHandle
-from loquela.tokenizers.control_text import FAMILIAR
+from loquela.tokenizers.contract import ABSENT
 
 # Stands for an answer when a template is asked what it writes behind one.
 ANSWER = "loquela-stands-here-for-an-answer"
@@ -26,17 +26,12 @@ ANSWER = "loquela-stands-here-for-an-answer"
 class TemplateFormat:
     """A Jinja chat template as transformers has them. Close it: it holds a process."""
 
-    def __init__(self, source: str, origin: str, tokenizer: TokenizerHandle, note: str = "") -> None:
+    def __init__(self, source: str, origin: str, tokens: TemplateTokens, note: str = "") -> None:
         """Raises RecipeError(CONFIG_INVALID) for a template that cannot be used."""
         self.note = note
-        self._tokenizer = tokenizer
-        self._control_ids = _control_ids(tokenizer)
-        self._controls = re.compile("|".join([*map(re.escape, self._control_ids), FAMILIAR]))
-        self._names: dict[str, JsonValue] = {
-            "bos_token": _text_of(tokenizer, tokenizer.bos_id),
-            "eos_token": _text_of(tokenizer, tokenizer.eos_id),
-        }
-        self._process = TemplateProcess(source, origin)
+        self._tokens = tokens
+        self._names: dict[str, JsonValue] = {**tokens.names}
+        self._process = TemplateProcess(source, origin, lenient=tokens.whole)
         try:
             self.ends, self.stops = self._ending()
         except BaseException:
@@ -45,13 +40,13 @@ class TemplateFormat:
 
     def prompt(self, messages: Sequence[ChatMessage]) -> tuple[list[int], list[str]]:
         """The rendered conversation with the assistant's turn begun."""
-        broken = [self._controls.sub(_broken_up, message.content) for message in messages]
+        broken = [self._tokens.control_pattern.sub(_broken_up, message.content) for message in messages]
         turns: list[JsonValue] = [
             {"role": message.role, "content": text} for message, text in zip(messages, broken, strict=True)
         ]
         changed = sum(message.content != text for message, text in zip(messages, broken, strict=True))
         notes = [f"control tokens spelt out in {changed} of the messages were broken up by a blank"] if changed else []
-        return self._encode(self._render(turns, opened=True)), notes
+        return self._tokens.encode(self._render(turns, opened=True)), notes
 
     def close(self) -> None:
         """End the template's process."""
@@ -65,33 +60,11 @@ class TemplateFormat:
         """What the template writes behind an answer: a control token where it begins with one, else its text."""
         turns: list[JsonValue] = [{"role": "user", "content": "x"}, {"role": "assistant", "content": ANSWER}]
         behind = self._render(turns, opened=False).rpartition(ANSWER)[2].strip()
-        control = self._controls.match(behind)
+        control = self._tokens.control_pattern.match(behind)
         if control is not None:
-            token = self._control_ids.get(control.group())
-            return (frozenset([token]), []) if token is not None else (frozenset(), [control.group()])
+            token = self._tokens.id_of(control.group())
+            return (frozenset([token]), []) if token != ABSENT else (frozenset(), [control.group()])
         return frozenset(), [behind.splitlines()[0]] if behind else []
-
-    def _encode(self, text: str) -> list[int]:
-        ids: list[int] = []
-        done = 0
-        for control in self._controls.finditer(text):
-            token = self._control_ids.get(control.group())
-            if token is not None:
-                ids += [*self._tokenizer.encode(text[done : control.start()]), token]
-                done = control.end()
-        return ids + self._tokenizer.encode(text[done:])
-
-
-def _control_ids(tokenizer: TokenizerHandle) -> dict[str, int]:
-    """Control text → its token, longest first, so that none is found inside another."""
-    texts = {_text_of(tokenizer, token): token for token in range(tokenizer.vocab_size)}
-    special = {tokenizer.pad_id, tokenizer.unk_id, tokenizer.bos_id, tokenizer.eos_id}
-    found = {text: token for text, token in texts.items() if token in special or re.fullmatch(FAMILIAR, text)}
-    return {text: found[text] for text in sorted(found, key=len, reverse=True) if text}
-
-
-def _text_of(tokenizer: TokenizerHandle, token: int) -> str:
-    return tokenizer.token_text(token) if token >= 0 else ""
 
 
 def _broken_up(match: re.Match[str]) -> str:

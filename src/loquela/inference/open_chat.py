@@ -11,6 +11,7 @@ from loquela.inference.chat import Chat
 from loquela.inference.chat_format import PlainFormat
 from loquela.inference.chat_template import TemplateFormat
 from loquela.inference.open import model_folder, open_engine, tokenizer_folder
+from loquela.inference.template_tokens import template_tokens
 from loquela.tokenizers.template_file import find_template
 
 
@@ -27,7 +28,8 @@ def open_chat(path: Path, tokenizer: Path | None = None) -> Chat:
         if template is None:
             return Chat(engine, PlainFormat(engine.tokenizer))
         note = "" if _proven(template.file, [place, folder]) else f"{template.file} is in no manifest: it is not proven"
-        return Chat(engine, TemplateFormat(template.source, template.origin, engine.tokenizer, note))
+        tokens = template_tokens(place, engine.tokenizer)
+        return Chat(engine, TemplateFormat(template.source, template.origin, tokens, note))
     except BaseException:
         engine.close()
         raise

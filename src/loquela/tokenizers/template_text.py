@@ -30,6 +30,8 @@ class TemplateTokenizer:
     tokens, which text of users must not spell.
     """
 
+    whole = True
+
     def __init__(self, tokenizer: Tokenizer, names: dict[str, str]) -> None:
         tokenizer.encode_special_tokens = False
         tokenizer.no_truncation()
