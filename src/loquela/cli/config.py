@@ -1,4 +1,4 @@
-"""`loquela config show|explain|migrate`: what a recipe says, where each value comes from, and older recipes."""
+"""`loquela config show|explain|migrate|import`: what a recipe says, where each value comes from, and older recipes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from loquela.cli.config_import import import_file
 from loquela.cli.options import json_option, load, optional_recipe_argument, set_option
 from loquela.cli.output import emit_json, table
 
 
 @click.group("config", epilog="\b\nExample:\n  loquela config explain train.learning_rate")
 def command() -> None:
-    """Show, explain and migrate recipes."""
+    """Show, explain, migrate and import recipes."""
 
 
 @command.command("show", epilog="\b\nExample:\n  loquela config show my.yaml --set model.size=small > resolved.yaml")
@@ -94,6 +95,9 @@ def migrate_file(file: Path, as_json: bool) -> None:
         click.echo(f"  {change}")
     done = f"{file} is migrated; the old text is {kept}" if migration.changes else f"{file} is already current"
     click.echo(f"{done}. Check it: loquela validate {file}")
+
+
+command.add_command(import_file)
 
 
 def _refuse_existing(path: Path) -> None:

@@ -38,7 +38,7 @@ COMMANDS = {
     "export": ("loquela.cli.export", "Export a trained model and prove how near the export is to it."),
     "verify": ("loquela.cli.verify", "Prove that a run on disk is still what it was."),
     "runs": ("loquela.cli.runs", "List, show, compare and watch runs."),
-    "config": ("loquela.cli.config", "Show, explain and migrate recipes."),
+    "config": ("loquela.cli.config", "Show, explain, migrate and import recipes."),
     "schema": ("loquela.cli.schema", "Print the JSON Schema of a recipe, request, result or event."),
     "credentials": ("loquela.cli.credentials", "Keep the secrets that sources ask for by name."),
     "doctor": ("loquela.cli.doctor", "Check this machine: packages, device, threads, memory, disk."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 
 from pydantic import JsonValue
 
@@ -20,18 +21,26 @@ _YAML_1_1_WORDS = {"yes", "no", "on", "off", "y", "n", "true", "false", "null"}
 
 def dump_recipe(resolved: ResolvedRecipe) -> str:
     """YAML with one key a line and its origin as a comment; `load_recipe` of it gives the same Recipe."""
-    lines = ["# Every value of this run, and where it came from. It is a recipe: give it to `loquela run` again."]
+    title = "# Every value of this run, and where it came from. It is a recipe: give it to `loquela run` again."
+    values = values_of(resolved.recipe)
+    comments = {path: str(resolved.origins.get(path, Origin(kind="default"))) for path in values}
+    return "\n".join([title, *yaml_lines(values, comments)]) + "\n"
+
+
+def yaml_lines(values: Mapping[str, JsonValue], comments: Mapping[str, str]) -> list[str]:
+    """Dotted keys as YAML, one value a line with its comment, if it has one; keys of a section must stand together."""
+    lines: list[str] = []
     open_sections: list[str] = []
-    for path, value in values_of(resolved.recipe).items():
+    for path, value in values.items():
         *sections, name = path.split(".")
         shared = 0
         while shared < min(len(sections), len(open_sections)) and sections[shared] == open_sections[shared]:
             shared += 1
         lines.extend(f"{'  ' * depth}{sections[depth]}:" for depth in range(shared, len(sections)))
         open_sections = sections
-        origin = resolved.origins.get(path, Origin(kind="default"))
-        lines.append(f"{'  ' * len(sections)}{name}: {yaml_value(value)}  # {_comment(str(origin))}")
-    return "\n".join(lines) + "\n"
+        comment = f"  # {comment_text(comments[path])}" if comments.get(path) else ""
+        lines.append(f"{'  ' * len(sections)}{name}: {yaml_value(value)}{comment}")
+    return lines
 
 
 def yaml_value(value: JsonValue) -> str:
@@ -62,5 +71,6 @@ def _plain(text: str) -> bool:
         return False
 
 
-def _comment(text: str) -> str:
+def comment_text(text: str) -> str:
+    """`text` as it may stand behind a #, on one line."""
     return _UNPRINTABLE.sub("?", text)
