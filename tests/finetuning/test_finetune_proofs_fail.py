@@ -13,14 +13,16 @@ from bare_subject import CANARY, BareSubject, packed, section
 
 from loquela.artifacts.proof import Proof
 from loquela.artifacts.token_rows import TokenRow
-from loquela.core.errors import ErrorCode, ProofError
+from loquela.core.errors import DataError, ErrorCode, ProofError
 from loquela.finetuning.proofs.accumulation import prove_accumulation
 from loquela.finetuning.proofs.adapter_on import prove_adapter_on
 from loquela.finetuning.proofs.after import prove_adapter_moved, prove_base_unchanged, prove_reload
+from loquela.finetuning.proofs.around import ProofsAround
 from loquela.finetuning.proofs.borrowed import trained_copy
 from loquela.finetuning.proofs.canary import prove_canary
 from loquela.finetuning.proofs.collated_labels import prove_collated_labels
 from loquela.finetuning.proofs.isolation import prove_isolation
+from loquela.finetuning.proofs.loss_as_defined import prove_loss
 from loquela.finetuning.proofs.only_adapter import prove_only_adapter
 from loquela.finetuning.proofs.rehearsal import prove_rehearsal
 from loquela.finetuning.proofs.runner import Entry, run_proofs
@@ -130,6 +132,36 @@ def test_rows_that_are_alike_do_not_hide_a_mean_of_means(tmp_path: Path) -> None
     subject = MeanOfMeans(tmp_path)
     subject.training_rows = [subject.row(f"example-{at}", "Count.", "0123456789") for at in range(4)]
     failed(prove_accumulation(subject), ErrorCode.BACKWARD_FAILED, "micro-batches of one row differ")
+
+
+class MaskDropped(BareSubject):
+    """A fused kernel that forgets which tokens are learnt."""
+
+    def token_losses(self, batch: Tensors) -> torch.Tensor:
+        return super().token_losses({**batch, "labels": batch["input_ids"]})
+
+
+class ShiftedTwice(BareSubject):
+    def token_losses(self, batch: Tensors) -> torch.Tensor:
+        return super().token_losses({**batch, "labels": torch.roll(batch["labels"], -1, dims=1)})
+
+
+class WeightsForgotten(BareSubject):
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.training_rows = [replace(row, weights=row.weights * at) for at, row in enumerate(self.training_rows, 1)]
+
+
+def test_the_loss_is_what_its_definition_says(tmp_path: Path) -> None:
+    for subject in (BareSubject(tmp_path), PackedSubject(tmp_path)):
+        proof = prove_loss(subject)
+        assert proof.passed, proof.message
+        assert proof.numbers["relative_difference"] < 1e-5
+
+
+@pytest.mark.parametrize("fault", [MaskDropped, ShiftedTwice, WeightsForgotten])
+def test_a_loss_of_other_tokens_is_found(tmp_path: Path, fault: type[BareSubject]) -> None:
+    failed(prove_loss(fault(tmp_path)), ErrorCode.BACKWARD_FAILED, "their learnt tokens have")
 
 
 # ── an adapter that is not on ─────────────────────────────────────────────────────────────────────────
@@ -421,6 +453,48 @@ def test_a_saved_adapter_that_is_another_is_found(tmp_path: Path) -> None:
             if parameter.requires_grad:
                 parameter.add_(1e-2)
     failed(prove_reload(subject.load_adapter, folder)(subject), ErrorCode.CHECKPOINT_FAILED, "adapter/ read back")
+
+
+# ── around a training ─────────────────────────────────────────────────────────────────────────────────
+
+
+def trained(subject: BareSubject, steps: int = 2) -> Path:
+    optimizer = subject.new_optimizer(1e-2)
+    for _ in range(steps):
+        subject.step_gradients([subject.batch(subject.training_rows)])
+        optimizer.step()
+    subject.save_state(subject.directory / "adapter", optimizer)
+    return subject.directory / "adapter"
+
+
+def test_before_and_after_hold_around_a_training(tmp_path: Path) -> None:
+    subject = BareSubject(tmp_path, section(proofs={"canary_rows": 0, "rehearsal": False}))
+    around = ProofsAround(subject, SilentBus())
+    around.before(resumed=False)
+    proofs = around.after(trained(subject), subject.load_adapter)
+    assert [proof.name for proof in proofs] == ["adapter_moved", "base_unchanged", "adapter_reloads"]
+    around.before(resumed=True)
+
+
+def test_a_training_that_changes_the_base_or_nothing_stops(tmp_path: Path) -> None:
+    subject = BareSubject(tmp_path, section(proofs={"canary_rows": 0, "rehearsal": False}))
+    around = ProofsAround(subject, SilentBus())
+    around.before(resumed=False)
+    folder = trained(subject, steps=0)
+    with torch.no_grad():
+        subject.model.get_parameter("base_model.model.model.norm.weight").add_(1e-3)
+    with pytest.raises(ProofError, match=r"not handed on: adapter_moved: 0 of 28 .*base_unchanged: 1 tensors.*norm"):
+        around.after(folder, subject.load_adapter)
+
+
+def test_a_base_that_changed_since_the_run_began_is_refused(tmp_path: Path) -> None:
+    subject = BareSubject(tmp_path)
+    save_base_model_checksums(subject.model, tmp_path)
+    with torch.no_grad():
+        subject.model.get_parameter("base_model.model.model.norm.weight").add_(1e-3)
+    with pytest.raises(DataError, match=r"run was begun on: 1 tensors differ, model\.norm") as caught:
+        ProofsAround(subject, SilentBus()).before(resumed=True)
+    assert caught.value.code is ErrorCode.DATA_CHANGED
 
 
 # ── the runner ────────────────────────────────────────────────────────────────────────────────────────

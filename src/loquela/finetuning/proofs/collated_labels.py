@@ -70,13 +70,28 @@ def _check(subject: Subject, rows: Sequence[TokenRow]) -> tuple[str | None, int]
     unexplained = labels != IGNORED
     for each in placed:
         stand = labels[each.row, each.start : each.end]
-        fault = _fault(each, stand)
+        fault = _fault(each, stand) or _wrong_weight(each, batch)
         if fault is not None:
             return fault, 0
         unexplained[each.row, each.start : each.end] = False
     if bool(unexplained.any()):
         return f"{int(unexplained.sum())} tokens of padding are learnt in the batch of {_named(rows[0])}", 0
     return None, sum(learnt(row) for row in rows)
+
+
+def _wrong_weight(placed: Placed, batch: Batch) -> str | None:
+    """Where the batch carries weights of its own, they are the row's."""
+    held = batch.get("weights")
+    if held is None:
+        return None
+    found = held[placed.row, placed.start : placed.end].detach().float().cpu().numpy()
+    apart = np.abs(found[1:] - placed.sequence.weights[1:])
+    if not (apart > 0).any():
+        return None
+    place = int(np.flatnonzero(apart)[0]) + 1
+    return f"token {place} of {_named(placed.sequence)} weighs {found[place]:g} and should weigh " + (
+        f"{placed.sequence.weights[place]:g}"
+    )
 
 
 def _added_tokens(batch: Batch, placed: Sequence[Placed]) -> int:

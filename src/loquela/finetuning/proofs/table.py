@@ -12,6 +12,8 @@ from loquela.finetuning.proofs.collated_labels import NAME as COLLATED_LABELS
 from loquela.finetuning.proofs.collated_labels import prove_collated_labels
 from loquela.finetuning.proofs.isolation import NAME as ISOLATION
 from loquela.finetuning.proofs.isolation import prove_isolation
+from loquela.finetuning.proofs.loss_as_defined import NAME as LOSS
+from loquela.finetuning.proofs.loss_as_defined import prove_loss
 from loquela.finetuning.proofs.only_adapter import NAME as ONLY_ADAPTER
 from loquela.finetuning.proofs.only_adapter import prove_only_adapter
 from loquela.finetuning.proofs.rehearsal import NAME as REHEARSAL
@@ -26,17 +28,23 @@ from loquela.recipe.finetune_section import FinetuneSection
 
 def before_training(settings: FinetuneSection) -> list[Entry]:
     """The proofs of one recipe, in order."""
-    entries = [
-        Entry(ONLY_ADAPTER, prove_only_adapter),
-        Entry(VOCABULARY, prove_vocabulary),
-        Entry(COLLATED_LABELS, prove_collated_labels),
-        Entry(SETTINGS, prove_settings),
-        Entry(ISOLATION, prove_isolation, dear=True),
-        Entry(ACCUMULATION, prove_accumulation, dear=True),
-        Entry(ADAPTER_ON, prove_adapter_on, dear=True),
-    ]
+    entries = on_resume(settings)
     if settings.proofs.canary_rows:
         entries.append(Entry(CANARY, prove_canary, dear=True))
     if settings.proofs.rehearsal:
         entries.append(Entry(REHEARSAL, prove_rehearsal, dear=True))
     return entries
+
+
+def on_resume(settings: FinetuneSection) -> list[Entry]:
+    """Those that take no training of their own beyond a step."""
+    return [
+        Entry(ONLY_ADAPTER, prove_only_adapter),
+        Entry(VOCABULARY, prove_vocabulary),
+        Entry(COLLATED_LABELS, prove_collated_labels),
+        Entry(SETTINGS, prove_settings),
+        Entry(ISOLATION, prove_isolation, dear=True),
+        Entry(LOSS, prove_loss, dear=True),
+        Entry(ACCUMULATION, prove_accumulation, dear=True),
+        Entry(ADAPTER_ON, prove_adapter_on, dear=True),
+    ]
