@@ -40,15 +40,20 @@ def chunk_rows(rows: int, vocab_size: int, device_type: str) -> int:
     return max(1, min(rows, max(MINIMUM_CHUNK_ROWS, elements // vocab_size)))
 
 
-def chunked_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor, *, ignore_index: int = -100) -> Tensor:
+def chunked_cross_entropy(
+    hidden: Tensor, weight: Tensor, targets: Tensor, *, ignore_index: int = -100, weights: Tensor | None = None
+) -> Tensor:
     """Sum over rows of -log softmax(hidden · weightᵀ)[target]; rows whose target is `ignore_index` count nothing.
+
+    With `weights` [N] every row's loss counts so many times.
 
     hidden [N, D], weight [V, D], int64 targets [N] → scalar in float32 (float64 for float64 inputs). Products run
     in the autocast type when autocast is on, sums in float32. Differentiable once, by hidden and weight.
     """
     if not torch.is_grad_enabled() or not (hidden.requires_grad or weight.requires_grad):
-        return token_losses(hidden, weight, targets, ignore_index=ignore_index).sum()
-    return _differentiable_loss(hidden, weight, targets, ignore_index)
+        losses = token_losses(hidden, weight, targets, ignore_index=ignore_index)
+        return (losses if weights is None else losses * weights).sum()
+    return _differentiable_loss(hidden, weight, targets, ignore_index, weights)
 
 
 @torch.no_grad()
@@ -145,7 +150,9 @@ class _Gradients:
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: _LossContext, hidden: Tensor, weight: Tensor, targets: Tensor, ignore_index: int) -> Tensor:
+    def forward(
+        ctx: _LossContext, hidden: Tensor, weight: Tensor, targets: Tensor, ignore_index: int, weights: Tensor | None
+    ) -> Tensor:
         valid, safe_targets = _split_targets(targets, ignore_index)
         # Looking costs a device synchronisation: only a CPU may skip the masking that way.
         masked = hidden.device.type != "cpu" or not bool(valid.all())
@@ -162,6 +169,8 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             logits[row_numbers[: logits.shape[0]], safe_targets[rows]] -= 1.0
             if masked:
                 logits.masked_fill_(~valid[rows, None], 0.0)
+            if weights is not None:
+                logits.mul_(weights[rows, None])
             gradients.add(rows, logits, states[rows])
             del logits
         weight_gradient = gradients.weight_gradient(weight.shape)
@@ -169,17 +178,20 @@ class _ChunkedCrossEntropy(torch.autograd.Function):
             None if gradients.hidden is None else gradients.hidden.to(hidden.dtype),
             None if weight_gradient is None else weight_gradient.to(weight.dtype),
         )
-        return losses.masked_fill_(~valid, 0.0).sum() if masked else losses.sum()
+        if masked:
+            losses.masked_fill_(~valid, 0.0)
+        return losses.sum() if weights is None else (losses * weights).sum()
 
     @staticmethod
-    def backward(ctx: _LossContext, scale: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+    def backward(ctx: _LossContext, scale: Tensor) -> tuple[Tensor | None, Tensor | None, None, None, None]:
         hidden_gradient, weight_gradient = ctx.saved_tensors
         return (
             None if hidden_gradient is None else hidden_gradient * scale.to(hidden_gradient.dtype),
             None if weight_gradient is None else weight_gradient * scale.to(weight_gradient.dtype),
             None,
             None,
+            None,
         )
 
 
-_differentiable_loss: Callable[[Tensor, Tensor, Tensor, int], Tensor] = _ChunkedCrossEntropy.apply
+_differentiable_loss: Callable[[Tensor, Tensor, Tensor, int, Tensor | None], Tensor] = _ChunkedCrossEntropy.apply

@@ -12,9 +12,7 @@ FinetuneTask = Literal["sft", "dpo", "kto"]
 FinetuneMethod = Literal["lora", "qlora", "int8_lora", "full"]
 FinetuneOptimizer = Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "paged_adamw_32bit", "adafactor", "sgd"]
 FinetuneSchedule = Literal["linear", "cosine", "constant", "constant_with_warmup"]
-AttentionKernel = Literal["auto", "sdpa", "eager", "flash_attention_2"]
-LossKernel = Literal["auto", "trained_tokens", "chunked", "liger"]
-DistributedKind = Literal["none", "ddp", "fsdp", "deepspeed"]
+AttentionKernel = Literal["auto", "sequences", "sdpa", "eager", "flash_attention_2"]
 MergeBase = Literal["full", "dequantized"]
 ModuleName = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -102,12 +100,14 @@ class FinetuneSection(BoundaryModel):
     lora: LoraOptions = Field(default_factory=LoraOptions)
     quantization: QuantizationOptions = Field(default_factory=QuantizationOptions)
     preference: PreferenceOptions = Field(default_factory=PreferenceOptions)
-    padding_free: bool = Field(
-        False, description="a batch in one row without padding; only where rows are proven not to see each other"
+    padding_free: Literal["auto"] | bool = Field(
+        "auto",
+        description="a batch in one row without padding, rows proven not to see each other; auto: with attention "
+        "sequences or flash_attention_2",
     )
     epochs: int = Field(3, ge=1, le=10_000, description="complete passes through the training rows")
     max_steps: int | None = Field(None, ge=1, description="stop after this many optimizer steps, whatever the epochs")
-    batch_size: int = Field(4, ge=1, le=4096, description="rows per micro-batch, on each process")
+    batch_size: int = Field(4, ge=1, le=4096, description="rows per micro-batch, over all processes")
     gradient_accumulation_steps: int = Field(4, ge=1, le=4096, description="micro-batches per optimizer step")
     learning_rate: float = Field(2e-4, gt=0, le=1, description="peak")
     schedule: FinetuneSchedule = Field("cosine", description="learning rate after warm-up")
@@ -115,11 +115,11 @@ class FinetuneSection(BoundaryModel):
     weight_decay: float = Field(0.0, ge=0, le=10, description="of trained matrices")
     gradient_clip_norm: float | None = Field(1.0, gt=0, description="global norm; null turns clipping off")
     optimizer: FinetuneOptimizer = Field("adamw", description="8-bit and paged ones need bitsandbytes, paged ones CUDA")
-    attention: AttentionKernel = Field("auto", description="auto: flash_attention_2 where installed on CUDA, else sdpa")
-    loss_kernel: LossKernel = Field(
-        "auto", description="trained_tokens: head and loss only where a token is learnt; liger where installed"
+    attention: AttentionKernel = Field(
+        "auto",
+        description="sequences: torch's fused kernel, sequence by sequence, without a mask; auto: flash_attention_2 "
+        "where installed on CUDA, else sequences",
     )
-    distributed: DistributedKind = Field("none", description="how several processes share the work, by Accelerate")
     log_every_steps: int = Field(1, ge=1, description="steps between two lines of metrics")
     evaluate_every_steps: int | None = Field(None, ge=1, description="null: at the end of every epoch")
     checkpoint_every_steps: int = Field(100, ge=1, description="steps between periodic checkpoints")
@@ -129,8 +129,11 @@ class FinetuneSection(BoundaryModel):
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
-        if self.task != "sft" and self.padding_free:
+        if self.task != "sft" and self.padding_free is True:
             raise ValueError(f"task: {self.task} compares whole answers; leave padding_free out")
-        if self.optimizer.startswith("paged") and self.method == "full" and self.distributed != "none":
-            raise ValueError("paged optimizers work on one process; set distributed: none or optimizer: adamw")
+        if self.padding_free is True and self.attention in ("sdpa", "eager"):
+            raise ValueError(
+                f"padding_free under attention: {self.attention} would need a mask of all tokens by all; "
+                "set attention: auto"
+            )
         return self

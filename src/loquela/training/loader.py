@@ -12,10 +12,12 @@ losses are therefore summed and divided by `StepPlan.label_tokens`, which every 
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -44,11 +46,24 @@ class LoaderSettings:
     pin_memory: bool = False
 
 
-class BatchLoader:
-    """Micro-batches of `rows` by global step. It has no state: every method depends on its arguments alone."""
+class CountedRows(Protocol):
+    """What a plan must know of rows."""
 
-    def __init__(self, rows: Rows, digest: str, seed: int, settings: LoaderSettings, bus: Bus | None = None) -> None:
-        self.rows = rows
+    @property
+    def count(self) -> int:
+        """How many there are."""
+
+    def label_tokens(self, indices: Tokens, /) -> int:
+        """How many targets the rows at `indices` have together."""
+
+
+class StepLoader(ABC):
+    """Micro-batches of rows by global step. It has no state: every method depends on its arguments alone."""
+
+    def __init__(
+        self, rows: CountedRows, digest: str, seed: int, settings: LoaderSettings, bus: Bus | None = None
+    ) -> None:
+        self._counted = rows
         self.digest = digest
         self.seed = seed
         self.settings = settings
@@ -69,10 +84,10 @@ class BatchLoader:
         """Which rows global step `step` (from 0, over all epochs) consists of."""
         epoch, place = divmod(step, self.steps_per_epoch)
         start = place * self.global_batch_rows
-        places = np.arange(start, min(start + self.global_batch_rows, self.rows.count), dtype=np.int64)
+        places = np.arange(start, min(start + self.global_batch_rows, self._counted.count), dtype=np.int64)
         if self.settings.shuffle:
-            places = example_indices(self.digest, self.seed, epoch, places, self.rows.count)
-        return StepPlan(step, epoch, places, self.rows.label_tokens(places))
+            places = example_indices(self.digest, self.seed, epoch, places, self._counted.count)
+        return StepPlan(step, epoch, places, self._counted.label_tokens(places))
 
     def micro_batches(self, step: int) -> list[Batch]:
         """This rank's micro-batches of a global step.
@@ -130,7 +145,21 @@ class BatchLoader:
     def _batch(self, micro: Tokens) -> Batch:
         """This rank's consecutive cut of one micro-batch: floor-divided bounds differ by at most one row."""
         rank, world = self.settings.rank, self.settings.world_size
-        own = micro[micro.size * rank // world : micro.size * (rank + 1) // world]
+        return self._make(micro[micro.size * rank // world : micro.size * (rank + 1) // world])
+
+    @abstractmethod
+    def _make(self, own: Tokens) -> Batch:
+        """The batch of the rows at `own`, which may be none."""
+
+
+class BatchLoader(StepLoader):
+    """Micro-batches of windows of a token stream."""
+
+    def __init__(self, rows: Rows, digest: str, seed: int, settings: LoaderSettings, bus: Bus | None = None) -> None:
+        super().__init__(rows, digest, seed, settings, bus)
+        self.rows = rows
+
+    def _make(self, own: Tokens) -> Batch:
         read_tokens, read_targets = self.rows.batch(own)
         tokens, targets = torch.from_numpy(read_tokens), torch.from_numpy(read_targets)
         if self.settings.pin_memory:

@@ -121,13 +121,18 @@ class GradientSteps(ABC):
     def divisor(self, plan: StepPlan) -> float:
         """What the summed loss of a global batch is divided by."""
 
+    def counted(self, plan: StepPlan) -> float:
+        """What the loss that is reported is a mean over: the step's label tokens."""
+        return float(max(1, plan.label_tokens))
+
     def autocast(self) -> torch.autocast:
         """Arithmetic in the run's precision."""
         return torch.autocast(
             self.device.type, AUTOCAST_TYPES.get(self.precision, torch.bfloat16), self.precision != "fp32"
         )
 
-    def _once(self, loaded: StepBatches, norm_limit: float, bus: Bus | None) -> Outcome:
+    def accumulate(self, loaded: StepBatches, bus: Bus | None = None) -> Tensor:
+        """Gradients of this rank's micro-batches, unscaled by norm, in the parameters; their summed loss."""
         plan = loaded.plan
         divisor = self.divisor(plan)
         self.model.train()
@@ -140,13 +145,18 @@ class GradientSteps(ABC):
             summed = self.loss_sum(batch, told)
             total += summed.detach()
             backward(summed * (self.scale / divisor), told)
+        return total
+
+    def _once(self, loaded: StepBatches, norm_limit: float, bus: Bus | None) -> Outcome:
+        plan = loaded.plan
+        total = self.accumulate(loaded, bus)
         with torch.no_grad():
             self.group.sum_gradients(self.parameters)
             self.group.sum(total)
             if self.scale != 1.0:
                 torch._foreach_mul_([p.grad for p in self.parameters if p.grad is not None], 1.0 / self.scale)
             measured = clip_gradients(self.parameters, self.section.gradient_clip_norm, bus)
-            loss = total / max(1, plan.label_tokens)
+            loss = total / self.counted(plan)
             applied = torch.isfinite(loss) & measured.finite & (measured.norm <= min(norm_limit, _LARGEST))
             numbers = torch.stack([loss, measured.norm.to(loss), applied.to(loss)])
             numbers[2:] = self.group.minimum(numbers[2:].clone())

@@ -62,7 +62,7 @@ def fit_recipe(recipe: Recipe, materials: Materials, gib: float, device: Literal
                 needed_after_gib=round(memory.total / GIB, 2),
                 before={key: before[key] for key in changed},
                 after=changed,
-                effective_batch=section.batch_size * section.gradient_accumulation_steps * recipe.compute.processes,
+                effective_batch=section.batch_size * section.gradient_accumulation_steps,
             )
     raise ResourceError(
         ErrorCode.OOM,

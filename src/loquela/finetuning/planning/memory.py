@@ -112,15 +112,14 @@ def tuning_memory(
     device: Device,
     element_bytes: Literal[2, 4],
     checkpointing: bool,
-    processes: int = 1,
 ) -> TuningMemory:
-    """Bytes of a process's step on `device`; FSDP and DeepSpeed share weights, gradients and state among processes."""
+    """Bytes of a process's step on `device`; every process holds all weights, gradients and state."""
     trained = trained_parameters(shape, section)
-    shared = processes if section.distributed in ("fsdp", "deepspeed") else 1
     conditions = Conditions(
         element_bytes=element_bytes,
         device=device,
-        attention="sdpa" if section.attention == "auto" else section.attention,
+        # Sequence by sequence needs neither a mask nor the scores, as flash attention.
+        attention=section.attention if section.attention in ("sdpa", "eager") else "flash_attention_2",
         masked=load.masked,
         checkpointing=checkpointing,
     )
@@ -136,10 +135,10 @@ def tuning_memory(
         dequantised = element_bytes * max(linear.inputs * linear.outputs for linear in shape.linears())
     scratch = round(SCRATCH_SHARE[device] * (activations + logits + passing))
     return TuningMemory(
-        weights=weight_bytes(shape, section, element_bytes) // shared,
-        adapter=0 if section.method == "full" else 4 * trained // shared,
-        gradients=4 * trained // shared,
-        optimizer=round(STATE_BYTES[section.optimizer] * trained) // shared,
+        weights=weight_bytes(shape, section, element_bytes),
+        adapter=0 if section.method == "full" else 4 * trained,
+        gradients=4 * trained,
+        optimizer=round(STATE_BYTES[section.optimizer] * trained),
         activations=activations,
         logits=logits,
         working=passing + dequantised + scratch,

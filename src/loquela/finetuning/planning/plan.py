@@ -102,7 +102,7 @@ def plan_tuning(recipe: Recipe, materials: Materials) -> TuningPlan:
         train_tokens=rows.tokens,
         trained_tokens=rows.trained_tokens,
         longest_row=rows.longest,
-        effective_batch=section.batch_size * section.gradient_accumulation_steps * recipe.compute.processes,
+        effective_batch=section.batch_size * section.gradient_accumulation_steps,
         steps_total=steps,
         tokens_total=tokens,
         memory_mb=_in_mib(memory),
@@ -138,7 +138,7 @@ def shape_for(recipe: Recipe) -> tuple[BaseShape, str]:
 
 def epoch_of(section: FinetuneSection, rows: RowFacts, compute: ComputeSection) -> Epoch:
     """What an epoch is: rows in micro-batches, each padded to its longest, and the optimizer steps they make."""
-    batches = math.ceil(rows.rows / (section.batch_size * compute.processes))
+    batches = math.ceil(rows.rows / section.batch_size)
     padded = rows.tokens if section.padding_free or section.batch_size == 1 else rows.rows * rows.mean_longest
     return Epoch(
         padded_tokens=padded / compute.processes,
@@ -152,13 +152,14 @@ def epoch_of(section: FinetuneSection, rows: RowFacts, compute: ComputeSection) 
 def memory_for(recipe: Recipe, shape: BaseShape, rows: RowFacts, device: Literal["cpu", "cuda"]) -> TuningMemory:
     """Memory of the step over the longest rows: what must fit is the worst batch."""
     section = section_of(recipe)
-    trained = math.ceil(section.batch_size * rows.longest * min(1.0, rows.trained_share))
+    share = math.ceil(section.batch_size / recipe.compute.processes)
+    trained = math.ceil(share * rows.longest * min(1.0, rows.trained_share))
     load = Load(
-        rows=section.batch_size,
+        rows=share,
         row_tokens=max(1, rows.longest),
         trained_tokens=trained,
         logit_rows=trained,
-        masked=section.batch_size > 1 and not section.padding_free,
+        masked=share > 1 and not section.padding_free,
     )
     return tuning_memory(
         shape,
@@ -167,7 +168,6 @@ def memory_for(recipe: Recipe, shape: BaseShape, rows: RowFacts, device: Literal
         device=device,
         element_bytes=4 if device == "cpu" and recipe.compute.precision in ("auto", "fp32") else 2,
         checkpointing=recipe.compute.gradient_checkpointing,
-        processes=recipe.compute.processes,
     )
 
 

@@ -1,0 +1,177 @@
+"""Recipe, base and rows → a session: everything of a fine-tuning, live."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from loquela.artifacts.base import Base
+from loquela.artifacts.context import StageContext
+from loquela.compute.devices import DevicePlan, choose_device
+from loquela.core.errors import ErrorCode, RecipeError
+from loquela.finetuning.training.attention import NAME, register
+from loquela.finetuning.training.collate import Collator, Layout
+from loquela.finetuning.training.effective import require_effective, settings_of
+from loquela.finetuning.training.optimizers import build, check_effective
+from loquela.finetuning.training.rows import TuningRows, open_rows
+from loquela.finetuning.training.runner import HeldOutRows, TuningRunner
+from loquela.finetuning.training.session import TuningSession
+from loquela.finetuning.training.settings import loop_settings
+from loquela.finetuning.training.trainer import sft_trainer
+from loquela.models.pretrained.adapters import attach_new
+from loquela.models.pretrained.causal import CausalModel
+from loquela.models.pretrained.load import DtypeName, QuantizationPlan, load_base_model
+from loquela.models.pretrained.open import open_base
+from loquela.recipe.finetune_section import FinetuneSection
+from loquela.recipe.schema import Recipe
+from loquela.tokenizers.of_base import load_base_tokenizer
+from loquela.training.distributed import Group
+from loquela.training.rows import Tokens
+
+
+def section_of(recipe: Recipe) -> FinetuneSection:
+    """The recipe's section `finetune`; RecipeError(CONFIG_INVALID) when it has none."""
+    if recipe.finetune is None:
+        raise RecipeError(
+            ErrorCode.CONFIG_INVALID, "the recipe has no section finetune", "write finetune: {base: <folder>}"
+        )
+    return recipe.finetune
+
+
+def plan_for(recipe: Recipe) -> DevicePlan:
+    """The arithmetic that this machine gives the recipe; under torchrun its cores are shared by the local ranks."""
+    compute = recipe.compute
+    if "LOCAL_WORLD_SIZE" in os.environ:
+        compute = compute.model_copy(update={"processes": int(os.environ["LOCAL_WORLD_SIZE"])})
+    return choose_device(compute, family="transformer").model_copy(update={"loader_workers": 0, "compile": False})
+
+
+def open_session(context: StageContext, group: Group, plan: DevicePlan) -> TuningSession:
+    """Load the base, attach what is trained, read the rows, make TRL's trainer.
+
+    Raises RecipeError(CONFIG_INVALID) for what is asked for and would not hold, ResourceError(MISSING_EXTRA), and
+    DataError as of `open_base`, `load_base_model`, `attach_new` and `open_rows`.
+    """
+    recipe, section = context.recipe, section_of(context.recipe)
+    check_effective(section, plan.device)
+    base = open_base(context.inputs["base"])
+    examples = context.inputs["examples"]
+    train = _rows(examples, "train", base)
+    held_out = _rows(examples, "validation", base)
+    causal = trained_model(base, recipe, plan)
+    loop = loop_settings(section)
+    collator = Collator(base.identity.eos_ids[0], layout_of(section, causal.facts.attention))
+    optimizer = build(section, loop, causal.module, plan.device)
+    trainer = sft_trainer(
+        causal,
+        context.run_directory,
+        device=plan.device,
+        seed=recipe.seed,
+        collator=lambda numbered: collator(train.at(_places(numbered))),
+        rows=train.count,
+    )
+    runner = TuningRunner(
+        trainer,
+        causal.module,
+        optimizer,
+        loop,
+        group,
+        device=plan.device,
+        precision=plan.precision,
+        seed=recipe.seed,
+    )
+    require_effective(
+        section,
+        settings_of(section, causal, collator, optimizer),
+        recipe.compute.gradient_checkpointing,
+        causal.module,
+    )
+    return TuningSession(
+        recipe=recipe,
+        settings=section,
+        loop=loop,
+        causal=causal,
+        tokenizer=load_base_tokenizer(base),
+        train=train,
+        held_out=held_out,
+        collator=collator,
+        runner=runner,
+        optimizer=optimizer,
+        validation=HeldOutRows(held_out, runner, collator, group, loop.batch_size),
+        group=group,
+        plan=plan,
+        directory=context.run_directory,
+        stop_ids=frozenset(base.identity.eos_ids),
+    )
+
+
+def trained_model(base: Base, recipe: Recipe, plan: DevicePlan) -> CausalModel:
+    """The base with a new adapter, or all of it learning; the adapter's first weights are a function of the seed."""
+    section = section_of(recipe)
+    full = section.method == "full"
+    stored: DtypeName = "fp32" if full else plan.precision
+    model = load_base_model(
+        base,
+        dtype=stored,
+        quantization=quantization_of(section, plan),
+        device=plan.device,
+        attention=kernel_of(section, plan.device),
+    )
+    if recipe.compute.gradient_checkpointing:
+        enable = getattr(model.network, "gradient_checkpointing_enable")  # noqa: B009 (no type of torch has it)
+        enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if full:
+        for parameter in model.module.parameters():
+            parameter.requires_grad_(True)
+        return model
+    return attach_new(model, section.lora, seed=recipe.seed)
+
+
+def quantization_of(section: FinetuneSection, plan: DevicePlan) -> QuantizationPlan | None:
+    """How the base is stored under the recipe's method; the arithmetic is the plan's unless the recipe says another.
+
+    RecipeError(CONFIG_INVALID) for a number format that this device cannot use well.
+    """
+    if section.method == "int8_lora":
+        return QuantizationPlan("int8")
+    if section.method != "qlora":
+        return None
+    options = section.quantization
+    compute: DtypeName = plan.precision if options.compute == "auto" else options.compute
+    if plan.device == "cpu" and compute == "fp16":
+        raise RecipeError(
+            ErrorCode.CONFIG_INVALID,
+            "finetune.quantization.compute is fp16, which no processor computes in",
+            "set finetune.quantization.compute: auto",
+        )
+    return QuantizationPlan(options.type, compute=compute, double=options.double)
+
+
+def kernel_of(section: FinetuneSection, device: str) -> str:
+    """The attention of transformers that the recipe means on this device."""
+    wish = section.attention
+    if wish == "auto":
+        wish = "flash_attention_2" if device == "cuda" and find_spec("flash_attn") is not None else "sequences"
+    return register() if wish == "sequences" else wish
+
+
+def layout_of(section: FinetuneSection, attention: str) -> Layout:
+    """How rows are laid out in a batch."""
+    without_padding = (
+        attention in (NAME, "flash_attention_2") if section.padding_free == "auto" else section.padding_free
+    )
+    kind: dict[bool, Literal["padded", "in_sequence"]] = {True: "in_sequence", False: "padded"}
+    return kind[without_padding]
+
+
+def _rows(examples: Path, split: str, base: Base) -> TuningRows:
+    return open_rows(examples, split, vocab_size=base.identity.tokenizer_size, context=base.identity.context)
+
+
+def _places(numbered: object) -> Tokens:
+    rows = numbered if isinstance(numbered, list) else []
+    return np.array([int(entry["row"]) for entry in rows], dtype=np.int64)

@@ -1,0 +1,64 @@
+"""What is trained and its optimizer's state as safetensors, in a checkpoint's files; exact to the bit both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from loquela.artifacts.manifest import corrupt
+from loquela.core.errors import DataError, ErrorCode
+from loquela.training.optimizers import OptimizerSet
+from loquela.training.staging import write_safetensors
+
+MODEL_NAME, OPTIMIZER_NAME = "model.safetensors", "optimizer.safetensors"
+
+
+def trained_names(model: nn.Module) -> frozenset[str]:
+    """Names of the parameters that learn: what a checkpoint holds, since the base stays in its own folder."""
+    return frozenset(name for name, parameter in model.named_parameters() if parameter.requires_grad)
+
+
+@torch.no_grad()
+def put_trained(model: nn.Module, tensors: Mapping[str, Tensor], where: Path) -> None:
+    """Copy a checkpoint's weights into the live model.
+
+    DataError(CHECKPOINT_INCOMPATIBLE) when they are not exactly what this model trains.
+    """
+    live = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    odd = sorted(live.keys() ^ tensors.keys()) or sorted(
+        name for name, parameter in live.items() if parameter.shape != tensors[name].shape
+    )
+    if odd:
+        raise DataError(
+            ErrorCode.CHECKPOINT_INCOMPATIBLE,
+            f"checkpoint {where.name} is of another adapter: {odd[0]} and {len(odd) - 1} more do not fit",
+            "put the adapter's settings back into the recipe, or start a new run with --resume never",
+            details={"tensor": odd[0]},
+        )
+    for name, parameter in live.items():
+        parameter.copy_(tensors[name])
+
+
+def save_tensors(directory: Path, model: nn.Module, optimizer: OptimizerSet) -> None:
+    """Write both files; OSError as the system gives it."""
+    trained = trained_names(model)
+    state = model.state_dict().items()
+    weights = {name: tensor.detach().cpu() for name, tensor in state if name in trained}
+    moments = {name: tensor.cpu() for name, tensor in optimizer.state_tensors().items()}
+    write_safetensors(directory / MODEL_NAME, weights)
+    write_safetensors(directory / OPTIMIZER_NAME, moments)
+
+
+def load_tensors(directory: Path, model: nn.Module, optimizer: OptimizerSet) -> None:
+    """Read both back; DataError(CORRUPTION, CHECKPOINT_INCOMPATIBLE)."""
+    try:
+        weights, moments = load_file(directory / MODEL_NAME), load_file(directory / OPTIMIZER_NAME)
+    except Exception as error:  # safetensors raises its own untyped error class for any damage
+        raise corrupt(directory, f"its tensors cannot be read: {error}") from error
+    put_trained(model, weights, directory)
+    if moments:
+        optimizer.load_state_tensors(moments)
