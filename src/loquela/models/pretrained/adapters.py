@@ -145,7 +145,7 @@ def save_adapter(adapted: AdaptedModel, folder: Path) -> None:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter_tensors(adapted).items()}
     with atomic_path(folder / ADAPTER_WEIGHTS_NAME) as temporary:
         save_file(tensors, temporary, metadata={"format": "pt"})
-    write_base(folder, identity)
+    write_base(folder, identity.model_copy(update={"location": str(adapted.base.folder.resolve())}))
     write_json(folder / ADAPTER_CONFIG_NAME, settings)
 
 

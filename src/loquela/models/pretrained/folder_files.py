@@ -59,11 +59,27 @@ def weight_files(folder: Path) -> list[str]:
     if (folder / WEIGHTS_NAME).is_file():
         return [WEIGHTS_NAME]
     if (folder / INDEX_NAME).is_file():
-        return _indexed(folder)
+        names = weight_names(folder)
+        for name in names:
+            if not (folder / name).is_file():
+                raise unusable(folder, f"{INDEX_NAME} names {name}, which is missing")
+        return names
     pickled = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
     if pickled:
         raise unusable(folder, f"its weights are pickled ({pickled[0]}), and a pickle can run any code")
     raise unusable(folder, f"there is no {WEIGHTS_NAME}")
+
+
+def weight_names(folder: Path) -> list[str]:
+    """The safetensors files that the index in `folder` names; DataError(PRETRAINED_LOAD_FAILED) for any other name."""
+    mapping = read_json(folder / INDEX_NAME).get("weight_map")
+    if not isinstance(mapping, dict) or not mapping:
+        raise unusable(folder, f"{INDEX_NAME} is no index of weight files: it has no weight_map")
+    names = sorted({str(name) for name in mapping.values()})
+    for name in names:
+        if Path(name).name != name or not name.endswith(".safetensors"):
+            raise unusable(folder, f"{INDEX_NAME} names {name!r}, which is no safetensors file of this folder")
+    return names
 
 
 def read_json(path: Path) -> dict[str, JsonValue]:
@@ -102,19 +118,6 @@ def _why_needed(folder: Path, name: str) -> str:
     if older:
         return f"its tokenizer is in the older form {older[0]}; load it with AutoTokenizer and save_pretrained it here"
     return f"there is no {TOKENIZER_NAME}"
-
-
-def _indexed(folder: Path) -> list[str]:
-    mapping = read_json(folder / INDEX_NAME).get("weight_map")
-    if not isinstance(mapping, dict) or not mapping:
-        raise unusable(folder, f"{INDEX_NAME} is no index of weight files: it has no weight_map")
-    names = sorted({str(name) for name in mapping.values()})
-    for name in names:
-        if Path(name).name != name or not name.endswith(".safetensors"):
-            raise unusable(folder, f"{INDEX_NAME} names {name!r}, which is no safetensors file of this folder")
-        if not (folder / name).is_file():
-            raise unusable(folder, f"{INDEX_NAME} names {name}, which is missing")
-    return names
 
 
 def _refuse_links(folder: Path, names: list[str], within: Path) -> None:

@@ -12,6 +12,8 @@ from loquela.core.digests import digest_file
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.models.pretrained.folder_files import base_files
 from loquela.models.pretrained.gguf_convert import convert
+from loquela.models.pretrained.hub import fetch
+from loquela.models.pretrained.hub_pin import pinned_commit
 from loquela.models.pretrained.identify import identify
 from loquela.models.pretrained.packaged import packaged_file
 from loquela.models.pretrained.sources import BaseSource, source_of
@@ -22,7 +24,7 @@ from loquela.recipe.schema import Recipe
 def provide(context: StageContext) -> StageResult:
     """`finetune.base` → base.json, with the converted files where it is a GGUF file; errors as of `identify`."""
     section = section_of(context.recipe)
-    identity = _identity(source_of(section.base), context.output)
+    identity = _identity(source_of(section.base), context)
     write_base(context.output, identity)
     facts: dict[str, JsonValue] = identity.model_dump(
         mode="json", include={"source", "kind", "revision", "architecture", "parameters", "context", "digest"}
@@ -32,7 +34,10 @@ def provide(context: StageContext) -> StageResult:
 
 def fingerprint(recipe: Recipe) -> dict[str, JsonValue]:
     """What the base is now: the SHA-256 of its files, or its commit on the hub; errors as of `provide`."""
-    source = source_of(section_of(recipe).base)
+    section = section_of(recipe)
+    source = source_of(section.base)
+    if source.kind == "hub":
+        return {"commit": pinned_commit(source.name, section.revision, recipe.output_directory)}
     if source.kind != "folder":
         file = gguf_file(source)
         return {file.name: digest_file(file)}
@@ -63,8 +68,15 @@ def summary(identity: BaseIdentity) -> str:
     )
 
 
-def _identity(source: BaseSource, output: Path) -> BaseIdentity:
-    if source.kind == "folder":
-        return identify(source.path, source=source.written)
-    convert(gguf_file(source), output)
-    return identify(output, source=source.written, kind=source.kind, location=HERE)
+def _identity(source: BaseSource, context: StageContext) -> BaseIdentity:
+    recipe = context.recipe
+    match source.kind:
+        case "folder":
+            return identify(source.path, source=source.written)
+        case "hub":
+            commit = pinned_commit(source.name, section_of(recipe).revision, recipe.output_directory)
+            context.bus.publish("notice.v1", {"message": f"the base {source.name} is fetched at commit {commit}"})
+            return fetch(source.name, commit, source.written)
+        case _:
+            convert(gguf_file(source), context.output)
+            return identify(context.output, source=source.written, kind=source.kind, location=HERE)
