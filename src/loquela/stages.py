@@ -9,7 +9,7 @@
 section `finetune` has another way:
 
     base ──────────┬─▶ examples ─┐
-    (ingest, qa) ──┘             ├─ finetune ─▶ adapter
+    (ingest, qa) ──┘             ├─ finetune ─▶ adapter ─ compare ─▶ comparison
     base ────────────────────────┘
 
 A stage whose inputs and settings have the same digest as before is not run again, and says so.
@@ -23,7 +23,8 @@ from loquela.core.errors import ErrorCode, RecipeError
 from loquela.recipe.examples_section import AugmentSection, ExamplesSection, RewritingSection
 from loquela.recipe.finetune_section import FinetuneSection
 from loquela.recipe.model_access import NOT_THE_TASK
-from loquela.recipe.schema import Recipe
+from loquela.recipe.schema import EvaluateSection, Recipe
+from loquela.recipe.tuned_section import TunedSection
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,8 @@ class Stage:
     A stage that stands `beside` the way to the model is made alone when it is asked for, with what it takes; one
     `for_others` only where another stage takes what it makes, or when it is asked for.
     `takes_with` and `takes_without` are (kind, dotted recipe key): taken too where the recipe has that key, or has not.
+    `gate` is the "module:function" of a `(folder, Recipe) -> None` that raises when what was made, now or before, is
+    not good enough for the recipe.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Stage:
     for_others: bool = False
     takes_with: tuple[tuple[str, str], ...] = ()
     takes_without: tuple[tuple[str, str], ...] = ()
+    gate: str | None = None
 
     def wanted_by(self, recipe: Recipe) -> bool:
         """Whether `recipe` has what the stage needs, and not what leaves it out."""
@@ -106,6 +110,12 @@ EXAMPLES = (
 # The base counts by its digest; what is proven on the way and made of the adapter later changes no weight.
 FINETUNE = tuple(
     f"finetune.{key}" for key in FinetuneSection.model_fields if key not in ("base", "revision", "proofs", "merge")
+)
+
+EVALUATE = tuple(f"evaluate.{key}" for key in EvaluateSection.model_fields if key != "tuned")
+# Limits are held against a comparison whenever it is asked for; they change nothing in it.
+COMPARE = tuple(
+    f"evaluate.tuned.{key}" for key in TunedSection.model_fields if key not in ("fail_under", "max_forgetting")
 )
 
 STAGES = (
@@ -229,11 +239,23 @@ STAGES = (
     Stage(
         "evaluate",
         "validation",
-        ("seed", "evaluate"),
+        ("seed", *EVALUATE),
         ("tokenizer", "shards", "checkpoint"),
         "report",
         "loquela.evaluation.stage:evaluate",
         without="finetune",
+    ),
+    Stage(
+        "compare",
+        "validation",
+        ("seed", *COMPARE),
+        ("base", "examples", "adapter"),
+        "comparison",
+        "loquela.evaluation.tuned.stage:compare",
+        "loquela.evaluation.tuned.preflight:fingerprint",
+        needs="finetune",
+        in_place_of="evaluate",
+        gate="loquela.evaluation.tuned.gates:check_gates",
     ),
     Stage(
         "export",
@@ -265,6 +287,7 @@ PREFLIGHT = (
     "loquela.data.qa.preflight:check_provider",
     "loquela.export.preflight:check_exports",
     "loquela.evaluation.deployment.preflight:check_targets",
+    "loquela.evaluation.tuned.preflight:check_metrics",
     "loquela.compute.preflight:check_machine",
 )
 

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag, field
 from loquela.core.model import BoundaryModel
 from loquela.core.near_names import unknown_name
 from loquela.recipe.budget_section import BudgetSection
+from loquela.recipe.cloud_section import CloudSection
 from loquela.recipe.decontamination_section import DecontaminationSection
 from loquela.recipe.deploy_section import DeploySection
 from loquela.recipe.document_section import DocumentOptions
@@ -30,6 +31,7 @@ from loquela.recipe.slurm_section import SlurmSection
 from loquela.recipe.source_entry import SourceEntry
 from loquela.recipe.splitter_section import SplitterOptions
 from loquela.recipe.tracking_section import TrackerName, TrackingSection
+from loquela.recipe.tuned_section import TunedSection
 from loquela.recipe.validation_section import ValidationSection
 
 SCHEMA_VERSION = 1
@@ -293,6 +295,7 @@ class EvaluateSection(BoundaryModel):
     temperature: float = Field(0.8, ge=0, le=5, description="0 is greedy")
     max_validation_loss: float | None = Field(None, gt=0, description="a higher validation loss fails the run")
     budgets: BudgetSection = Field(default_factory=BudgetSection)
+    tuned: TunedSection = Field(default_factory=TunedSection)
 
 
 class ComputeSection(BoundaryModel):
@@ -316,6 +319,7 @@ class ComputeSection(BoundaryModel):
         None, ge=1, le=4096, description="processes that prepare data; null: one for each physical core"
     )
     slurm: SlurmSection = Field(default_factory=SlurmSection)
+    cloud: CloudSection | None = Field(None, description="a machine to rent with loquela launch; null: none")
     tokenizer_engine: TokenizerEngine = Field(
         "auto", description="what turns text into ids; auto: tokie where its ids are proven to be the tokenizer's own"
     )

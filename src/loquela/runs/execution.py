@@ -36,6 +36,7 @@ from loquela.runs.store import RunStore
 from loquela.stages import STAGES, Stage, last_stage, stage_for, stages_until
 
 StageFunction = Callable[[StageContext], StageResult]
+Gate = Callable[[Path, Recipe], None]
 # Where the model is that the evaluation measures: the one that `generate` and the service load.
 SERVED = ("best", "final")
 # What a stage makes in the run's own folder, and under which name.
@@ -52,7 +53,7 @@ IN_RUN = {
 # Training writes its own manifest, in a folder that gets its name only then.
 SELF_SEALED = ("checkpoint", "adapter")
 # What of these a killed stage left in their folder must not be taken for a part of them.
-MADE_FROM_NOTHING = ("report", "deployment", "comparison", "merged", "final_artifact")
+MADE_FROM_NOTHING = ("report", "deployment", "merged", "final_artifact")
 
 
 class RunRecord(BoundaryModel):
@@ -187,6 +188,9 @@ class Execution(RunBook):
                 "facts": record.facts,
             },
         )
+        if stage.gate is not None:
+            gate: Gate = resolve(stage.gate)
+            gate(Path(record.directory), self.recipe)
 
     def _plan_again(self) -> None:
         """Now that base and rows are there, predict from what was counted in them."""
@@ -234,7 +238,7 @@ class Execution(RunBook):
     def _stage_in_run(self, stage: Stage, settings: dict[str, JsonValue], inputs: dict[str, str]) -> StageRecord:
         """Training and what follows it write into the run's own folder."""
         output = self.directory / IN_RUN[stage.makes]
-        key = stage_key(stage, settings, inputs, {})
+        key = stage_key(stage, settings, inputs, self._fingerprint(stage))
         before = self._kept_in_run(stage, key, output)
         if before is not None:
             self._take_made(stage, output)

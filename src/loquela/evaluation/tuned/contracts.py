@@ -17,7 +17,7 @@ Verdict = Literal["better", "worse", "unclear", "not judged"]
 class Answer(BoundaryModel):
     """One line of `outputs.jsonl`: what one side wrote to one row.
 
-    `tokens` without the stop token; `stopped`: it ended by itself. Seconds are those of the batch of `batch_rows`.
+    `tokens` without the stop token; `stopped`: it ended by itself. Seconds are those of the batch of `batch_rows` rows.
     """
 
     side: Side
@@ -38,6 +38,25 @@ class RowLoss(BoundaryModel):
     nats: float
     weight: float = Field(gt=0)
     tokens: int = Field(ge=1)
+
+
+class ForgettingScore(BoundaryModel):
+    """One line of `forgetting.jsonl`: how one side does on one kind of general questions; of prose, a perplexity."""
+
+    side: Side
+    kind: str
+    questions: int = Field(ge=1)
+    score: float
+
+
+class HarnessScore(BoundaryModel):
+    """One line of `harness.jsonl`: one number of a task of lm-evaluation-harness; the error is the harness's own."""
+
+    side: Side
+    task: str
+    metric: str
+    value: float
+    error: float | None = None
 
 
 class RowScores(BoundaryModel):
@@ -74,9 +93,9 @@ class MetricReport(BoundaryModel):
 
 
 class ForgettingReport(BoundaryModel):
-    """One kind of general questions: score of each side, and the share of the base's score that was lost.
+    """One kind of general questions: score of each side, and `lost`, the share of the base's score that is gone.
 
-    Of `prose` the score is a perplexity, and `lost` the share by which it grew.
+    Of prose the score is a perplexity, and `lost` the share by which it grew. Below 0 something was gained.
     """
 
     kind: str
@@ -84,12 +103,10 @@ class ForgettingReport(BoundaryModel):
     base: float
     adapter: float
     lost: float
-    limit: float | None
-    passed: bool
 
 
 class GateReport(BoundaryModel):
-    """One limit of `fail_under` or `max_forgetting`."""
+    """One limit of `fail_under` or `max_forgetting`; nothing measured is a limit that does not hold."""
 
     name: str
     limit: float
@@ -109,7 +126,10 @@ class HarnessReport(BoundaryModel):
 
 
 class ComparisonReport(BoundaryModel):
-    """`metrics.json`. `rows_total` are those of the split, `rows` those measured, `left_out` the rest by reason."""
+    """`metrics.json`; limits are no part of it, they are held against it whenever they are asked for.
+
+    `rows_total` are those of the split, `rows` those measured; `left_out` counts those that cannot be, by reason.
+    """
 
     seed: int
     split: str
@@ -126,10 +146,4 @@ class ComparisonReport(BoundaryModel):
     metrics: list[MetricReport]
     forgetting: list[ForgettingReport]
     harness: list[HarnessReport]
-    gates: list[GateReport]
     notes: list[str] = Field(default_factory=list)
-
-    @property
-    def passed(self) -> bool:
-        """Whether every limit holds."""
-        return all(gate.passed for gate in self.gates)

@@ -19,7 +19,7 @@ Logits = Callable[[Tensor, Tensor], Tensor]
 """int64 ids [B, T] and mask [B, T] → logits [B, T, V]."""
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def row_losses(
     logits: Logits, rows: Sequence[HeldOutRow], side: Side, *, batch_size: int, device: torch.device, pad_id: int
 ) -> Iterator[list[RowLoss]]:
