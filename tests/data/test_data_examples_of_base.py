@@ -12,12 +12,12 @@ from loquela.artifacts.base import read_base
 from loquela.artifacts.context import StageContext, StopRequest
 from loquela.artifacts.examples import Example, ExampleLineage, Message, ToolCall
 from loquela.artifacts.examples_facts import ExamplesFacts, read_template_record
+from loquela.artifacts.shown_turns import chat_message
 from loquela.artifacts.token_rows import read_sequences, read_token_rows
 from loquela.core.errors import DataError, ErrorCode, RecipeError
 from loquela.data.examples.of_base import open_base_template, read_base_parts, section_for_base
 from loquela.data.examples.preview import preview
 from loquela.data.examples.stage import build
-from loquela.data.examples.templates.jinja import as_chat_message
 from loquela.data.examples.templates.render import render_example
 from loquela.data.examples.tokens import TemplateEncoder
 from loquela.monitoring.events import SilentBus
@@ -55,7 +55,7 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def their_ids(
     folder: Path, messages: list[Message], tools: list[object] | None = None, *, opened: bool = False
 ) -> list[int]:
-    turns = [as_chat_message(message) for message in messages]
+    turns = [chat_message(message) for message in messages]
     return list(reference(folder).apply_chat_template(turns, tools, add_generation_prompt=opened, return_dict=False))
 
 
@@ -233,7 +233,7 @@ def test_pieces_of_a_conversation_say_which_turns_they_show(tmp_path: Path, base
 def test_rows_that_a_template_would_change_in_silence_are_refused(
     tmp_path: Path, bases: Path, messages: list[Message], tools: list[object] | None, says: str
 ) -> None:
-    row = {"messages": [as_chat_message(message) for message in messages], **({"tools": tools} if tools else {})}
+    row = {"messages": [chat_message(message) for message in messages], **({"tools": tools} if tools else {})}
     with pytest.raises(DataError, match=f"rows.jsonl, row 1 .*{says}") as caught:
         made(tmp_path, bases / "tagged", [row])
     assert caught.value.code is ErrorCode.CORRUPT_DATA
@@ -245,7 +245,7 @@ def test_a_template_that_drops_the_system_prompt_is_refused(tmp_path: Path, base
         "{% for m in messages if m.role != 'system' %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
     )
-    row = {"messages": [as_chat_message(message) for message in (SYSTEM, USER, ANSWER)]}
+    row = {"messages": [chat_message(message) for message in (SYSTEM, USER, ANSWER)]}
     with pytest.raises(DataError, match="the template leaves out what the system says: turn 1"):
         made(tmp_path, bases / "tagged", [row], template="custom", template_file=str(path))
 

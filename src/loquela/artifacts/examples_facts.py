@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +12,24 @@ from loquela.artifacts.examples_ledger import SplitCount
 from loquela.artifacts.manifest import corrupt
 from loquela.core.model import BoundaryModel
 
-TEMPLATE_NAME = "template.json"
+TEMPLATE_NAME, REPORT_NAME = "template.json", "report.json"
+
+
+class LengthReport(BoundaryModel):
+    """Of all texts before anything is cut: percentiles, and how many have at most so many tokens (and more than the
+    bin before). `over_limit` have more than `limit`.
+    """
+
+    texts: int
+    minimum: int = 0
+    p50: int = 0
+    p90: int = 0
+    p99: int = 0
+    maximum: int = 0
+    mean: float = 0.0
+    limit: int | None = None
+    over_limit: int = 0
+    histogram: dict[str, int] = Field(default_factory=dict, description="upper bound in tokens → texts")
 
 
 class ExamplesFacts(BoundaryModel):
@@ -55,3 +73,12 @@ def read_template_record(directory: Path) -> TemplateRecord | None:
         return TemplateRecord.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise corrupt(directory, f"{TEMPLATE_NAME} cannot be read as a template") from error
+
+
+def read_lengths(directory: Path) -> LengthReport | None:
+    """The lengths in `report.json`, None where nothing was measured; DataError(CORRUPTION) when it cannot be read."""
+    try:
+        found = json.loads((directory / REPORT_NAME).read_bytes())["lengths"]
+        return None if found is None else LengthReport.model_validate(found)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise corrupt(directory, f"{REPORT_NAME} cannot be read") from error

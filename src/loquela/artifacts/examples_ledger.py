@@ -16,10 +16,14 @@ from loquela.core.model import BoundaryModel
 
 
 class Change(BoundaryModel):
-    """What one reason added (positive) or took away (negative); tokens are counted from the template on."""
+    """What one reason added (positive) or took away (negative); tokens are counted from the template on.
+
+    `touched` is how many items it changed in any way, as by cutting them.
+    """
 
     reason: str
     items: int = 0
+    touched: int = 0
     tokens: int = 0
     learnt_tokens: int = 0
     examples: list[str] = Field(default_factory=list, description="where the first few came from")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loquela.artifacts.corpus import LEDGER_NAME, SPLITS, Split
 from loquela.artifacts.examples import Example, ExamplesWriter, read_examples
-from loquela.artifacts.examples_facts import TEMPLATE_NAME, ExamplesFacts, TemplateRecord
+from loquela.artifacts.examples_facts import REPORT_NAME, TEMPLATE_NAME, ExamplesFacts, TemplateRecord
 from loquela.artifacts.examples_ledger import SplitCount
 from loquela.artifacts.token_rows import TokenSequence, write_token_rows
 from loquela.core.atomic import write_json
@@ -18,7 +18,7 @@ from loquela.data.corpus.leakage import Leakage, LeakageMeter
 from loquela.data.examples.augment.augmenter import DataAugmenter, question_of
 from loquela.data.examples.augment.rewriter import Question, Rewriter
 from loquela.data.examples.convert_files import Intake
-from loquela.data.examples.facts import REPORT_NAME, ExamplesReport, PackingFacts, packing_facts
+from loquela.data.examples.facts import ExamplesReport, PackingFacts, packing_facts
 from loquela.data.examples.faults import FaultReport, RowFault
 from loquela.data.examples.fit import Fitter, place_of
 from loquela.data.examples.ledger import ExamplesTally

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from loquela.artifacts.examples_facts import LengthReport
 from loquela.artifacts.token_rows import TokenSequence
 from loquela.core.model import BoundaryModel
 from loquela.data.corpus.leakage import Leakage
 from loquela.data.examples.augment.augmenter import AugmentReport
 from loquela.data.examples.faults import FaultCount
 from loquela.data.examples.formats.recognise import Recognised
-from loquela.data.examples.lengths import LengthReport
 from loquela.data.examples.split import SplitFacts
-
-REPORT_NAME = "report.json"
 
 
 class PackingFacts(BoundaryModel):

@@ -105,6 +105,7 @@ class Fitter:
             case "split":
                 pieces = self._split(example, sequences, limit, encoder)
                 if pieces is not None:
+                    self.tally.touch("overlong", "in several pieces")
                     more, more_learnt = _counts(pieces)
                     self.tally.change(
                         "overlong", "frame repeated in every piece", 0, more - tokens, more_learnt - learnt

@@ -36,12 +36,20 @@ class ExamplesTally:
         """`reason` added or removed that much inside `step`; `place` tells where it happened."""
         if not (items or tokens or learnt_tokens):
             return
-        change = self._changes[step].setdefault(reason, Change(reason=reason))
+        change = self._change(step, reason)
         change.items += items
         change.tokens += tokens
         change.learnt_tokens += learnt_tokens
+        change.touched += 1
         if place and len(change.examples) < SHOWN:
             change.examples.append(place)
+
+    def touch(self, step: str, reason: str) -> None:
+        """`reason` concerned an item inside `step`, of which nothing was added or taken away."""
+        self._change(step, reason).touched += 1
+
+    def _change(self, step: str, reason: str) -> Change:
+        return self._changes[step].setdefault(reason, Change(reason=reason))
 
     def ledger(self, splits: dict[str, SplitCount]) -> ExamplesLedger:
         """The counts, checked; InternalError(INTERNAL) when they do not add up."""

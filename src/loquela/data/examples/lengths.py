@@ -5,28 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from pydantic import Field
 
-from loquela.core.model import BoundaryModel
+from loquela.artifacts.examples_facts import LengthReport
 
 SMALLEST_BIN = 16
-
-
-class LengthReport(BoundaryModel):
-    """Of all texts before anything is cut: percentiles, and how many have at most so many tokens (and more than the
-    bin before). `over_limit` have more than `limit`.
-    """
-
-    texts: int
-    minimum: int = 0
-    p50: int = 0
-    p90: int = 0
-    p99: int = 0
-    maximum: int = 0
-    mean: float = 0.0
-    limit: int | None = None
-    over_limit: int = 0
-    histogram: dict[str, int] = Field(default_factory=dict, description="upper bound in tokens → texts")
 
 
 def length_report(lengths: Sequence[int], limit: int | None) -> LengthReport:

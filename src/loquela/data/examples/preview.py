@@ -10,13 +10,13 @@ from pydantic import Field, JsonValue, ValidationError
 
 from loquela.artifacts.corpus import SPLITS
 from loquela.artifacts.examples import Example, read_examples
-from loquela.artifacts.examples_facts import TEMPLATE_NAME, TemplateRecord, read_template_record
+from loquela.artifacts.examples_facts import REPORT_NAME, TEMPLATE_NAME, TemplateRecord, read_template_record
 from loquela.artifacts.examples_ledger import read_examples_ledger
 from loquela.artifacts.manifest import corrupt
 from loquela.artifacts.token_rows import SequenceRecord, read_sequences
 from loquela.core.model import BoundaryModel
 from loquela.data.examples.augment.augmenter import AugmentReport
-from loquela.data.examples.facts import REPORT_NAME, ExamplesReport
+from loquela.data.examples.facts import ExamplesReport
 from loquela.data.examples.fit import place_of
 from loquela.data.examples.templates.alpaca import Alpaca
 from loquela.data.examples.templates.chatml import ChatML

@@ -11,6 +11,7 @@ from typing import Self
 from pydantic import JsonValue
 
 from loquela.artifacts.examples import Message
+from loquela.artifacts.shown_turns import chat_message
 from loquela.data.examples.templates.contract import loss_weight
 from loquela.data.examples.templates.rendered import Piece, Rendered, rendered
 from loquela.data.examples.templates.shown import check_shown
@@ -133,20 +134,5 @@ class JinjaTemplate:
         return "".join(part for part, _ in marked_parts(self._marked(messages, tools, opened=opened)))
 
     def _marked(self, messages: Sequence[Message], tools: Sequence[JsonValue], *, opened: bool = False) -> str:
-        turns = [as_chat_message(message) for message in messages]
+        turns = [chat_message(message) for message in messages]
         return self._process.render(turns, tools, opened=opened, names=self._names)
-
-
-def as_chat_message(message: Message) -> dict[str, JsonValue]:
-    """A message as chat templates know them: keys only where there is something to say."""
-    made: dict[str, JsonValue] = {"role": message.role, "content": message.content}
-    if message.name is not None:
-        made["name"] = message.name
-    if message.tool_call_id is not None:
-        made["tool_call_id"] = message.tool_call_id
-    if message.tool_calls:
-        made["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in message.tool_calls
-        ]
-    return made
