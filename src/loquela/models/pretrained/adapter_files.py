@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from loquela.artifacts.base import BASE_NAME, BaseIdentity, read_base
 from loquela.core.errors import ErrorCode
-from loquela.models.pretrained.failures import unusable
+from loquela.models.pretrained.failures import unusable_adapter
 from loquela.models.pretrained.folder_files import PICKLES, read_json
 
 ADAPTER_CONFIG_NAME = "adapter_config.json"
@@ -26,18 +26,22 @@ def is_adapter(folder: Path) -> bool:
 def adapter_settings(folder: Path, base: BaseIdentity) -> dict[str, JsonValue]:
     """adapter_config.json of a LoRA adapter that fits `base`; errors as of `attach_saved`."""
     if not is_adapter(folder):
-        raise unusable(folder, f"it is no adapter: there is no {ADAPTER_CONFIG_NAME}", REMEDY, ErrorCode.DATA_NOT_FOUND)
+        raise unusable_adapter(
+            folder, f"it is no adapter: there is no {ADAPTER_CONFIG_NAME}", REMEDY, ErrorCode.DATA_NOT_FOUND
+        )
     settings = read_json(folder / ADAPTER_CONFIG_NAME)
     if not (folder / ADAPTER_WEIGHTS_NAME).is_file():
         pickled = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLES)
         why = f"it is pickled ({pickled[0]}), and a pickle can run any code" if pickled else "its weights are missing"
-        raise unusable(folder, why, REMEDY)
+        raise unusable_adapter(folder, why, REMEDY)
     if settings.get("peft_type") != "LORA":
-        raise unusable(folder, f"it is a {settings.get('peft_type')} adapter; LORA is supported", REMEDY)
+        raise unusable_adapter(folder, f"it is a {settings.get('peft_type')} adapter; LORA is supported", REMEDY)
     if settings.get("auto_mapping") is not None:
-        raise unusable(folder, "its configuration names a class of its own (auto_mapping), which is never run", REMEDY)
+        raise unusable_adapter(
+            folder, "its configuration names a class of its own (auto_mapping), which is never run", REMEDY
+        )
     if settings.get("init_lora_weights") not in KIND_BEGINNINGS:
-        raise unusable(
+        raise unusable_adapter(
             folder,
             f"it began as {settings.get('init_lora_weights')}, which changes the base's own weights",
             "convert it to a plain LoRA with PEFT where it was made",
@@ -58,7 +62,7 @@ def _check_base(folder: Path, base: BaseIdentity) -> None:
         for name in trained_on.files.keys() | base.files.keys()
         if trained_on.files.get(name) != base.files.get(name)
     )
-    raise unusable(
+    raise unusable_adapter(
         folder,
         f"the adapter was trained on {trained_on.source} ({trained_on.digest[:12]}), this base is {base.source} "
         f"({base.digest[:12]}); they differ in {', '.join(changed[:3]) or 'shape'}",

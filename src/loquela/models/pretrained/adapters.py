@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from loquela.core.extras import require
 from loquela.core.near_names import unknown_name
 from loquela.models.pretrained.adapter_files import ADAPTER_CONFIG_NAME, ADAPTER_WEIGHTS_NAME, adapter_settings
 from loquela.models.pretrained.causal import CausalModel
-from loquela.models.pretrained.failures import unusable
+from loquela.models.pretrained.failures import unusable, unusable_adapter
 from loquela.models.pretrained.safetensors_headers import read_headers
 from loquela.recipe.finetune_section import LoraOptions
 
@@ -110,16 +111,14 @@ def attach_saved(model: CausalModel, folder: Path, *, trainable: bool = False) -
     """
     settings = adapter_settings(folder, model.base.identity)
     peft = _peft()
-    try:
-        config: object = peft.PeftConfig.from_peft_type(**{**settings, "inference_mode": not trainable})
-    except TypeError as error:
-        raise unusable(folder, f"{ADAPTER_CONFIG_NAME} is of another version of PEFT: {error}") from error
+    _refuse_unknown(peft, folder, settings)
+    config: object = peft.PeftConfig.from_peft_type(**{**settings, "inference_mode": not trainable})
     adapted = _wrapped(peft, model, config)
     expected = {name: tuple(tensor.shape) for name, tensor in adapter_tensors(adapted).items()}
     found = {name: tensor.shape for name, tensor in read_headers(folder / ADAPTER_WEIGHTS_NAME).items()}
     odd = sorted(name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name))
     if odd:
-        raise unusable(
+        raise unusable_adapter(
             folder,
             f"{odd[0]} is {_shape(found.get(odd[0]))} in the file and {_shape(expected.get(odd[0]))} in the network",
             "give the base that the adapter was trained on",
@@ -135,14 +134,16 @@ def adapter_tensors(adapted: AdaptedModel) -> dict[str, Tensor]:
     return tensors
 
 
-def save_adapter(adapted: AdaptedModel, folder: Path) -> None:
+def save_adapter(adapted: AdaptedModel, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
     """Write adapter_config.json, adapter_model.safetensors (as plain PEFT reads them) and base.json into `folder`.
 
-    Raises ResourceError when the file system refuses.
+    `weights`, by the names of `adapter_tensors`, are written instead of the live ones. Raises ResourceError when
+    the file system refuses.
     """
     identity = adapted.base.identity
     settings = _plain(adapted.handle)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in adapter_tensors(adapted).items()}
+    live = adapter_tensors(adapted) if weights is None else weights
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in live.items()}
     with atomic_path(folder / ADAPTER_WEIGHTS_NAME) as temporary:
         save_file(tensors, temporary, metadata={"format": "pt"})
     write_base(folder, identity.model_copy(update={"location": str(adapted.base.folder.resolve())}))
@@ -182,6 +183,18 @@ def target_modules(model: CausalModel, options: LoraOptions) -> str | list[str]:
                 f"leave {OUTPUT} out of target_modules",
             )
     return list(options.target_modules)
+
+
+def _refuse_unknown(peft: ModuleType, folder: Path, settings: dict[str, JsonValue]) -> None:
+    """PEFT leaves out what it does not know, with a warning; a setting that is in use may not be lost."""
+    known = {field.name for field in dataclasses.fields(peft.LoraConfig)}
+    lost = sorted(name for name in settings.keys() - known if settings[name])
+    if lost:
+        raise unusable_adapter(
+            folder,
+            f"{ADAPTER_CONFIG_NAME} has {lost[0]}, which the installed PEFT {peft.__version__} does not know",
+            "install the PEFT that wrote it",
+        )
 
 
 def _peft() -> ModuleType:

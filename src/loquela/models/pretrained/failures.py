@@ -17,3 +17,11 @@ def unusable(
 ) -> DataError:
     """The error for a base in `place` that cannot be used because of `what`."""
     return DataError(code, f"{place} cannot be used as a base: {what}", remedy, details={"path": str(place)})
+
+
+def unusable_adapter(
+    folder: Path, what: str, remedy: str, code: ErrorCode = ErrorCode.PRETRAINED_LOAD_FAILED
+) -> DataError:
+    """The error for an adapter in `folder` that cannot be used because of `what`."""
+    message = f"{folder} cannot be used as an adapter: {what}"
+    return DataError(code, message, remedy, details={"path": str(folder)})
