@@ -61,7 +61,9 @@ class FinetuneProofs(BoundaryModel):
 
     canary_rows: int = Field(8, ge=0, le=64, description="rows that a short training must learn by heart; 0: none")
     canary_steps: int = Field(30, ge=1, le=1000, description="steps that the canary has for it")
-    canary_learning_rate: float = Field(1e-3, gt=0, le=1, description="peak learning rate of the canary")
+    canary_learning_rate: float = Field(
+        1e-3, gt=0, le=1, description="peak learning rate of the canary; full: a tenth of it"
+    )
     canary_min_reproduced: float = Field(0.75, ge=0, le=1, description="share of the canary's answers given back")
     rehearsal: bool = Field(True, description="longest batch, evaluation, save, reload and a step more, first")
     max_logit_difference: float = Field(1e-3, gt=0, description="packed rows against the same rows alone, fp32")

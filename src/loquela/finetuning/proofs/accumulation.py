@@ -25,7 +25,7 @@ def prove_accumulation(subject: Subject) -> Proof:
         loss_apart = subject.step_gradients([subject.batch([row]) for row in rows])
         apart = gradients_of(subject.model)
     difference, worst = relative_difference(together, apart)
-    limit = allowed(subject.model, subject.settings.proofs.max_gradient_difference)
+    limit = allowed(subject, subject.settings.proofs.max_gradient_difference)
     size = norm_of(together)
     passed = 0 < size < float("inf") and difference <= limit
     return Proof(

@@ -42,7 +42,7 @@ def prove_isolation(subject: Subject) -> Proof:
     from_other = max((_apart(left, right) for left, right in zip(together[1:], beside[1:], strict=True)), default=0.0)
     limit = subject.settings.proofs.max_logit_difference
     largest = max(float(logits.abs().max()) for logits in alone)
-    room = limit if not half_precision(subject.model) else max(limit, HALF_PRECISION_DIFFERENCE * largest)
+    room = limit if not half_precision(subject) else max(limit, HALF_PRECISION_DIFFERENCE * largest)
     numbers: dict[str, JsonValue] = {
         "sequences": len(together),
         "max_difference_from_alone": finite(from_alone),

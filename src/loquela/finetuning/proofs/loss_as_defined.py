@@ -34,7 +34,7 @@ def prove_loss(subject: Subject) -> Proof:
         expected = _by_definition(subject.logits(batch), placed) if placed else math.nan
         found = subject.step_gradients([batch])
     apart = abs(found - expected) / max(abs(expected), 1e-12)
-    limit = allowed(subject.model, LIMIT_FP32)
+    limit = allowed(subject, LIMIT_FP32)
     return Proof(
         name=NAME,
         passed=apart <= limit,

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from loquela.finetuning.proofs.subject import Subject
+
 # Formats with 8 or 11 bits of precision round every product; what is 1e-3 apart in fp32 may be this far there.
 HALF_PRECISION_DIFFERENCE = 5e-2
 
@@ -39,15 +41,15 @@ def relative_difference(left: Mapping[str, Tensor], right: Mapping[str, Tensor])
     return distance / whole, worst
 
 
-def half_precision(model: nn.Module) -> bool:
+def half_precision(subject: Subject) -> bool:
     """Whether any matrix of the model is held or multiplied in bf16 or fp16, or is quantised."""
-    kinds = {parameter.dtype for parameter in model.parameters()}
-    return not kinds <= {torch.float32, torch.float64}
+    kinds = {parameter.dtype for parameter in subject.model.parameters()}
+    return subject.precision != "fp32" or not kinds <= {torch.float32, torch.float64}
 
 
-def allowed(model: nn.Module, in_fp32: float) -> float:
+def allowed(subject: Subject, in_fp32: float) -> float:
     """`in_fp32`, or what rounding alone makes of it in the model's number format."""
-    return max(in_fp32, HALF_PRECISION_DIFFERENCE) if half_precision(model) else in_fp32
+    return max(in_fp32, HALF_PRECISION_DIFFERENCE) if half_precision(subject) else in_fp32
 
 
 def finite(value: float) -> float | str:

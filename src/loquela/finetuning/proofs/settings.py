@@ -60,11 +60,13 @@ def _compare_adapter(model: nn.Module, lora: LoraOptions, compared: _Compared) -
     layers = [(name, module) for name, module in model.named_modules() if hasattr(module, "lora_A")]
     layers = [(name, module) for name, module in layers if _of_adapter(module, "scaling") is not None]
     ranks = {_of_adapter(module, "r") for _, module in layers}
-    compared.add("lora.rank", lora.rank, _set(ranks), ranks == {lora.rank})
+    # Where transformers holds two matrices of all experts as one, PEFT gives that one the rank of both.
+    held_ranks = lora.rank in ranks and all(isinstance(rank, int) and rank % lora.rank == 0 for rank in ranks)
+    compared.add("lora.rank", lora.rank, _set(ranks), held_ranks)
     scale = lora.alpha / (math.sqrt(lora.rank) if lora.rslora else lora.rank)
     scales = {_of_adapter(module, "scaling") for _, module in layers}
-    held = all(isinstance(each, int | float) and math.isclose(each, scale) for each in scales) and bool(scales)
-    compared.add("lora.alpha", lora.alpha, f"a scale of {_set(scales)}", held)
+    scaled = all(isinstance(each, int | float) and math.isclose(each, scale) for each in scales) and bool(scales)
+    compared.add("lora.alpha", lora.alpha, f"a scale of {_set(scales)}", scaled)
     shares = {_dropout_of(module) for _, module in layers}
     compared.add("lora.dropout", lora.dropout, _set(shares), shares == {lora.dropout})
     dora = [name for name, _ in model.named_parameters() if "lora_magnitude_vector" in name.split(".")]

@@ -35,6 +35,10 @@ class Subject(Protocol):
         """What is trained: the base with its adapter, or the base alone under `method: full`."""
 
     @property
+    def precision(self) -> str:
+        """Number format of the arithmetic: fp32, bf16 or fp16."""
+
+    @property
     def training_rows(self) -> Sequence[TokenRow]:
         """Every row of the split `train`."""
 

@@ -59,6 +59,11 @@ class TuningSession:
         return self.causal.module
 
     @property
+    def precision(self) -> str:
+        """Number format of the arithmetic: fp32, bf16 or fp16."""
+        return self.plan.precision
+
+    @property
     def training_rows(self) -> Sequence[TokenRow]:
         """Every row of the split `train`."""
         return self.train.rows

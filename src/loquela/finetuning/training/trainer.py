@@ -11,6 +11,7 @@ made when it is needed, since TRL takes seconds to import:
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,10 @@ from loquela.models.pretrained.causal import CausalModel
 from loquela.models.pretrained.load import quiet
 
 Loss = Callable[[Mapping[str, Tensor]], Tensor]
+
+
+# TRL turns it on in the configuration of every mixture of experts; then they cannot write text from a cache any more.
+ROUTER_SWITCH = "output_router_logits"
 
 
 class TrainerHandle(Protocol):
@@ -90,7 +95,11 @@ def sft_trainer(
     datasets = require("datasets", extra=EXTRA, purpose=PURPOSE)
     transformers = require("transformers", extra=EXTRA, purpose=PURPOSE)
     kept = {name: parameter.detach().clone() for name, parameter in _learning(model.module)}
-    with quiet(transformers), _offline():
+    config_of_network = getattr(model.network, "config", None)
+    routed = getattr(config_of_network, ROUTER_SWITCH, None)
+    with quiet(transformers), _offline(), warnings.catch_warnings():
+        # Of names that TRL still uses and transformers will drop.
+        warnings.simplefilter("ignore", FutureWarning)
         config = trl.SFTConfig(**trainer_arguments(directory, device, seed))
         kind = type("LoquelaSFTTrainer", (LearntTokens, trl.SFTTrainer), {})
         made: TrainerHandle = kind(
@@ -102,6 +111,8 @@ def sft_trainer(
                 str(model.base.folder), local_files_only=True, trust_remote_code=False
             ),
         )
+    if routed is not None:
+        setattr(config_of_network, ROUTER_SWITCH, routed)
     setattr(made, "loquela_loss", lambda inputs: learnt_loss(model, inputs))  # noqa: B010
     _give_back(model.module, kept)
     return made
