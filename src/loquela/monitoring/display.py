@@ -20,7 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loquela.monitoring.curve import Point, terminal_curve
-from loquela.monitoring.curve_file import read_points
+from loquela.monitoring.curve_file import TRAINING_STAGES, read_points
 from loquela.monitoring.events import Event
 
 STAGE_TITLES = {
@@ -28,7 +28,12 @@ STAGE_TITLES = {
     "qa": "questions and answers",
     "tokenizer": "tokenizer",
     "prepare": "shards",
+    "base": "base model",
     "train": "training",
+    "finetune": "fine-tuning",
+    "compare": "comparison",
+    "merge": "merge",
+    "package": "package",
     "evaluate": "evaluation",
     "export": "exports",
     "deploy_check": "deployment check",
@@ -95,6 +100,15 @@ class ProgressDisplay:
             line = f"  compute.{escape(key)} = {escape(str(plan.get(key)))}  [dim]{escape(str(reason))}[/dim]"
             self.console.print(line, highlight=False)
 
+    def _holds(self, data: dict[str, JsonValue]) -> None:
+        for key, found in data.items():
+            if isinstance(found, dict) and key.startswith("finetune."):
+                asked, holds = found.get("requested"), found.get("effective")
+                said = "the recipe's" if asked == holds else f"asked for: {asked}"
+                self.console.print(
+                    f"  {escape(key)} = {escape(str(holds))}  [dim]{escape(said)}[/dim]", highlight=False
+                )
+
     def _stage_started(self, data: dict[str, JsonValue]) -> None:
         self.stage = str(data.get("stage"))
         self.parts = ""
@@ -110,7 +124,7 @@ class ProgressDisplay:
         title = STAGE_TITLES.get(stage, stage)
         self.console.print(f"{mark} {title:<10} {spent}  {escape(str(data.get('summary') or ''))}", highlight=False)
         self.stage = None
-        if stage == "train" and self.train:
+        if stage in TRAINING_STAGES and self.train:
             self.console.print(Text(self._curve()))
 
     def _progressed(self, data: dict[str, JsonValue]) -> None:
@@ -158,7 +172,7 @@ class ProgressDisplay:
         title = STAGE_TITLES.get(self.stage, self.stage)
         head = Text.assemble(("▸ ", "bold blue"), f"{title:<10} {spent:7.1f} s  {self.parts}")
         step, total = self.progress.get("step"), self.progress.get("steps_total")
-        if self.stage != "train" or not isinstance(step, int) or not isinstance(total, int) or total < 1:
+        if self.stage not in TRAINING_STAGES or not isinstance(step, int) or not isinstance(total, int) or total < 1:
             return Group(head)
         bar = Table.grid(padding=(0, 1))
         width = max(20, min(72, self.console.width - 12))
@@ -175,6 +189,7 @@ class ProgressDisplay:
         "pipeline.stage_completed.v1": _stage_completed,
         "trainer.job.started.v1": _trains,
         "trainer.metrics.progress.v1": _progressed,
+        "finetune.effective_settings.v1": _holds,
         "data.tasks_progress.v1": _part_done,
         "artifact.damaged.v1": _noted,
         "pipeline.data_changed.v1": _noted,

@@ -151,7 +151,7 @@ class Checkpointer:
         self._executor.shutdown(wait=True)
 
     def write_final(self, model: Tensors, facts: dict[str, JsonValue], parents: dict[str, str]) -> Manifest:
-        """Write the final folder, in the caller's thread; ProofError(NAN_DETECTED) instead of weights that are not finite."""
+        """Write the final folder, in the caller's thread; ProofError(NAN_DETECTED) for weights that are not finite."""
         refused = first_not_finite(model)
         if refused is not None:
             raise not_finite(refused, "final model")

@@ -32,12 +32,21 @@ def check_network(
 
 
 def check_data(
-    where: str, state: TrainingCheckpoint, *, data_digest: str, tokenizer_digest: str | None, seed: int
+    where: str,
+    state: TrainingCheckpoint,
+    *,
+    data_digest: str,
+    tokenizer_digest: str | None,
+    seed: int,
+    names: tuple[str, str] = ("token shards", "tokenizer"),
 ) -> None:
-    """DataError(DATA_CHANGED) for other shards or another tokenizer, CHECKPOINT_INCOMPATIBLE for another seed."""
+    """DataError(DATA_CHANGED) for other shards or another tokenizer, CHECKPOINT_INCOMPATIBLE for another seed.
+
+    `names` is what both are called in the message.
+    """
     for name, old, new in (
-        ("token shards", state.data_digest, data_digest),
-        ("tokenizer", state.tokenizer_digest, tokenizer_digest),
+        (names[0], state.data_digest, data_digest),
+        (names[1], state.tokenizer_digest, tokenizer_digest),
     ):
         if old != new:
             raise DataError(
@@ -56,34 +65,35 @@ def check_data(
         )
 
 
-def check_rows_per_step(where: str, old: dict[str, JsonValue], rows_per_step: int) -> None:
+def check_rows_per_step(where: str, old: dict[str, JsonValue], rows_per_step: int, section: str = "train") -> None:
     """A step is a place in the data, so the rows of a step are fixed for the life of a run."""
-    saved = rows_of(old)
+    saved = rows_of(old, section)
     if saved is None or saved == rows_per_step:
         return
     raise DataError(
         ErrorCode.CHECKPOINT_INCOMPATIBLE,
         f"checkpoint {where} was made with {saved} rows per step, the recipe gives {rows_per_step}: examples would "
         "be trained twice or never",
-        f"keep train.batch_size × train.gradient_accumulation_steps = {saved}, or start a new run with --resume never",
+        f"keep {section}.batch_size × {section}.gradient_accumulation_steps = {saved}, or start a new run with "
+        "--resume never",
         details={"checkpoint": saved, "recipe": rows_per_step},
     )
 
 
-def rows_of(recipe: dict[str, JsonValue]) -> int | None:
+def rows_of(recipe: dict[str, JsonValue], section: str = "train") -> int | None:
     """Rows per step of a saved recipe, None when it does not say."""
-    train = recipe.get("train")
+    train = recipe.get(section)
     if not isinstance(train, dict):
         return None
     size, accumulation = train.get("batch_size"), train.get("gradient_accumulation_steps")
     return size * accumulation if isinstance(size, int) and isinstance(accumulation, int) else None
 
 
-def settings_changes(old: dict[str, JsonValue], new: dict[str, JsonValue]) -> dict[str, tuple[str, str]]:
+def settings_changes(
+    old: dict[str, JsonValue], new: dict[str, JsonValue], sections: tuple[str, ...] = TRAINING_SECTIONS
+) -> dict[str, tuple[str, str]]:
     """Training settings that differ between two recipes, by dotted key: allowed, counted as PATCH, and said."""
-    changes = differing(
-        {name: old.get(name) for name in TRAINING_SECTIONS}, {name: new.get(name) for name in TRAINING_SECTIONS}
-    )
+    changes = differing({name: old.get(name) for name in sections}, {name: new.get(name) for name in sections})
     return {key: change for key, change in changes.items() if not key.startswith(DATA_KEYS)}
 
 

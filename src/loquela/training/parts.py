@@ -1,4 +1,4 @@
-"""The live objects a training consists of, put together once by the stage; training from scratch and fine-tuning alike."""
+"""The live objects a training consists of, put together once by the stage that trains, from scratch or not."""
 
 from __future__ import annotations
 

@@ -85,13 +85,15 @@ def restore(parts: Parts, found: Found, changes: Changes) -> None:
     parts.runner.load_scale_state(found.state.loss_scale)
 
 
-def tell_resumed(bus: Bus, found: Found, version: str, changes: Changes) -> None:
+def tell_resumed(
+    bus: Bus, found: Found, version: str, changes: Changes, optimizer_key: str = "train.optimizer.name"
+) -> None:
     """Say where the run goes on and which settings are not those it was made with."""
     message = f"going on from checkpoint {found.directory.name} (epoch {found.state.epoch})"
     if changes:
         listed = ", ".join(f"{key}: {old} → {new}" for key, (old, new) in changes.items())
         message += f"; settings changed, version {found.state.version} → {version}: {listed}"
-    if "train.optimizer.name" in changes:
+    if optimizer_key in changes:
         message += "; the new optimizer starts without state"
     changed: JsonValue = {key: [old, new] for key, (old, new) in changes.items()}
     trace(bus, "TrainingOrchestrator", "resumed", message=message, step=found.state.step, changed=changed)

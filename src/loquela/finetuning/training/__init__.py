@@ -1,1 +1,1 @@
-"""The training itself: rows of a base's tokens, batches, loss on learnt tokens alone, an adapter; resumable to the bit."""
+"""The training itself: rows of a base's tokens, batches, the loss of learnt tokens, an adapter; resumed to the bit."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -57,6 +58,8 @@ def open_session(context: StageContext, group: Group, plan: DevicePlan) -> Tunin
     DataError as of `open_base`, `load_base_model`, `attach_new` and `open_rows`.
     """
     recipe, section = context.recipe, section_of(context.recipe)
+    # It warns at its import of a faster kernel that it would fetch from a hub.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     check_effective(section, plan.device)
     base = open_base(context.inputs["base"])
     examples = context.inputs["examples"]

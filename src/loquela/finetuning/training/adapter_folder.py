@@ -1,0 +1,99 @@
+"""The folder that people load: the adapter as plain PEFT reads it, or a whole model, with tokenizer, template and base.
+
+It is filled from tensors that the checkpointer has copied, in its own thread, while the training goes on.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from loquela.artifacts.adapter import TOKENIZER_FILES, WEIGHTS_NAME
+from loquela.artifacts.base import Base, write_base
+from loquela.artifacts.examples_facts import read_template_record
+from loquela.artifacts.manifest import corrupt
+from loquela.core.atomic import write_text
+from loquela.core.errors import ErrorCode, InternalError
+from loquela.finetuning.training.saved_state import trained_names
+from loquela.models.pretrained.adapters import AdaptedModel, adapter_tensors, save_adapter
+from loquela.models.pretrained.causal import CausalModel
+from loquela.tokenizers.template_file import TEMPLATE_NAME
+from loquela.training.checkpoint import Export, Tensors
+from loquela.training.staging import write_safetensors
+
+MODEL_NAME = "model.safetensors"
+COPIED = ("config.json", "generation_config.json")
+
+
+def exporter(model: CausalModel, examples: Path) -> Export:
+    """A function (folder, weights by their names in the live model) that fills an empty folder; OSError."""
+    names = published_names(model)
+
+    def export(folder: Path, weights: Tensors) -> None:
+        published = {public: weights[own] for public, own in names.items()}
+        if isinstance(model, AdaptedModel):
+            save_adapter(model, folder, published)
+        else:
+            _save_whole(model, folder, published)
+        copy_tokenizer(model.base, examples, folder)
+
+    return export
+
+
+def published_names(model: CausalModel) -> dict[str, str]:
+    """Name in the folder → name in the live model, of everything that is trained.
+
+    InternalError when PEFT would leave out a tensor that learns.
+    """
+    trained = trained_names(model.module)
+    if not isinstance(model, AdaptedModel):
+        return {name: name for name in trained}
+    own = {tensor.data_ptr(): name for name, tensor in model.module.state_dict().items() if name in trained}
+    found = {public: own[tensor.data_ptr()] for public, tensor in adapter_tensors(model).items()}
+    lost = sorted(trained - set(found.values()))
+    if lost:
+        raise InternalError(
+            ErrorCode.INTERNAL,
+            f"PEFT does not save {lost[0]}, which is trained, and {len(lost) - 1} more",
+            "report this with the recipe; leave finetune.lora.dora out until then",
+        )
+    return found
+
+
+@torch.no_grad()
+def read_into(model: CausalModel, folder: Path) -> None:
+    """Put the weights of such a folder into the live model, value by value; DataError(CORRUPTION)."""
+    name = WEIGHTS_NAME if isinstance(model, AdaptedModel) else MODEL_NAME
+    try:
+        saved: Mapping[str, Tensor] = load_file(folder / name)
+    except Exception as error:  # safetensors raises its own untyped error class for any damage
+        raise corrupt(folder, f"{name} cannot be read: {error}") from error
+    names = published_names(model)
+    if set(saved) != set(names):
+        raise corrupt(folder, f"{name} holds other tensors than are trained")
+    live = dict(model.module.named_parameters())
+    for public, own in names.items():
+        live[own].copy_(saved[public])
+
+
+def copy_tokenizer(base: Base, examples: Path, folder: Path) -> None:
+    """The base's tokenizer files, and the template that the rows were made by; OSError."""
+    for name in TOKENIZER_FILES:
+        if (base.folder / name).is_file():
+            shutil.copyfile(base.folder / name, folder / name)
+    record = read_template_record(examples)
+    if record is not None and record.syntax == "jinja":
+        write_text(folder / TEMPLATE_NAME, record.source)
+
+
+def _save_whole(model: CausalModel, folder: Path, weights: Mapping[str, Tensor]) -> None:
+    write_safetensors(folder / MODEL_NAME, weights)
+    for name in COPIED:
+        if (model.base.folder / name).is_file():
+            shutil.copyfile(model.base.folder / name, folder / name)
+    write_base(folder, model.base.identity)
