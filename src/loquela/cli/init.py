@@ -1,4 +1,4 @@
-"""`loquela init`: a commented recipe to start from."""
+"""`loquela init`: a commented recipe to start from, for a text or for documents."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ evaluate:
 
 @click.command(
     "init",
-    epilog="\b\nExample:\n  loquela init story.yaml\n  loquela init mine.yaml --source 'my texts/'",
+    epilog="\b\nExample:\n  loquela init story.yaml\n  loquela init mine.yaml --source 'my texts/'\n"
+    "  loquela init mybot --docs ./pdfs",
 )
 @click.argument("path", type=click.Path(path_type=Path), default=Path("recipe.yaml"), metavar="[PATH]")
 @click.option(
@@ -59,13 +60,30 @@ evaluate:
     show_default=True,
     help="A text file, a folder of text files, builtin:stories, an http(s) address or gutenberg:<id>.",
 )
+@click.option(
+    "--docs",
+    metavar="DIR",
+    help="Fine-tune on these documents (PDF, DOCX, Markdown, …): PATH becomes a folder with a recipe for them.",
+)
+@click.option("--base", metavar="MODEL", help="With --docs: the model to fine-tune, instead of the one proposed.")
 @json_option
-def command(path: Path, source: str, as_json: bool) -> None:
-    """Write a commented recipe for your text.
+def command(path: Path, source: str, docs: str | None, base: str | None, as_json: bool) -> None:
+    """Write a commented recipe for your text or your documents.
 
-    PATH (recipe.yaml) must not exist yet. Vocabulary and epochs are proposed from the size of the text.
+    PATH (recipe.yaml) must not exist yet. Vocabulary and epochs are proposed from the size of the text; with --docs,
+    the documents are read and base and plan are proposed for this machine.
     """
     from loquela.core.atomic import write_text
+
+    if docs is not None:
+        from loquela.cli.init_bot import init_bot
+
+        if source != STORIES:
+            raise click.UsageError("--docs and --source are for different recipes; give one of them")
+        init_bot(path, docs, base, as_json=as_json)
+        return
+    if base is not None:
+        raise click.UsageError("--base goes with --docs")
 
     _refuse(path)
     size_bytes = measure(source)

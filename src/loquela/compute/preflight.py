@@ -53,6 +53,11 @@ def device_and_name(compute: ComputeSection) -> tuple[str, str]:
     return device, torch.cuda.get_device_name() if device == "cuda" else device
 
 
+def gpu_memory_bytes() -> int:
+    """Memory of the first GPU."""
+    return int(torch.cuda.get_device_properties(0).total_memory)
+
+
 def _memory(recipe: Recipe, device: str) -> Proof:
     processes = recipe.compute.processes
     plan = memory_plan(
