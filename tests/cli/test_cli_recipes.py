@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from cli_harness import Loquela
 
-from loquela.cli.init import propose_vocabulary, run_name
+from loquela.cli.init import propose_vocabulary
+from loquela.cli.naming import run_name
 from loquela.cli.schema import SCHEMAS, known_models
 from loquela.recipe.loading import load_recipe
 from loquela.recipe.schema import Recipe

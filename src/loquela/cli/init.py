@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from pathlib import Path
 
 import click
 
+from loquela.cli.naming import quoted_path, run_name
 from loquela.cli.options import json_option
 from loquela.cli.output import emit_json
 
@@ -123,12 +123,6 @@ def propose_vocabulary(size_bytes: int | None) -> tuple[int, str]:
     return fitting, f"number of tokens; proposed for {size_bytes / 1e6:.2f} MB of text"
 
 
-def run_name(path: Path) -> str:
-    """The file's stem as a run name: letters, digits, dot, dash and underscore."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")
-    return name[:64] or "run"
-
-
 def measure(source: str) -> int | None:
     """Bytes of a local source; None for what is made or downloaded later. RecipeError when a path is not there."""
     from loquela.core.errors import ErrorCode, RecipeError
@@ -145,13 +139,6 @@ def measure(source: str) -> int | None:
         f"there is no file or folder {source}",
         f"give a path that exists, {STORIES}, an http(s) address or gutenberg:<id>",
     )
-
-
-def quoted_path(path: Path) -> str:
-    """The path as a shell takes it."""
-    import shlex
-
-    return shlex.quote(str(path))
 
 
 def _refuse(path: Path) -> None:

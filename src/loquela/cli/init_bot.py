@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from loquela.cli.bot_recipe import CHUNK_CHARACTERS, HELD_OUT, PAIRS_PER_CHUNK, Bot, bot_recipe
+from loquela.cli.naming import quoted_path, run_name
 from loquela.cli.output import emit_json, table
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ QUESTION_TOKENS = 60
 
 def init_bot(folder: Path, docs: str, base: str | None, *, as_json: bool) -> None:
     """Make `folder` with a recipe for the documents at `docs`; RecipeError when there is one already."""
-    from loquela.cli.init import quoted_path, run_name
     from loquela.core.atomic import write_text
     from loquela.core.entry import resolve
 
