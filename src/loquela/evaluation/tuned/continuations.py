@@ -35,7 +35,7 @@ class Likelihood:
 def continuation(encode: Encode, before: str, after: str, *, begin_id: int, context: int) -> Continuation:
     """`before` and `after` as one text, cut where its tokens stop being those of `before` alone.
 
-    An empty `before` is the token `begin_id`; of a text longer than `context` tokens the beginning goes.
+    An empty `before` is the token `begin_id`; the beginning goes where more than `context` tokens lead to the last.
     """
     if not before:
         ids = [begin_id, *encode(after)]
@@ -45,7 +45,7 @@ def continuation(encode: Encode, before: str, after: str, *, begin_id: int, cont
         start = next((place for place, (a, b) in enumerate(zip(head, ids, strict=False)) if a != b), len(head))
         if start == 0:
             ids, start = [begin_id, *ids], 1
-    cut = max(0, len(ids) - context)
+    cut = max(0, len(ids) - context - 1)
     return Continuation(tuple(ids[cut:]), max(1, start - cut))
 
 
@@ -64,14 +64,15 @@ def likelihoods(
 
 
 def _batch(model: CausalModel, texts: Sequence[Continuation], pad_id: int) -> list[Likelihood]:
-    longest = max(len(text.ids) for text in texts)
-    ids = torch.tensor([[*text.ids, *[pad_id] * (longest - len(text.ids))] for text in texts])
-    mask = torch.tensor([[1] * len(text.ids) + [0] * (longest - len(text.ids)) for text in texts])
+    # Nothing is asked of the last token: it would only take room in the context.
+    longest = max(len(text.ids) for text in texts) - 1
+    shown = [text.ids[:-1] for text in texts]
+    ids = torch.tensor([[*seen, *[pad_id] * (longest - len(seen))] for seen in shown])
+    mask = torch.tensor([[1] * len(seen) + [0] * (longest - len(seen)) for seen in shown])
     logits = model.logits(ids.to(model.device), attention_mask=mask.to(model.device))
     results = []
     for scores, text in zip(logits, texts, strict=True):
-        end = len(text.ids)
-        chosen = scores[text.start - 1 : end - 1].float().log_softmax(dim=-1).cpu()
+        chosen = scores[text.start - 1 : len(text.ids) - 1].float().log_softmax(dim=-1).cpu()
         targets = torch.tensor(text.ids[text.start :])
         nats = -float(chosen.gather(1, targets[:, None]).double().sum())
         results.append(Likelihood(nats, len(targets), bool((chosen.argmax(dim=-1) == targets).all())))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from types import ModuleType
 from typing import Protocol
 
@@ -179,6 +180,7 @@ def run_task(model: HarnessModel, side: Side, task: Task, *, rows: int | None, s
         found: Mapping[str, Mapping[str, Mapping[str, object]]] | None = package.simple_evaluate(
             model=behind_interface(package, model),
             tasks=[task],
+            task_manager=_manager(package),
             limit=rows,
             random_seed=seed,
             numpy_random_seed=seed,
@@ -249,7 +251,9 @@ def _package() -> ModuleType:
     return package
 
 
+@cache
 def _manager(package: ModuleType) -> TaskManager:
+    """Reads thousands of files, so once."""
     manager: TaskManager = package.tasks.TaskManager()
     return manager
 
