@@ -21,6 +21,7 @@ from loquela.finetuning.proofs.around import ProofsAround
 from loquela.finetuning.proofs.borrowed import trained_copy
 from loquela.finetuning.proofs.canary import prove_canary
 from loquela.finetuning.proofs.collated_labels import prove_collated_labels
+from loquela.finetuning.proofs.finite_weights import prove_finite
 from loquela.finetuning.proofs.isolation import prove_isolation
 from loquela.finetuning.proofs.loss_as_defined import prove_loss
 from loquela.finetuning.proofs.only_adapter import prove_only_adapter
@@ -351,6 +352,18 @@ def test_a_token_without_an_embedding_is_found(tmp_path: Path) -> None:
     row = subject.training_rows[0]
     subject.training_rows[0] = replace(row, ids=np.where(np.arange(len(row.ids)) == 3, np.uint32(512), row.ids))
     failed(prove_vocabulary(subject), ErrorCode.SHAPE_MISMATCH, "is 512; the embeddings have 512 rows")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize(
+    "name", ["model.norm.weight", "model.layers.0.mlp.up_proj.base_layer.weight", "lm_head.weight"]
+)
+def test_a_value_that_is_no_number_is_named(tmp_path: Path, name: str, value: float) -> None:
+    subject = BareSubject(tmp_path)
+    assert prove_finite(subject).passed
+    with torch.no_grad():
+        subject.model.get_parameter(f"base_model.model.{name}").view(-1)[3] = value
+    failed(prove_finite(subject), ErrorCode.NAN_DETECTED, f"no numbers: {name.replace('.base_layer', '')}")
 
 
 # ── the canary ────────────────────────────────────────────────────────────────────────────────────────

@@ -10,6 +10,8 @@ from loquela.finetuning.proofs.canary import NAME as CANARY
 from loquela.finetuning.proofs.canary import prove_canary
 from loquela.finetuning.proofs.collated_labels import NAME as COLLATED_LABELS
 from loquela.finetuning.proofs.collated_labels import prove_collated_labels
+from loquela.finetuning.proofs.finite_weights import NAME as FINITE
+from loquela.finetuning.proofs.finite_weights import prove_finite
 from loquela.finetuning.proofs.isolation import NAME as ISOLATION
 from loquela.finetuning.proofs.isolation import prove_isolation
 from loquela.finetuning.proofs.loss_as_defined import NAME as LOSS
@@ -40,6 +42,7 @@ def on_resume(settings: FinetuneSection) -> list[Entry]:
     """Those that take no training of their own beyond a step."""
     return [
         Entry(ONLY_ADAPTER, prove_only_adapter),
+        Entry(FINITE, prove_finite),
         Entry(VOCABULARY, prove_vocabulary),
         Entry(COLLATED_LABELS, prove_collated_labels),
         Entry(SETTINGS, prove_settings),
