@@ -27,6 +27,7 @@ from loquela.recipe.schema import Recipe
 from loquela.recipe.secrets_in_recipes import secret_in
 from loquela.recipe.source_problems import source_key_at, source_problem
 from loquela.recipe.versions import refuse_other_version
+from loquela.recipe.yaml_text import ParsedText, parse_yaml
 
 __all__ = ["ResolvedRecipe", "complete_recipe", "load_recipe", "resolve"]
 
@@ -47,6 +48,14 @@ def load_recipe(
     parsed = parse_file(path)
     refuse_other_version(parsed, path)
     return _resolve_layers([file_layer(parsed, str(path))], overrides, environment)
+
+
+def load_values(
+    values: JsonValue, name: str, overrides: Mapping[str, JsonValue] | Sequence[str] = ()
+) -> ResolvedRecipe:
+    """The same for a tree of values, or YAML text, that came from somewhere else than a file, which `name` says."""
+    parsed = parse_yaml(values, name) if isinstance(values, str) else ParsedText(tree=values)
+    return _resolve_layers([file_layer(parsed, name)], overrides, None)
 
 
 def complete_recipe(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from pydantic import JsonValue
 
 from loquela.core.model import BoundaryModel
@@ -26,7 +24,7 @@ def perform(request: JobRequest) -> JsonObject:
     spec = RunSpec.model_validate(request.spec)
     recipe = Recipe.model_validate(spec.recipe)
     recipe.output_directory = request.data
-    record = execute(complete_recipe(recipe, {}, os.environ), until=spec.until, run_id=request.run_id)
+    record = execute(complete_recipe(recipe), until=spec.until, run_id=request.run_id)
     return {
         "run_id": record.run_id,
         "phase": record.status.current_phase,

@@ -1,0 +1,42 @@
+"""`loquela serve`: the service in one command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from loquela.cli.service_options import data_option, load, settings_option
+
+if TYPE_CHECKING:
+    from loquela.service.serving import Announcement
+
+
+@click.command("serve", epilog="\b\nExample:\n  loquela serve\n  loquela serve --port 0 --data 'my service/'")
+@data_option
+@settings_option
+@click.option("--host", metavar="ADDRESS", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=click.IntRange(0, 65535), help="0 takes any free one.  [default: 8040]")
+@click.option("--workers", type=click.IntRange(0, 64), help="Worker processes beside the API.  [default: 1]")
+def command(
+    data: Path | None, settings_file: Path | None, host: str | None, port: int | None, workers: int | None
+) -> None:
+    """Serve runs over HTTP until Ctrl+C: API, workers and database, everything in one folder.
+
+    Every request needs a key. The first one is printed once and kept in DIR/keys/owner.key; the printed link opens a
+    session in a browser, once. Ctrl+C lets the trainers save; the next start goes on with them.
+    """
+    settings = load(settings_file, data=None if data is None else str(data), host=host, port=port, workers=workers)
+    from loquela.service.serving import serve
+
+    serve(settings, _tell)
+
+
+def _tell(announcement: Announcement) -> None:
+    click.echo(f"Loquela listens on {announcement.address}, data in {announcement.data}")
+    click.echo(f"  open once, within 15 minutes:  {announcement.login_link}")
+    if announcement.new_key is not None:
+        click.echo(f"  key, shown this once:          {announcement.new_key}")
+    click.echo(f"  key for this machine in        {announcement.key_file}")
+    click.echo("  Ctrl+C stops it; runs save first and go on at the next start.")

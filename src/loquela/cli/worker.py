@@ -1,0 +1,25 @@
+"""`loquela worker`: one more pair of hands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from loquela.cli.service_options import data_option, load, settings_option
+
+
+@click.command("worker", epilog="\b\nExample:\n  loquela worker --data loquela-data")
+@data_option
+@settings_option
+@click.option("--parent", type=int, metavar="PID", help="Save and stop when this process is gone.")
+def command(data: Path | None, settings_file: Path | None, parent: int | None) -> None:
+    """Work on queued runs, one at a time, until Ctrl+C; what is in work is saved first.
+
+    Any number of workers may share a service. One on another machine needs the same database by URL
+    (LOQUELA_DATABASE_URL) and the same data folder.
+    """
+    settings = load(settings_file, data=None if data is None else str(data))
+    from loquela.worker.serving import work
+
+    work(settings, parent)

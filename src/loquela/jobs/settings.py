@@ -1,0 +1,130 @@
+"""Settings of service and worker: defaults < TOML file < .env < environment (LOQUELA_…) < options."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from dotenv import dotenv_values
+from pydantic import Field, JsonValue, ValidationError
+
+from loquela.core.errors import ErrorCode, RecipeError
+from loquela.core.model import BoundaryModel
+from loquela.core.near_names import unknown_name
+from loquela.jobs.database import sqlite_url
+
+SETTINGS_NAME = "service.toml"
+ENVIRONMENT_PREFIX = "LOQUELA_"
+DEFAULT_DATA = Path("loquela-data")
+
+
+class ServiceSettings(BoundaryModel):
+    """Everything that can be set; secrets come from the environment or .env only."""
+
+    data: Path = Field(DEFAULT_DATA, description="folder of everything: runs, artifacts, files, database, keys")
+    database_url: str | None = Field(None, description="postgresql://… or sqlite:///…; null: a file in the data folder")
+    redis_url: str | None = Field(None, description="redis://…: bells and published facts; null: workers poll")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8040, ge=0, le=65535, description="0: any free one")
+    allowed_hosts: list[str] = Field(
+        [], description="names that requests may be addressed to, beside localhost and the address listened on"
+    )
+    allowed_origins: list[str] = Field([], description="web pages that may ask, beside the service's own")
+    tls_certificate: Path | None = Field(None, description="PEM file; with tls_key the service speaks https")
+    tls_key: Path | None = Field(None, description="PEM file of the certificate's key")
+    workers: int = Field(1, ge=0, le=64, description="worker processes beside the API; 0: they are started elsewhere")
+    max_body_bytes: int = Field(2**20, ge=1024, le=2**30, description="of a request that is no upload")
+    max_upload_bytes: int = Field(512 * 2**20, ge=1024, le=2**40, description="of an uploaded file")
+    max_streams: int = Field(64, ge=1, le=10_000, description="open event streams at once")
+    allowed_sources: list[Annotated[str, Field(min_length=1)]] = Field(
+        ["builtin:", "gutenberg:", "https:"],
+        description="beginnings of data sources that requests may name, beside uploads and the folder corpus/",
+    )
+    lease_seconds: float = Field(30.0, gt=0, le=3600, description="a silent worker loses its job after this")
+    beat_seconds: float = Field(2.0, gt=0, le=600, description="between two heartbeats of a job")
+    grace_seconds: float = Field(120.0, gt=0, le=86_400, description="a trainer has to save when it is asked to stop")
+
+    @property
+    def database(self) -> str:
+        """The URL of the database in use."""
+        return self.database_url or sqlite_url(self.data / "service.db")
+
+    @property
+    def corpus(self) -> Path:
+        """The folder whose files requests may name as sources."""
+        return self.data / "corpus"
+
+
+def load_settings(
+    file: Path | None, environment: Mapping[str, str], given: Mapping[str, JsonValue] | None = None
+) -> ServiceSettings:
+    """The settings in force: `file` (where there is one), `.env` beside the working directory, environment, `given`.
+
+    Raises RecipeError(CONFIG_INVALID) naming the file or variable, the key and what it may be.
+    """
+    values: dict[str, JsonValue] = {}
+    origins: dict[str, str] = {}
+    dot_env = {key: value for key, value in dotenv_values(".env").items() if value is not None}
+    layers = [
+        (str(file), _of_file(file) if file is not None else {}),
+        (".env", _of_environment(dot_env)),
+        ("the environment", _of_environment(environment)),
+        ("an option", dict(given or {})),
+    ]
+    for origin, layer in layers:
+        values |= layer
+        origins |= dict.fromkeys(layer, origin)
+    try:
+        return ServiceSettings.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = str(problem["loc"][0]) if problem["loc"] else "settings"
+        raise RecipeError(
+            ErrorCode.CONFIG_INVALID,
+            f"{key} from {origins.get(key, 'the settings')} cannot be used: {problem['msg']}",
+            f"write another value for {key}; loquela serve --help lists them all",
+            details={"key": key},
+        ) from error
+
+
+def _of_file(path: Path) -> dict[str, JsonValue]:
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise RecipeError(
+            ErrorCode.CONFIG_INVALID, f"{path} cannot be read as settings: {error}", "mend the TOML file"
+        ) from error
+    for key in found:
+        if key not in ServiceSettings.model_fields:
+            raise RecipeError(
+                ErrorCode.CONFIG_INVALID,
+                f"{path}: {unknown_name('setting', key, ServiceSettings.model_fields)}",
+                "correct or remove that line",
+            )
+    return dict(found)
+
+
+def _of_environment(environment: Mapping[str, str]) -> dict[str, JsonValue]:
+    """LOQUELA_<KEY> for each key there is; other variables of that beginning belong to recipes."""
+    found: dict[str, JsonValue] = {}
+    for key in ServiceSettings.model_fields:
+        text = environment.get(ENVIRONMENT_PREFIX + key.upper())
+        if text is not None:
+            found[key] = _value(key, text)
+    return found
+
+
+def _value(key: str, text: str) -> JsonValue:
+    """Lists are JSON, or words between commas; everything else is read as its type."""
+    if not isinstance(ServiceSettings.model_fields[key].get_default(call_default_factory=True), list):
+        return text
+    if text.startswith("["):
+        try:
+            parsed: JsonValue = json.loads(text)
+        except ValueError:
+            return text
+        return parsed
+    return [part.strip() for part in text.split(",") if part.strip()]

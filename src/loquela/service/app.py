@@ -1,0 +1,40 @@
+"""The application: guard, errors, routes."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+from fastapi import FastAPI
+
+from loquela.service import errors
+from loquela.service.guard import Guard
+from loquela.service.parts import Parts
+from loquela.service.routes import events, health, runs, sessions
+from loquela.service.streams import Streams
+
+ROUTERS = (health.router, sessions.router, runs.router, events.router)
+
+
+def build_app(parts: Parts) -> FastAPI:
+    """The service around its parts. Documentation pages load scripts from strangers, so there are none."""
+    settings = parts.settings
+    app = FastAPI(
+        title="Loquela",
+        version=metadata.version("loquela"),
+        docs_url=None,
+        redoc_url=None,
+        strict_content_type=True,
+    )
+    app.state.parts = parts
+    app.state.login = None
+    app.state.streams = Streams(settings.max_streams)
+    errors.install(app, parts.events)
+    for router in ROUTERS:
+        app.include_router(router, responses={"default": {"model": errors.ErrorAnswer}})
+    app.add_middleware(
+        Guard,
+        hosts=[settings.host, *settings.allowed_hosts],
+        origins=settings.allowed_origins,
+        max_body_bytes=settings.max_body_bytes,
+    )
+    return app

@@ -1,0 +1,68 @@
+"""Who asks, and whether they may: a key in `Authorization: Bearer`, `X-Api-Key`, or the session cookie of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import APIKeyHeader, HTTPBearer
+
+from loquela.core.errors import ErrorCode
+from loquela.service.errors import Forbidden, Unauthorized
+from loquela.service.keys import KeyRecord, Scope
+from loquela.service.parts import parts_of
+
+COOKIE = "loquela_session"
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+# Only for the description in openapi.json; what is sent is read below.
+SCHEMES = (HTTPBearer(auto_error=False), APIKeyHeader(name="X-Api-Key", auto_error=False))
+
+
+def caller(request: Request) -> KeyRecord:
+    """The key that a request was sent with; Unauthorized where there is none that counts."""
+    sent = _sent(request)
+    record = parts_of(request).keys.check(sent) if sent else None
+    if record is None:
+        raise Unauthorized(
+            ErrorCode.UNAUTHORIZED,
+            "a valid API key is needed",
+            "send it as Authorization: Bearer …; loquela keys create makes one",
+        )
+    return record
+
+
+def allowed(scope: Scope) -> Callable[[Request], KeyRecord]:
+    """A dependency that lets in who may do `scope`."""
+
+    def check(request: Request) -> KeyRecord:
+        record = caller(request)
+        if not record.allows(scope):
+            raise Forbidden(
+                ErrorCode.UNAUTHORIZED,
+                f"this key may not do that: it lacks the scope {scope}",
+                f"ask for a key with {scope}: loquela keys create NAME --scope {scope}",
+            )
+        return record
+
+    return check
+
+
+Reader = Annotated[KeyRecord, Depends(allowed(Scope.READ))]
+Runner = Annotated[KeyRecord, Depends(allowed(Scope.RUN))]
+Inferrer = Annotated[KeyRecord, Depends(allowed(Scope.INFER))]
+Administrator = Annotated[KeyRecord, Depends(allowed(Scope.ADMIN))]
+
+
+def _sent(request: Request) -> str:
+    kind, _, token = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer" and token:
+        return token.strip()
+    header = request.headers.get("x-api-key")
+    if header:
+        return header
+    cookie = request.cookies.get(COOKIE, "")
+    # A browser sends a cookie by itself; what changes something must come from our own page, which says so.
+    if cookie and request.method not in SAFE_METHODS and request.headers.get("origin") is None:
+        return ""
+    return cookie

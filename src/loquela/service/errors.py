@@ -1,0 +1,126 @@
+"""One shape for everything that goes wrong: code, message, remedy, request id."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import Field, JsonValue
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from loquela.core.errors import ErrorCode, InternalError, LoquelaError, RecipeError
+from loquela.core.model import BoundaryModel
+from loquela.jobs.event_log import EventLog
+
+NOT_FOUND = frozenset({ErrorCode.RUN_NOT_FOUND, ErrorCode.DATASET_NOT_FOUND, ErrorCode.DATA_NOT_FOUND})
+CONFLICT = frozenset({ErrorCode.INVALID_STATE, ErrorCode.RUN_LOCKED})
+
+
+class ErrorBody(BoundaryModel):
+    """What every answer that is no success holds."""
+
+    code: str
+    message: str
+    remedy: str = ""
+    request_id: str
+    details: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class ErrorAnswer(BoundaryModel):
+    """The answer's body."""
+
+    error: ErrorBody
+
+
+class Unauthorized(LoquelaError):
+    """No key, or none that is known."""
+
+    exit_code = 4
+    http_status = 401
+
+
+class Forbidden(LoquelaError):
+    """A key that may not do this."""
+
+    exit_code = 4
+    http_status = 403
+
+
+def status_of(error: LoquelaError) -> int:
+    """The HTTP status of an error of ours."""
+    if error.code in NOT_FOUND:
+        return 404
+    if error.code in CONFLICT:
+        return 409
+    return error.http_status
+
+
+def answer(error: LoquelaError, request_id: str) -> JSONResponse:
+    """An error as an answer."""
+    body = ErrorBody(
+        code=error.code,
+        message=error.message,
+        remedy=error.remedy,
+        request_id=request_id,
+        details=error.details,
+    )
+    headers = {"WWW-Authenticate": "Bearer"} if status_of(error) == 401 else None
+    content = ErrorAnswer(error=body).model_dump_json()
+    return _json(content, status_of(error), headers)
+
+
+def request_id_of(request: Request) -> str:
+    """The id that the guard gave the request."""
+    return str(request.scope.get("request_id", ""))
+
+
+def install(app: FastAPI, log: EventLog) -> None:
+    """Every error of every route takes this shape; what is our bug is written down, and said without its inside."""
+
+    async def ours(request: Request, error: Exception) -> Response:
+        if not isinstance(error, LoquelaError):
+            return await bug(request, error)
+        return answer(error, request_id_of(request))
+
+    async def unfit(request: Request, error: Exception) -> Response:
+        found = error.errors() if isinstance(error, RequestValidationError) else []
+        problems = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found[:20]]
+        refused = RecipeError(
+            ErrorCode.CONFIG_INVALID,
+            "the request does not fit: " + "; ".join(problems or ["it cannot be read"]),
+            "send what GET /openapi.json describes",
+        )
+        made = answer(refused, request_id_of(request))
+        made.status_code = 422
+        return made
+
+    async def plain(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        said = str(error.detail) if isinstance(error, HTTPException) else "it cannot be answered"
+        headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+        code = {404: ErrorCode.RUN_NOT_FOUND, 405: ErrorCode.CONFIG_INVALID, 413: ErrorCode.CONFIG_INVALID}
+        body = ErrorBody(
+            code=code.get(status, ErrorCode.CONFIG_INVALID),
+            message=said,
+            remedy="GET /openapi.json lists what there is",
+            request_id=request_id_of(request),
+        )
+        return _json(ErrorAnswer(error=body).model_dump_json(), status, headers)
+
+    async def bug(request: Request, error: Exception) -> Response:
+        told = InternalError(ErrorCode.INTERNAL, "an error of Loquela's own", "report it with the request id")
+        request_id = request_id_of(request)
+        log.append("service.bug.v1", data={"request_id": request_id, "error": f"{type(error).__name__}: {error}"})
+        return answer(told, request_id)
+
+    app.add_exception_handler(LoquelaError, ours)
+    app.add_exception_handler(RequestValidationError, unfit)
+    app.add_exception_handler(HTTPException, plain)
+    app.add_exception_handler(Exception, bug)
+
+
+def _json(content: str, status: int, headers: dict[str, str] | None) -> JSONResponse:
+    made = JSONResponse(None, status_code=status, headers=headers)
+    made.body = content.encode("utf-8")
+    made.headers["content-length"] = str(len(made.body))
+    return made

@@ -1,0 +1,75 @@
+"""The live objects that routes work with, put together once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import Request
+
+from loquela.jobs.clock import Clock, SystemClock
+from loquela.jobs.database import Database
+from loquela.jobs.doorbell.contract import Doorbell
+from loquela.jobs.doorbell.polling import PollingDoorbell
+from loquela.jobs.event_log import EventLog
+from loquela.jobs.listing import Listing
+from loquela.jobs.requests import Requests
+from loquela.jobs.schema import migrate
+from loquela.jobs.settings import ServiceSettings
+from loquela.jobs.submissions import Submissions
+from loquela.service.keys import KeyStore
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What an answer is made of; none of it is bound to a request."""
+
+    settings: ServiceSettings
+    clock: Clock
+    database: Database
+    doorbell: Doorbell
+    submissions: Submissions
+    listing: Listing
+    requests: Requests
+    events: EventLog
+    keys: KeyStore
+
+    @property
+    def data(self) -> Path:
+        """The folder of everything."""
+        return self.settings.data
+
+    def run_folder(self, run_id: str) -> Path:
+        """Where a run of the database writes; the id comes from a row, never from a request."""
+        return self.data / "runs" / run_id
+
+    def close(self) -> None:
+        """Give connections back."""
+        self.doorbell.close()
+        self.database.close()
+
+
+def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
+    """Open the database, bring it to the newest schema, and put the rest together."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    settings.corpus.mkdir(exist_ok=True)
+    time = clock or SystemClock()
+    database = Database(settings.database)
+    migrate(database)
+    return Parts(
+        settings=settings,
+        clock=time,
+        database=database,
+        doorbell=PollingDoorbell(),
+        submissions=Submissions(database, time),
+        listing=Listing(database),
+        requests=Requests(database, time),
+        events=EventLog(database, time),
+        keys=KeyStore(database, time, settings.data / "keys"),
+    )
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the service that the request came to."""
+    parts: Parts = request.app.state.parts
+    return parts

@@ -1,0 +1,128 @@
+"""Recipes from outside: strict, and without a way to the server's own files or keys.
+
+A path in a request is a name below the folder `corpus/` of the service, or `upload:<id>` of an uploaded file; nothing
+else that lies on the server can be named.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from pydantic import BaseModel, JsonValue
+
+from loquela.core.errors import ErrorCode, RecipeError
+from loquela.jobs.settings import ServiceSettings
+from loquela.recipe.loading import ResolvedRecipe, load_values
+from loquela.recipe.schema import Recipe
+from loquela.recipe.source_entry import PREFIX
+
+REQUEST = "request"
+UPLOAD = "upload:"
+# Where the service itself decides.
+OWN_KEYS = ("output_directory", "resume_from_checkpoint", "skip_phases")
+# What would send the server's keys to an address of the caller's choice, or open its own network.
+REFUSED_WHEN_SET = ("data.allow_private_addresses", "qa.base_url", "examples.augment.rewriting.base_url")
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+FindUpload = Callable[[str], Path]
+
+
+def admit(values: JsonValue, settings: ServiceSettings, find_upload: FindUpload) -> ResolvedRecipe:
+    """The recipe that a request holds, as an object or as YAML text, with its names turned into places on this server.
+
+    Raises RecipeError(CONFIG_INVALID) with every problem at once, or for what may not be asked from outside.
+    """
+    asked = load_values(values, REQUEST)
+    for key in OWN_KEYS:
+        if asked.origins[key].kind != "default":
+            raise _refused(key, "it is the service's to decide", f"leave {key} out")
+    places = _Places(settings, find_upload)
+    overrides: dict[str, JsonValue] = {"output_directory": str(settings.data)}
+    overrides |= {key: str(places.file(key, str(path))) for key, path in _paths(asked.recipe)}
+    overrides |= _sources(asked.recipe, places)
+    for key in REFUSED_WHEN_SET:
+        if asked.origins.get(key) is not None and asked.origins[key].kind != "default":
+            raise _refused(key, "a request may not open the server's own network or keys", f"leave {key} out")
+    return load_values(values, REQUEST, overrides)
+
+
+class _Places:
+    """From names in a request to places on the server."""
+
+    def __init__(self, settings: ServiceSettings, find_upload: FindUpload) -> None:
+        self._settings = settings
+        self._root = settings.corpus.resolve()
+        self._find_upload = find_upload
+
+    def source(self, key: str, address: str) -> str:
+        """An address that a request may name, as the recipe takes it."""
+        if address.startswith(UPLOAD):
+            return str(self._find_upload(address.removeprefix(UPLOAD)))
+        if any(address.startswith(beginning) for beginning in self._settings.allowed_sources):
+            return address
+        if PREFIX.match(address):
+            raise _refused(
+                key,
+                f"{address!r} is no source that requests may name here",
+                "name one beginning with " + ", ".join([*self._settings.allowed_sources, UPLOAD]),
+            )
+        return str(self.file(key, address))
+
+    def base(self, key: str, base: str) -> str:
+        """A base model: a package, a folder or file below corpus/, or a name on the hub."""
+        if base.startswith("package:"):
+            return base
+        if HUB_NAME.fullmatch(base) and not (self._root / base).exists():
+            return base
+        return str(self.file(key, base))
+
+    def file(self, key: str, name: str) -> Path:
+        """A file or folder below corpus/, without a link that leads out of it."""
+        if name.startswith(UPLOAD):
+            return self._find_upload(name.removeprefix(UPLOAD))
+        plain = Path(name)
+        strange = "\0" in name or "\\" in name or "%" in name or PREFIX.match(name) is not None
+        if strange or plain.is_absolute() or ".." in plain.parts:
+            raise _refused(key, f"{name!r} is no name of a file below corpus/", "give a relative name without ..")
+        place = (self._root / plain).resolve()
+        if not place.is_relative_to(self._root):
+            raise _refused(key, f"{name!r} leads out of corpus/", "give a name of a file that lies in it")
+        return place
+
+
+def _paths(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Path]]:
+    """Every single path of a recipe with its dotted key, the service's own left out."""
+    for name in type(model).model_fields:
+        value: object = getattr(model, name)
+        key = f"{prefix}{name}"
+        if isinstance(value, BaseModel):
+            yield from _paths(value, f"{key}.")
+        elif isinstance(value, Path) and key not in OWN_KEYS:
+            yield key, value
+
+
+def _sources(recipe: Recipe, places: _Places) -> dict[str, JsonValue]:
+    """Lists of sources and files, and the base, as they stand on this server."""
+    found: dict[str, JsonValue] = {}
+    entries: list[JsonValue] = []
+    for source in recipe.data.sources:
+        if isinstance(source, str):
+            entries.append(places.source("data.sources", source))
+        else:
+            written = source.model_dump(mode="json", exclude_defaults=True)
+            entries.append(written | {"address": places.source("data.sources", source.address)})
+    found["data.sources"] = entries
+    if recipe.data.decontaminate.files:
+        files = [str(places.file("data.decontaminate.files", str(path))) for path in recipe.data.decontaminate.files]
+        found["data.decontaminate.files"] = [*files]
+    if recipe.examples is not None and recipe.examples.sources:
+        named = [places.source("examples.sources", source) for source in recipe.examples.sources]
+        found["examples.sources"] = [*named]
+    if recipe.finetune is not None:
+        found["finetune.base"] = places.base("finetune.base", recipe.finetune.base)
+    return found
+
+
+def _refused(key: str, why: str, remedy: str) -> RecipeError:
+    return RecipeError(ErrorCode.CONFIG_INVALID, f"{key}: {why}", remedy, details={"key": key})

@@ -1,0 +1,1 @@
+"""One file a resource; a route asks parts and returns a schema."""

@@ -1,0 +1,48 @@
+"""Whether the service lives, and whether it can work."""
+
+from __future__ import annotations
+
+import shutil
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import text
+
+from loquela.core.errors import LoquelaError
+from loquela.service.parts import Parts, parts_of
+from loquela.service.schemas import Health, Readiness
+
+router = APIRouter(tags=["health"])
+LEAST_FREE_BYTES = 64 * 2**20
+
+
+@router.get("/healthz")
+def healthz() -> Health:
+    """The process answers; says nothing about anything else, and needs no key."""
+    return Health(status="ok")
+
+
+@router.get("/readyz")
+def readyz(request: Request, response: Response) -> Readiness:
+    """What the service needs is there: database, disk; 503 when it is not. Needs no key, names no place."""
+    parts = parts_of(request)
+    checks = {"database": _database(parts), "disk": _disk(parts)}
+    ready = all(state == "ok" for state in checks.values())
+    response.status_code = 200 if ready else 503
+    return Readiness(ready=ready, checks=checks)
+
+
+def _database(parts: Parts) -> str:
+    try:
+        with parts.database.read() as connection:
+            connection.execute(text("SELECT 1"))
+    except LoquelaError:
+        return "it cannot be reached"
+    return "ok"
+
+
+def _disk(parts: Parts) -> str:
+    try:
+        free = shutil.disk_usage(parts.data).free
+    except OSError:
+        return "the data folder cannot be read"
+    return "ok" if free >= LEAST_FREE_BYTES else "it is nearly full"

@@ -1,0 +1,137 @@
+"""The whole service in one command: API in this process, workers beside it, everything in one folder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from loquela.core.atomic import write_text
+from loquela.core.errors import ErrorCode, RecipeError, ResourceError
+from loquela.jobs.settings import ServiceSettings
+from loquela.service.app import build_app
+from loquela.service.keys import Scope
+from loquela.service.parts import Parts, make_parts
+from loquela.service.sessions import LoginToken
+from loquela.service.worker_processes import WorkerProcesses, worker_command
+
+OWNER_KEY = Path("keys") / "owner.key"
+CLOSE_CONNECTIONS_SECONDS = 5
+
+
+@dataclass(frozen=True)
+class Announcement:
+    """What a person is told when the service listens; `new_key` only the first time."""
+
+    address: str
+    login_link: str
+    data: Path
+    key_file: Path
+    new_key: str | None
+
+
+def serve(settings: ServiceSettings, tell: Callable[[Announcement], None]) -> None:
+    """Listen until a signal asks to stop; workers save first.
+
+    Raises ResourceError(INSUFFICIENT_RESOURCES) for an address that is taken, RecipeError(CONFIG_INVALID) for half a
+    pair of TLS files, and what opening the database raises.
+    """
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise RecipeError(
+            ErrorCode.CONFIG_INVALID, "tls_certificate and tls_key go together", "give both files, or neither"
+        )
+    parts = make_parts(settings)
+    try:
+        with _listening(settings) as listener:
+            _serve_on(listener, parts, tell)
+    finally:
+        parts.close()
+
+
+def _serve_on(listener: socket.socket, parts: Parts, tell: Callable[[Announcement], None]) -> None:
+    settings = parts.settings
+    app = build_app(parts)
+    token = LoginToken(parts.clock)
+    app.state.login = token
+    port = int(listener.getsockname()[1])
+    scheme = "https" if settings.tls_certificate is not None else "http"
+    name = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"{scheme}://{name}:{port}"
+    new_key = _owner_key(parts)
+    workers = WorkerProcesses(worker_command(), settings.workers, _environment(settings))
+    tell(
+        Announcement(
+            address=address,
+            login_link=f"{address}/login?token={token.text}",
+            data=settings.data,
+            key_file=settings.data / OWNER_KEY,
+            new_key=new_key,
+        )
+    )
+    # The server stops at a signal and then sends it again to whoever would have had it: that is nobody.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _heard)
+    try:
+        _uvicorn(app, settings).run(sockets=[listener])
+    finally:
+        workers.stop(settings.grace_seconds + 10)
+
+
+def _heard(number: int, frame: FrameType | None) -> None:
+    """The server has stopped already; what is left is to let the workers save."""
+
+
+def _uvicorn(app: FastAPI, settings: ServiceSettings) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        h11_max_incomplete_event_size=64 * 1024,
+        timeout_graceful_shutdown=CLOSE_CONNECTIONS_SECONDS,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )
+    return uvicorn.Server(config)
+
+
+def _listening(settings: ServiceSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        raise ResourceError(
+            ErrorCode.INSUFFICIENT_RESOURCES,
+            f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}",
+            "stop what uses it, or choose another: loquela serve --port 0 takes any free one",
+        ) from error
+    return listener
+
+
+def _owner_key(parts: Parts) -> str | None:
+    """The first key, made once and left where only the owner of the folder can read it."""
+    place = parts.data / OWNER_KEY
+    if place.is_file():
+        return None
+    key, _ = parts.keys.create("owner", [Scope.ADMIN])
+    write_text(place, key.text + "\n", 0o600)
+    return key.text
+
+
+def _environment(settings: ServiceSettings) -> dict[str, str]:
+    """This process's, with the settings in force, so that workers have exactly the same."""
+    values = settings.model_dump(mode="json", include={"database_url", "redis_url"}, exclude_none=True)
+    numbers = settings.model_dump(mode="json", include={"lease_seconds", "beat_seconds", "grace_seconds"})
+    own = {f"LOQUELA_{key.upper()}": str(value) for key, value in {**values, **numbers}.items()}
+    return {**os.environ, **own, "LOQUELA_DATA": str(settings.data.resolve())}

@@ -1,0 +1,87 @@
+"""Following what happens: server-sent events that begin where the reader left off and never lose one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+
+from loquela.core.errors import ErrorCode, ResourceError
+
+LOOK_EVERY_SECONDS = 0.25
+KEEP_ALIVE_SECONDS = 15.0
+KEY_CHECK_SECONDS = 4.0
+Item = TypeVar("Item")
+# (position, name, data) of what follows a position, in order, and whether more can come.
+Batch = tuple[list[tuple[str, str, str]], bool]
+
+
+class Streams:
+    """Counts open streams; one more than allowed is refused, so that readers cannot starve the rest."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open = 0
+
+    def open(
+        self, request: Request, position: str, after: Callable[[str], Batch], still_allowed: Callable[[], bool]
+    ) -> StreamingResponse:
+        """An answer that sends what `after` finds behind `position`, until there can be no more or the reader goes.
+
+        Raises ResourceError(INSUFFICIENT_RESOURCES) when too many are open.
+        """
+        if self._open >= self._limit:
+            raise ResourceError(
+                ErrorCode.INSUFFICIENT_RESOURCES,
+                f"{self._limit} event streams are open, which is the most",
+                "close one, follow several runs over one stream, or raise max_streams",
+                retryable=True,
+            )
+        headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
+        body = self._counted(_sent(request, position, after, still_allowed))
+        return StreamingResponse(body, media_type="text/event-stream", headers=headers)
+
+    async def _counted(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        self._open += 1
+        try:
+            async for part in body:
+                yield part
+        finally:
+            self._open -= 1
+
+
+async def _sent(
+    request: Request, position: str, after: Callable[[str], Batch], still_allowed: Callable[[], bool]
+) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
+    said_at = checked_at = loop.time()
+    yield b": here\n\n"
+    while not await request.is_disconnected():
+        found, more = await run_in_threadpool(after, position)
+        for position, name, data in found:
+            yield _event(position, name, data)
+        now = loop.time()
+        if found:
+            said_at = now
+        elif not more:
+            yield _event(position, "end", "{}")
+            return
+        elif now - said_at >= KEEP_ALIVE_SECONDS:
+            said_at = now
+            yield b": still here\n\n"
+        if now - checked_at >= KEY_CHECK_SECONDS:
+            checked_at = now
+            if not await run_in_threadpool(still_allowed):
+                return
+        if not found:
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
+
+
+def _event(position: str, name: str, data: str) -> bytes:
+    """One event on the wire; a line end inside the data begins another data line, so none can be forged."""
+    lines = [f"id: {position}", f"event: {name}", *(f"data: {line}" for line in data.splitlines() or [""])]
+    return ("\n".join(lines) + "\n\n").encode("utf-8")

@@ -1,0 +1,127 @@
+"""The whole service as a program: one command, one folder."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from worker_runs import recipe
+
+
+class Served:
+    """`loquela serve` on a free port, with the key that it made."""
+
+    def __init__(self, home: Path) -> None:
+        self.data = home / "my data"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "loquela", "serve", "--data", str(self.data), "--port", "0"],
+            cwd=home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "LOQUELA_BEAT_SECONDS": "0.3"},
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        self.said = [self.process.stdout.readline() for _ in range(3)]
+        assert "listens on" in self.said[0], self.said
+        address = self.said[0].split()[3].rstrip(",")
+        key = (self.data / "keys" / "owner.key").read_text().strip()
+        self.client = httpx.Client(base_url=address, headers={"Authorization": f"Bearer {key}"}, timeout=30)
+
+    def get(self, path: str) -> dict:
+        return self.client.get(path).raise_for_status().json()
+
+    def until(self, run: str, fits, timeout: float = 90) -> dict:
+        until = time.monotonic() + timeout
+        while time.monotonic() < until:
+            view = self.get(f"/runs/{run}")
+            if fits(view):
+                return view
+            time.sleep(0.1)
+        raise AssertionError(json.dumps(view))
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(timeout=60)
+        self.client.close()
+        self.process.stdout.close()
+        return code
+
+
+@pytest.mark.slow
+def test_submitted_followed_cancelled_resumed_and_gone_on_with_after_a_restart(tmp_path):
+    served = Served(tmp_path)
+    try:
+        made = recipe(tmp_path, epochs=400)
+        (served.data / "corpus" / "story.txt").write_bytes((tmp_path / "story.txt").read_bytes())
+        made["data"]["sources"] = ["story.txt"]
+        run = served.client.post("/runs/train", json={"recipe": made}).json()["run_id"]
+        served.until(run, lambda view: view["progress"].get("step", 0) >= 10)
+        served.client.post(f"/runs/{run}/cancel")
+        cancelled = served.until(run, lambda view: view["state"] == "cancelled")
+        assert cancelled["reason"] == "user"
+        served.client.post(f"/runs/{run}/resume")
+        served.until(run, lambda view: view["progress"].get("step", 0) > cancelled["progress"]["step"])
+        children = psutil.Process(served.process.pid).children(recursive=True)
+        assert len(children) == 2
+    finally:
+        assert served.stop() == 0
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+    again = Served(tmp_path)
+    try:
+        assert not any("shown this once" in line for line in again.said)
+        gone_on = again.until(run, lambda view: view["state"] == "running" and view["attempt"] >= 3)
+        assert gone_on["progress"]["step"] >= cancelled["progress"]["step"]
+    finally:
+        assert again.stop() == 0
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_started_again_and_a_service_that_dies_takes_its_worker_with_it(tmp_path):
+    served = Served(tmp_path)
+    server = psutil.Process(served.process.pid)
+    for _ in range(100):
+        workers = server.children()
+        if workers:
+            break
+        time.sleep(0.1)
+    workers[0].kill()
+    for _ in range(100):
+        started = [child for child in server.children() if child.pid != workers[0].pid]
+        if started:
+            break
+        time.sleep(0.1)
+    served.process.kill()
+    served.process.wait()
+    served.client.close()
+    served.process.stdout.close()
+    _, alive = psutil.wait_procs(started, timeout=20)
+    assert alive == []
+
+
+def test_an_address_that_is_taken_is_said_to_be_so(tmp_path):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "-m", "loquela", "serve", "--data", str(tmp_path / "d"), "--port", str(port)],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 4
+    assert f"127.0.0.1:{port} cannot be listened on" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_service_and_the_worker_load_no_tensor_library(tmp_path):
+    code = (
+        "import sys, loquela.service.serving, loquela.worker.serving\n"
+        "print({'torch', 'transformers'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "set()"
