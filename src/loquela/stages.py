@@ -8,9 +8,9 @@
 `qa`, `examples`, `export` and `deploy_check` are there where the recipe has a section for them. A recipe with a
 section `finetune` has another way:
 
-    base ──────────┬─▶ examples ─┐
-    (ingest, qa) ──┘             ├─ finetune ─▶ adapter ─ compare ─▶ comparison
-    base ────────────────────────┘
+    base ──────────┬─▶ examples ─┐                       ┌─ compare ─▶ comparison ─┐
+    (ingest, qa) ──┘             ├─ finetune ─▶ adapter ─┼─ merge ─▶ merged ───────┼─ package ─▶ final_artifact
+    base ────────────────────────┘                       └─────────────────────────┘
 
 A stage whose inputs and settings have the same digest as before is not run again, and says so.
 """
@@ -256,6 +256,25 @@ STAGES = (
         needs="finetune",
         in_place_of="evaluate",
         gate="loquela.evaluation.tuned.gates:check_gates",
+    ),
+    Stage(
+        "merge",
+        "validation",
+        ("finetune.merge",),
+        ("base", "examples", "adapter"),
+        "merged",
+        "loquela.finetuning.merging.stage:merge",
+        needs="finetune.merges",
+    ),
+    Stage(
+        "package",
+        "validation",
+        (),
+        ("base", "examples", "adapter", "comparison"),
+        "final_artifact",
+        "loquela.finetuning.packaging.stage:package",
+        needs="finetune",
+        takes_with=(("qa", "qa"), ("merged", "finetune.merges")),
     ),
     Stage(
         "export",

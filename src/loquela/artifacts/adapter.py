@@ -15,14 +15,25 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from loquela.artifacts.base import BASE_NAME, BaseIdentity, read_base
-from loquela.artifacts.manifest import MANIFEST_NAME, Manifest, verify
+from loquela.artifacts.base import BaseIdentity, read_base
+from loquela.artifacts.manifest import Manifest, verify
+from loquela.core.errors import DataError, ErrorCode
 
 KIND = "adapter"
 CONFIG_NAME = "adapter_config.json"
 WEIGHTS_NAME = "adapter_model.safetensors"
-# Everything else in the folder belongs to the tokenizer or is the template.
-NOT_TOKENIZER = (CONFIG_NAME, WEIGHTS_NAME, BASE_NAME, MANIFEST_NAME, "README.md")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "tokenizer.model",
+)
+# A final artifact is an adapter with its passport.
+KINDS = (KIND, "final_artifact")
 
 
 @dataclass(frozen=True)
@@ -35,9 +46,9 @@ class AdapterFolder:
 
     def copy_tokenizer(self, target: Path) -> None:
         """Copy tokenizer files and chat template to `target`; OSError when the file system refuses."""
-        for record in self.manifest.files:
-            if record.path not in NOT_TOKENIZER and "/" not in record.path:
-                shutil.copyfile(self.directory / record.path, target / record.path)
+        for name in TOKENIZER_FILES:
+            if (self.directory / name).is_file():
+                shutil.copyfile(self.directory / name, target / name)
 
 
 def is_adapter(directory: Path) -> bool:
@@ -46,9 +57,16 @@ def is_adapter(directory: Path) -> bool:
 
 
 def open_adapter(directory: Path) -> AdapterFolder:
-    """Prove every file of the adapter in `directory`.
+    """Prove every file of the adapter in `directory`, a final artifact or a bare one.
 
     Raises DataError: DATASET_NOT_FOUND where there is none, CORRUPTION for a file that is missing, cut or changed.
     """
-    manifest = verify(directory, KIND)
+    manifest = verify(directory)
+    if manifest.kind not in KINDS or not is_adapter(directory):
+        raise DataError(
+            ErrorCode.DATASET_NOT_FOUND,
+            f"{directory} holds no adapter: it is a {manifest.kind} without {CONFIG_NAME}",
+            "give a run that has trained an adapter, its adapter/ or its final_artifact/",
+            details={"path": str(directory)},
+        )
     return AdapterFolder(directory, manifest, read_base(directory))

@@ -129,6 +129,11 @@ class FinetuneSection(BoundaryModel):
     proofs: FinetuneProofs = Field(default_factory=FinetuneProofs)
     merge: MergeOptions = Field(default_factory=MergeOptions)
 
+    @property
+    def merges(self) -> Literal[True] | None:
+        """Whether there is an adapter to be merged, and merging is wanted; None where not, as for a key left out."""
+        return True if self.merge.enabled and self.method != "full" else None
+
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
         if self.task != "sft" and self.padding_free is True:

@@ -50,10 +50,10 @@ IN_RUN = {
     "merged": "merged",
     "final_artifact": "final_artifact",
 }
-# Training writes its own manifest, in a folder that gets its name only then.
-SELF_SEALED = ("checkpoint", "adapter")
+# Made with their own manifest, in a folder that gets its name only then.
+SELF_SEALED = ("checkpoint", "adapter", "merged", "final_artifact")
 # What of these a killed stage left in their folder must not be taken for a part of them.
-MADE_FROM_NOTHING = ("report", "deployment", "merged", "final_artifact")
+MADE_FROM_NOTHING = ("report", "deployment")
 
 
 class RunRecord(BoundaryModel):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from pydantic import JsonValue
-from safetensors.numpy import load_file
 
 from loquela.artifacts.bundle import is_bundle
 from loquela.artifacts.checkpoints import list_checkpoints
-from loquela.artifacts.manifest import verify
+from loquela.artifacts.manifest import read_manifest, verify
+from loquela.artifacts.passport import base_proof, finite_proof
 from loquela.artifacts.proof import Proof
 from loquela.core.errors import ErrorCode, LoquelaError
 from loquela.core.model import BoundaryModel
@@ -26,7 +25,8 @@ FOLDERS = ("tokenizer", "best", "final", "adapter", "eval", "merged", "final_art
 # One that is under way, or that failed its gate, has no manifest yet.
 GATES = ("eval", "deploy")
 EXPORTS = "exports"
-WEIGHTS = ("model.safetensors", "adapter_model.safetensors")
+# Of these it is asked as well whether they were made from one another, and from the base that is there.
+TUNED = ("adapter", "merged", "final_artifact")
 MADE_IN = {
     "tokenizer": "tokenizer",
     "train": "final",
@@ -58,8 +58,9 @@ def verify_run(run_directory: Path) -> VerifyReport:
     folders.extend(reversed(list_checkpoints(run_directory)))
     folders.extend(path for path in sorted((run_directory / EXPORTS).glob("*")) if is_bundle(path))
     proofs.extend(_whole(folder, run_directory, recorded.get(folder.name)) for folder in folders)
-    weights = [folder / name for folder in folders for name in WEIGHTS]
-    proofs.extend(_finite(path, run_directory) for path in weights if path.is_file())
+    weights = [path for folder in folders for path in sorted(folder.glob("*model*.safetensors"))]
+    proofs.extend(finite_proof(path, path.relative_to(run_directory).as_posix()) for path in weights)
+    proofs.extend(_origins(run_directory, manifest))
     proofs.extend(_artifacts(run_directory, manifest))
     if (run_directory / LEDGER_NAME).is_file():
         proofs.append(_ledger(run_directory))
@@ -123,28 +124,22 @@ def _whole(folder: Path, run_directory: Path, recorded: str | None) -> Proof:
     )
 
 
-def _finite(path: Path, run_directory: Path) -> Proof:
-    name = f"{path.relative_to(run_directory).as_posix()} finite"
-    try:
-        tensors = load_file(path)
-    except Exception as error:  # safetensors raises its own untyped error class for any damage
-        return Proof(
-            name=name,
-            passed=False,
-            message=f"{path} cannot be read as safetensors: {error}",
-            remedy="resume from an older checkpoint: --resume " + run_directory.name,
-            code=ErrorCode.CORRUPTION,
-        )
-    broken = sorted(key for key, tensor in tensors.items() if not np.isfinite(tensor).all())
-    count = sum(tensor.size for tensor in tensors.values())
-    return Proof(
-        name=name,
-        passed=not broken,
-        message=f"{count:,} weights, all finite" if not broken else f"not finite: {', '.join(broken)}",
-        remedy="" if not broken else "resume from an older checkpoint",
-        code=ErrorCode.NAN_DETECTED,
-        numbers={"weights": count},
-    )
+def _origins(run_directory: Path, manifest: TrainingRunManifest | None) -> list[Proof]:
+    """Were adapter, merged model and package made from one another and from what the run used; is the base whole?"""
+    stages = manifest.stages if manifest is not None else {}
+    made = {stage_named(name).makes: record.digest for name, record in stages.items()}
+    proofs = []
+    for name in TUNED:
+        try:
+            parents = read_manifest(run_directory / name).parents
+        except LoquelaError:
+            continue  # that it is missing or damaged is said where its files are looked at
+        others = [role for role, digest in parents.items() if made.get(role, digest) != digest]
+        said = f"made from another {', '.join(others)} than the run's" if others else f"from {', '.join(parents)}"
+        proof = Proof(name=f"{name} made from", passed=not others, message=said, code=ErrorCode.CORRUPTION)
+        proofs.append(proof.model_copy(update={"remedy": SEAL_REMEDY if others else ""}))
+    base = base_proof(run_directory / "adapter") if (run_directory / "adapter").is_dir() else None
+    return proofs if base is None else [*proofs, base]
 
 
 def _artifacts(run_directory: Path, manifest: TrainingRunManifest | None) -> list[Proof]:

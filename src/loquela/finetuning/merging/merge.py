@@ -23,6 +23,7 @@ from loquela.artifacts.base import Base
 from loquela.artifacts.folders import heal_folder, remove_abandoned, whole_folder
 from loquela.artifacts.manifest import Manifest, write_manifest
 from loquela.artifacts.merge_report import KIND, REPORT_NAME, MergeCandidate, MergeReport
+from loquela.artifacts.passport import BASE_FACT
 from loquela.core.atomic import write_json, write_text
 from loquela.core.errors import DataError, ErrorCode, ProofError
 from loquela.core.versions import package_versions
@@ -89,6 +90,11 @@ class Merge:
             manifest = self._finish(folder, report, report.chosen)
         failed.unlink(missing_ok=True)
         return manifest
+
+    @property
+    def settings(self) -> dict[str, JsonValue]:
+        """What of the recipe decides the outcome, as the manifest keeps it."""
+        return {"finetune.merge": self.options.model_dump(mode="json")}
 
     def _check_base(self) -> None:
         wanted, found = self.adapter.base, self.base.identity
@@ -206,9 +212,9 @@ class Merge:
         return write_manifest(
             folder,
             KIND,
-            settings={"finetune.merge": self.options.model_dump(mode="json")},
+            settings=self.settings,
             parents=self.parents,
-            facts={"base": base, **_numbers(report)},
+            facts={BASE_FACT: base, **_numbers(report)},
         )
 
     def _refusal(self, report: MergeReport, kept: Path) -> ProofError:

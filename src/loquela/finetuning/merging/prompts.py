@@ -9,8 +9,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from loquela.artifacts.base import Base
 from loquela.artifacts.token_rows import read_token_rows
 from loquela.tokenizers.contract import TokenizerHandle
+from loquela.tokenizers.of_base import load_base_tokenizer
 from loquela.tokenizers.proof_strings import proof_strings
 
 # In the order in which they are looked into; the rows that were learnt come last and are said to be that.
@@ -36,6 +38,13 @@ class Prompts:
 
     origin: str
     prompts: tuple[Prompt, ...]
+
+
+def prompts_for(base: Base, examples: Path | None, count: int) -> Prompts:
+    """Rows of the examples where there are any, else built-in texts in the tokens of `base`."""
+    context = base.identity.context
+    found = None if examples is None else from_examples(examples, count, context)
+    return found or from_proof_strings(load_base_tokenizer(base), count, context)
 
 
 def from_examples(examples: Path, count: int, context: int) -> Prompts | None:

@@ -96,4 +96,4 @@ def _save_whole(model: CausalModel, folder: Path, weights: Mapping[str, Tensor])
     for name in COPIED:
         if (model.base.folder / name).is_file():
             shutil.copyfile(model.base.folder / name, folder / name)
-    write_base(folder, model.base.identity)
+    write_base(folder, model.base.identity.model_copy(update={"location": str(model.base.folder.resolve())}))

@@ -25,6 +25,7 @@ def facts_of(
         "method": session.settings.method,
         "base": session.causal.base.identity.source,
         "base_digest": session.causal.base.identity.digest,
+        "quantization": _quantization(session),
         "steps": state.step,
         "steps_total": parts.steps_total,
         "adapter_step": best.step if best is not None else state.step,
@@ -50,6 +51,15 @@ def facts_of(
         "effective": session.effective_settings(),
         "plan": parts.plan.model_dump(mode="json"),
     }
+
+
+def _quantization(session: TuningSession) -> JsonValue:
+    """How the base was stored while the adapter learnt, as a merge needs it; null where it was not quantised."""
+    facts = session.causal.facts
+    if facts.quantization is None:
+        return None
+    double = session.settings.quantization.double
+    return {"kind": facts.quantization, "compute": facts.compute_dtype, "double": double}
 
 
 def effective_record(session: TuningSession) -> dict[str, JsonValue]:

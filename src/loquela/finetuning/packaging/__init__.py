@@ -1,0 +1,1 @@
+"""What a fine-tuning leaves for others: the adapter, its passport, and the records beside it."""
