@@ -18,6 +18,14 @@ from loquela.recipe.schema import NormalizationSection
 from loquela.tokenizers.contract import TokenizerHandle
 
 
+@dataclass(frozen=True)
+class TextEdges:
+    """Of models made elsewhere: the token in front of every text, and tokens that end one besides the tokenizer's."""
+
+    beginning: int | None = None
+    stops: frozenset[int] = frozenset()
+
+
 @dataclass
 class Outcome:
     """What is known about a sequence besides its text: filled in while it is written.
@@ -35,7 +43,8 @@ class Outcome:
 class Engine:
     """Generates, streams and scores text with one model, whatever computes its logits.
 
-    The prompt is given to the model as it is, without special tokens; an empty one starts from the end-of-document
+    The prompt is given to the model as it is, without special tokens (but for the one that a model made elsewhere wants
+    in front of every text); an empty one starts from the end-of-document
     token (the beginning token where a loaded tokenizer has no other), after which every training document but the
     first began. Text is normalised as the training text was. Raises DataError(CHECKPOINT_INCOMPATIBLE) when the
     tokenizer knows more tokens than the model.
@@ -48,8 +57,12 @@ class Engine:
         normalization: NormalizationSection | None = None,
         *,
         trained_window: int | None = None,
+        edges: TextEdges | None = None,
     ) -> None:
-        """`trained_window`: longest text, in tokens, to score at once; without one, the runtime's context."""
+        """`trained_window`: longest text, in tokens, to score at once; without one, the runtime's context.
+
+        `edges`: how texts begin and end where the tokenizer alone does not say so.
+        """
         if tokenizer.vocab_size > runtime.vocab_size:
             raise DataError(
                 ErrorCode.CHECKPOINT_INCOMPATIBLE,
@@ -60,6 +73,7 @@ class Engine:
         self.tokenizer = tokenizer
         self.normalization = normalization or NormalizationSection(unicode="none")
         self._trained_window = trained_window or runtime.context
+        self._edges = edges or TextEdges()
 
     def close(self) -> None:
         """Give the model's memory back; the engine can then no longer be used."""
@@ -114,7 +128,8 @@ class Engine:
         window = longest_window(self.runtime, self._trained_window)
         if window < min(self._trained_window, self.runtime.context, len(ids)):
             notes.append(f"the text was read in windows of {window} tokens, so that the logits fit into memory")
-        scored = score_tokens(self.runtime, self.tokenizer, ids, request.top_k, window)
+        first = start_token(self.tokenizer) if self._edges.beginning is None else self._edges.beginning
+        scored = score_tokens(self.runtime, self.tokenizer, [first, *ids], request.top_k, window)
         characters = None
         if request.detail_level == "per_char":
             characters = character_surprisals(self.tokenizer, ids, scored.surprisal)
@@ -146,7 +161,7 @@ class Engine:
         detokenizer = Detokenizer(self.tokenizer, prompt)
         scanner = StopScanner(request.stop_sequences)
         decoding = Decoding(self.runtime, prompt)
-        last = ends | {self.tokenizer.eos_id} if request.stop_on_eos else ends
+        last = ends | self._edges.stops | {self.tokenizer.eos_id} if request.stop_on_eos else ends
         logits = decoding.start()
         outcome.prompt_cut = decoding.prompt_cut
         while True:
@@ -179,6 +194,8 @@ class Engine:
 
     def _prompt(self, request: GenerateRequest) -> tuple[list[int], list[str]]:
         _, ids, notes = self._encode(text_of(request.prompt_text or "", request.prompt_path))
+        if self._edges.beginning is not None:
+            return [self._edges.beginning, *ids], notes
         return ids or [start_token(self.tokenizer)], notes
 
     def _encode(self, given: str) -> tuple[str, list[int], list[str]]:
@@ -189,15 +206,6 @@ class Engine:
         if unknown := ids.count(self.tokenizer.unk_id):
             notes.append(f"{unknown} of the {len(ids)} tokens given are unknown to the tokenizer")
         return text, ids, notes
-
-    def _notes(self, outcomes: list[Outcome]) -> list[str]:
-        window = self.runtime.context
-        notes = []
-        if cut := outcomes[0].prompt_cut:
-            notes.append(f"the prompt has {cut + window} tokens, the context window {window}: the first {cut} were cut")
-        if any(outcome.slides for outcome in outcomes):
-            notes.append(f"the context window ({window} tokens) was full and slid: the oldest text was no longer seen")
-        return notes
 
 
 def text_of(text: str | None, path: Path | None) -> str:

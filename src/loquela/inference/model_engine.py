@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loquela.inference.engine import Engine
+from loquela.inference.engine import Engine, TextEdges
 from loquela.inference.runtimes.torch_model import TorchRuntime
 from loquela.models.contract import LanguageModel
 from loquela.recipe.schema import NormalizationSection
@@ -13,7 +13,12 @@ class ModelEngine(Engine):
     """An engine whose `model` may be looked at, moved to a device, and trained on between two calls."""
 
     def __init__(
-        self, model: LanguageModel, tokenizer: TokenizerHandle, normalization: NormalizationSection | None = None
+        self,
+        model: LanguageModel,
+        tokenizer: TokenizerHandle,
+        normalization: NormalizationSection | None = None,
+        edges: TextEdges | None = None,
     ) -> None:
-        super().__init__(TorchRuntime(model), tokenizer, normalization, trained_window=model.config.max_sequence_length)
+        window = model.config.max_sequence_length
+        super().__init__(TorchRuntime(model), tokenizer, normalization, trained_window=window, edges=edges)
         self.model = model

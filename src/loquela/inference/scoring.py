@@ -46,17 +46,16 @@ class Scored:
 
 
 def score_tokens(
-    runtime: Runtime, tokenizer: TokenizerHandle, ids: list[int], top_k: int | None, window: int
+    runtime: Runtime, tokenizer: TokenizerHandle, sequence: list[int], top_k: int | None, window: int
 ) -> Scored:
-    """Score `ids`, predicted from the end-of-document token and the tokens before, each exactly once.
+    """Score all of `sequence` but its first token, each predicted from the tokens before, exactly once.
 
     A text longer than `window` tokens is read in windows that move by half a window, so that every token but those
     of the first window is predicted from at least half a window of context.
     """
-    sequence = [start_token(tokenizer), *ids]
     surprisal: list[float] = []
     topk: list[list[TokenChoice]] = []
-    for start, first, stop in scoring_windows(len(ids), window):
+    for start, first, stop in scoring_windows(len(sequence) - 1, window):
         logits = runtime.logits(sequence[start:stop])[first - start :]
         for row in range(0, len(logits), ROWS_AT_ONCE):
             log_probabilities = _log_probabilities(logits[row : row + ROWS_AT_ONCE])

@@ -104,6 +104,11 @@ class CausalModel:
         )
         return output.last_hidden_state
 
+    def step(self, ids: Tensor, cache: Cache | None) -> tuple[Tensor, Cache]:
+        """Logits [B, V] after the last of `ids` [B, T], which follow what `cache` has seen, and the cache grown."""
+        output: HeadOutput = self.module(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        return output.logits[:, -1], output.past_key_values
+
     @torch.no_grad()
     def generate_greedy(
         self,
