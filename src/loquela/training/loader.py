@@ -11,6 +11,7 @@ losses are therefore summed and divided by `StepPlan.label_tokens`, which every 
 
 from __future__ import annotations
 
+import hashlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -139,6 +140,7 @@ class StepLoader(ABC):
                     epoch=plan.epoch,
                     rows=int(plan.rows.size),
                     label_tokens=plan.label_tokens,
+                    order=hashlib.sha256(plan.rows.tobytes()).hexdigest()[:16],
                 )
             yield batches
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -65,7 +66,12 @@ def open_session(context: StageContext, group: Group, plan: DevicePlan) -> Tunin
     examples = context.inputs["examples"]
     train = _rows(examples, "train", base)
     held_out = _rows(examples, "validation", base)
-    causal = trained_model(base, recipe, plan)
+    with warnings.catch_warnings():
+        # PEFT takes the folder's name for that of the base, which the saved adapter has from the recipe; and it asks
+        # for names that transformers will drop.
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        causal = trained_model(base, recipe, plan)
     loop = loop_settings(section)
     collator = Collator(base.identity.eos_ids[0], layout_of(section, causal.facts.attention))
     optimizer = build(section, loop, causal.module, plan.device)
