@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from loquela.artifacts.base import read_base
-from loquela.artifacts.context import StageContext, StopRequest
 from loquela.artifacts.examples import Example, ExampleLineage, Message, ToolCall
 from loquela.artifacts.examples_facts import ExamplesFacts, read_template_record
 from loquela.artifacts.shown_turns import chat_message
@@ -17,13 +15,10 @@ from loquela.artifacts.token_rows import read_sequences, read_token_rows
 from loquela.core.errors import DataError, ErrorCode, RecipeError
 from loquela.data.examples.of_base import open_base_template, read_base_parts, section_for_base
 from loquela.data.examples.preview import preview
-from loquela.data.examples.stage import build
 from loquela.data.examples.templates.render import render_example
 from loquela.data.examples.tokens import TemplateEncoder
-from loquela.monitoring.events import SilentBus
 from loquela.recipe.examples_section import ExamplesSection
-from loquela.recipe.finetune_section import FinetuneSection
-from loquela.recipe.schema import Recipe
+from rows_for_base import Row, make_rows
 from template_shapes import SHAPES, reference, write_base_shape
 
 USER = Message(role="user", content="¿Dónde corre el río?")
@@ -165,27 +160,8 @@ def rows() -> list[dict[str, object]]:
     return [{"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]} for q, a in asked]
 
 
-def recipe(tmp_path: Path, found: list[dict[str, object]], task: str = "sft", **keys: object) -> Recipe:
-    path = tmp_path / "rows.jsonl"
-    path.write_text("".join(json.dumps(row) + "\n" for row in found))
-    section = {"sources": [str(path)], "validation_fraction": 0, **keys}
-    return Recipe(
-        examples=ExamplesSection.model_validate(section),
-        finetune=FinetuneSection.model_validate({"base": "b", "task": task}),
-        output_directory=tmp_path,
-    )
-
-
-def made(
-    tmp_path: Path, base: Path, found: list[dict[str, object]], task: str = "sft", **keys: object
-) -> ExamplesFacts:
-    output = tmp_path / "output"
-    output.mkdir(exist_ok=True)
-    wanted = recipe(tmp_path, found, task, **keys)
-    context = StageContext(
-        recipe=wanted, output=output, run_directory=tmp_path, inputs={"base": base}, bus=SilentBus(), stop=StopRequest()
-    )
-    return ExamplesFacts.model_validate(build(context).facts)
+def made(tmp_path: Path, base: Path, found: list[Row], task: str = "sft", **keys: object) -> ExamplesFacts:
+    return make_rows(tmp_path / "output", base, found, task, **keys)
 
 
 def test_the_stage_makes_rows_for_the_base(tmp_path: Path, bases: Path) -> None:
@@ -234,7 +210,7 @@ def test_rows_that_a_template_would_change_in_silence_are_refused(
     tmp_path: Path, bases: Path, messages: list[Message], tools: list[object] | None, says: str
 ) -> None:
     row = {"messages": [chat_message(message) for message in messages], **({"tools": tools} if tools else {})}
-    with pytest.raises(DataError, match=f"rows.jsonl, row 1 .*{says}") as caught:
+    with pytest.raises(DataError, match=f"output.jsonl, row 1 .*{says}") as caught:
         made(tmp_path, bases / "tagged", [row])
     assert caught.value.code is ErrorCode.CORRUPT_DATA
 

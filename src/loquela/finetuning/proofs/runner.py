@@ -38,12 +38,12 @@ def run_proofs(subject: Subject, entries: Sequence[Entry], bus: Bus, when: str) 
     after. What a proof itself raises (ResourceError: OOM, DISK_FULL) goes through.
     """
     cheap = [_run(subject, entry, bus, when) for entry in entries if not entry.dear]
-    _stop_if_failed(cheap, when)
+    stop_if_failed(cheap, when)
     dear: list[Proof] = []
     for entry in entries:
         if entry.dear:
             dear.append(_run(subject, entry, bus, when))
-            _stop_if_failed(dear, when)
+            stop_if_failed(dear, when)
     return cheap + dear
 
 
@@ -65,12 +65,17 @@ def record_proof(directory: Path, proof: Proof) -> None:
 
 
 def _run(subject: Subject, entry: Entry, bus: Bus, when: str) -> Proof:
-    bus.publish("finetune.proof.started.v1", {"name": entry.name, "when": when})
+    return run_proof(entry.name, lambda: entry.prove(subject), subject.directory, bus, when)
+
+
+def run_proof(name: str, prove: Callable[[], Proof], directory: Path, bus: Bus, when: str) -> Proof:
+    """Run one proof, publish how it went, and write it to `preflight.json` in `directory`."""
+    bus.publish("finetune.proof.started.v1", {"name": name, "when": when})
     started = time.perf_counter()
-    proof = entry.prove(subject)
+    proof = prove()
     seconds = round(time.perf_counter() - started, 3)
     proof = proof.model_copy(update={"numbers": {**proof.numbers, "seconds": seconds, "when": when}})
-    record_proof(subject.directory, proof)
+    record_proof(directory, proof)
     bus.publish(
         "finetune.proof.finished.v1",
         {
@@ -84,7 +89,8 @@ def _run(subject: Subject, entry: Entry, bus: Bus, when: str) -> Proof:
     return proof
 
 
-def _stop_if_failed(proofs: Sequence[Proof], when: str) -> None:
+def stop_if_failed(proofs: Sequence[Proof], when: str) -> None:
+    """ProofError with every proof that failed."""
     failed = [proof for proof in proofs if not proof.passed]
     if not failed:
         return
