@@ -159,7 +159,7 @@ metric_points = Table(
     Column("step", BigInteger, primary_key=True),
     Column("at", Float, nullable=False),
     Column("value", Float),
-    Column("flag", String(8)),
+    Column("flag", String(16)),
 )
 
 artifacts = Table(

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from loquela.core.errors import ErrorCode, LoquelaError
 from loquela.jobs.changes import Superseded
 from loquela.jobs.claims import Claims, Ended
+from loquela.jobs.ingest import Ingester
 from loquela.jobs.records import Job, JobError, JsonObject
 from loquela.jobs.states import JobState, Reason
 from loquela.runs.status import STATUS_NAME, PipelineStatus
@@ -29,6 +30,7 @@ class Supervision:
         self,
         data: Path,
         claims: Claims,
+        ingester: Ingester,
         *,
         beat_seconds: float,
         grace_seconds: float,
@@ -36,6 +38,7 @@ class Supervision:
     ) -> None:
         self._data = data
         self._claims = claims
+        self._ingester = ingester
         self._beat_seconds = beat_seconds
         self._grace_seconds = grace_seconds
         self._shutting_down = shutting_down
@@ -52,6 +55,7 @@ class Supervision:
             job = self._claims.started(job, child.pid)
             code = self._until_it_ends(job, child)
             ended = judge(code, folder, shutting_down=self._shutting_down())
+            self._take_in(job)
             return self._claims.end(job, ended, last_step=self._step(job))
         except Superseded:
             return None
@@ -78,12 +82,23 @@ class Supervision:
         moved = self._marks(job)
         advanced = moved != self._moved
         self._moved = moved
+        self._take_in(job)
         try:
             return self._claims.heartbeat(job, progress, advanced=advanced)
         except LoquelaError as error:
             if error.code is not ErrorCode.PERSISTENCE_FAILED:
                 raise
             return job
+
+    def _take_in(self, job: Job) -> None:
+        """What the run has written about itself since; a database that is away gets it later."""
+        if job.kind != "run":
+            return
+        try:
+            self._ingester.take(job.run_id, job.id, self._data / "runs" / job.run_id)
+        except LoquelaError as error:
+            if error.code is not ErrorCode.PERSISTENCE_FAILED:
+                raise
 
     def _marks(self, job: Job) -> tuple[object, ...]:
         """What changes when the work itself moves: the sizes of the run's own append-only files."""

@@ -11,6 +11,7 @@ from loquela.jobs.claims import Claims, Holder
 from loquela.jobs.clock import Clock, SystemClock
 from loquela.jobs.database import Database
 from loquela.jobs.doorbell.contract import Doorbell
+from loquela.jobs.ingest import Ingester
 from loquela.jobs.records import Job
 from loquela.worker.process_facts import boot_id, host_name, worker_name
 from loquela.worker.reaper import Reaper
@@ -40,7 +41,8 @@ class Worker:
     ) -> None:
         self.data = data
         self.holder = Holder(worker_name(), host_name(), boot_id())
-        self.claims = Claims(database, clock or SystemClock(), lease_seconds=lease_seconds)
+        time_of = clock or SystemClock()
+        self.claims = Claims(database, time_of, lease_seconds=lease_seconds)
         self._database = database
         self._doorbell = doorbell
         self._kinds = kinds
@@ -49,6 +51,7 @@ class Worker:
         self._supervision = Supervision(
             data,
             self.claims,
+            Ingester(database, time_of),
             beat_seconds=beat_seconds,
             grace_seconds=grace_seconds,
             shutting_down=self._stop.is_set,

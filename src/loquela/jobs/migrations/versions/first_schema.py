@@ -164,7 +164,7 @@ def upgrade() -> None:
         sa.Column("step", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
         sa.Column("value", sa.Float(), nullable=True),
-        sa.Column("flag", sa.String(length=8), nullable=True),
+        sa.Column("flag", sa.String(length=16), nullable=True),
         sa.PrimaryKeyConstraint("run_id", "key", "step", name=op.f("pk_metric_points")),
     )
     op.create_table(
