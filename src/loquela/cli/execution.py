@@ -11,9 +11,11 @@ import click
 
 from loquela.cli.options import load
 from loquela.cli.output import emit_json
+from loquela.core.errors import ProofError
 
 if TYPE_CHECKING:
     from loquela.monitoring.display import ProgressDisplay
+    from loquela.recipe.schema import Recipe
 
 
 def carry_out(
@@ -28,13 +30,26 @@ def carry_out(
 
     resolved = load(recipe, overrides)
     asker = ask if sys.stdin.isatty() and not as_json else None
-    with display_unless(quiet or as_json) as display:
-        listeners = [] if display is None else [display]
-        record = execute(resolved, resume=resume, until=until, listeners=listeners, ask=asker)
+    try:
+        with display_unless(quiet or as_json) as display:
+            listeners = [] if display is None else [display]
+            record = execute(resolved, resume=resume, until=until, listeners=listeners, ask=asker)
+    except ProofError as error:
+        _show_missed(error, resolved.recipe, as_json=as_json)
+        raise
     if as_json:
         emit_json(record.model_dump(mode="json"))
     else:
         show_result(record)
+
+
+def _show_missed(error: ProofError, recipe: Recipe, *, as_json: bool) -> None:
+    """The comparison whose limits were missed."""
+    from loquela.cli.comparison import show_comparison
+
+    place = error.details.get("comparison")
+    if isinstance(place, str) and not as_json:
+        show_comparison(Path(place), recipe)
 
 
 def ask(question: str) -> bool:

@@ -35,6 +35,7 @@ STAGE_TITLES = {
     "merge": "merge",
     "package": "package",
     "evaluate": "evaluation",
+    "compare": "base against adapter",
     "export": "exports",
     "deploy_check": "deployment check",
 }
@@ -147,6 +148,13 @@ class ProgressDisplay:
                 self._plain_at = time.monotonic()
                 self.console.print(f"  {self.parts}", highlight=False)
 
+    def _compared(self, data: dict[str, JsonValue]) -> None:
+        what = f"{data.get('side')}: {data.get('what')}"
+        self.parts = f"{what}, {number(data.get('done'))} of {number(data.get('total'))}"
+        if not self.console.is_terminal and time.monotonic() - self._plain_at >= PLAIN_EVERY_SECONDS:
+            self._plain_at = time.monotonic()
+            self.console.print(f"  {self.parts}", highlight=False)
+
     def _noted(self, data: dict[str, JsonValue]) -> None:
         said = data.get("message") or "; ".join(f"{key}: {value}" for key, value in data.items())
         self.console.print(f"[yellow]![/yellow] {escape(str(said))}", highlight=False)
@@ -191,6 +199,7 @@ class ProgressDisplay:
         "trainer.metrics.progress.v1": _progressed,
         "finetune.effective_settings.v1": _holds,
         "data.tasks_progress.v1": _part_done,
+        "evaluation.comparison_progress.v1": _compared,
         "artifact.damaged.v1": _noted,
         "pipeline.data_changed.v1": _noted,
         "model_checkpointer.checkpoint_quarantined.v1": _noted,

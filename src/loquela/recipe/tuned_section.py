@@ -47,7 +47,7 @@ class TunedSection(BoundaryModel):
     max_forgetting: float | None = Field(
         None,
         ge=0,
-        description="share of its score that one kind of general questions may lose; null: any",
+        description="share of what the base knows, beyond guessing, that one kind may lose; null: any",
     )
     harness: list[MetricName] = Field([], description="tasks of lm-evaluation-harness, where it is installed")
     harness_rows: int | None = Field(100, ge=1, description="documents per task; null: all")

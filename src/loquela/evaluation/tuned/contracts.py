@@ -93,9 +93,10 @@ class MetricReport(BoundaryModel):
 
 
 class ForgettingReport(BoundaryModel):
-    """One kind of general questions: score of each side, and `lost`, the share of the base's score that is gone.
+    """One kind of general questions: score of each side, and `lost`, the share of what the base knows that is gone.
 
-    Of prose the score is a perplexity, and `lost` the share by which it grew. Below 0 something was gained.
+    What it knows is what it has right beyond guessing. Of prose the score is a perplexity, and `lost` the share by
+    which it grew. Below 0 something was gained.
     """
 
     kind: str

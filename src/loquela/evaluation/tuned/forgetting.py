@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from loquela.core.errors import ErrorCode, ProofError
 from loquela.evaluation.tuned.continuations import Encode, continuation, likelihoods
 from loquela.evaluation.tuned.contracts import ForgettingReport, ForgettingScore, Side
-from loquela.evaluation.tuned.general_questions import PROSE, QUESTIONS, Question
+from loquela.evaluation.tuned.general_questions import CHOICES, PROSE, QUESTIONS, Question
 from loquela.models.pretrained.causal import CausalModel
 
 PROSE_KIND = "prose"
 KINDS = (*QUESTIONS, PROSE_KIND)
 LARGEST_LOSS = 700.0
+GUESSING = 1 / CHOICES
 
 
 class GeneralQuestions:
@@ -103,7 +104,11 @@ def forgetting_reports(scores: Sequence[ForgettingScore]) -> list[ForgettingRepo
 
 
 def lost(kind: str, base: float, adapter: float) -> float:
-    """Share of the base's score that is gone; of prose, by how much its perplexity grew. 0 where the base had none."""
+    """Share of what the base knows beyond guessing that is gone; of prose, by how much its perplexity grew.
+
+    0 where the base only guesses.
+    """
     if kind == PROSE_KIND:
         return adapter / base - 1
-    return (base - adapter) / base if base > 0 else 0.0
+    known, left = max(base - GUESSING, 0.0), max(adapter - GUESSING, 0.0)
+    return (known - left) / known if known > 0 else 0.0

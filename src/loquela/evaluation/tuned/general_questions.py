@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+CHOICES = 4
+
 
 @dataclass(frozen=True)
 class Question:
@@ -72,6 +74,14 @@ name,age\\nAnn,31\\nBen,| 27| years| ; 27; ;| is Ben's age
 2024-01-01\\n2024-01-02\\n2024-01-| 03| March| /3/| the third
 Paris (France), Rome (Italy), Madrid| (Spain)| [Spain]| is in Spain| , Spain
 one two three / one two three / one two| three| /| four| one
+cat, dog, cow; red, blue, green; one, two,| three| cow| red| ;
+10:00 open\\n18:00 close\\n10:00 open\\n18:00| close| open| 10:00| , when it
+yes: 1, no: 0, yes: 1, no:| 0| 1| yes| no
+A) up B) down A) left B)| right| A)| left| up
+[1] apple [2] pear [3]| plum| [1]| 3| (2)
+to: Ann\\nfrom: Ben\\n\\nto: Ben\\nfrom:| Ann| to| Ben| :
+x = 1; y = 2; z =| 3| ;| x| y
+hello -> olleh; cat ->| tac| cat| dog| hello
 """
 
 

@@ -13,7 +13,7 @@ from loquela.evaluation.tuned.comparison import Comparison, Inputs, Surroundings
 from loquela.evaluation.tuned.contracts import ComparisonReport
 from loquela.evaluation.tuned.report import number
 from loquela.evaluation.tuned.sides import LoadPlan, Sides
-from loquela.models.pretrained.load import QuantizationPlan
+from loquela.models.pretrained.load import DtypeName, QuantizationPlan
 from loquela.models.pretrained.open import open_base
 from loquela.recipe.finetune_section import FinetuneSection
 from loquela.recipe.schema import Recipe
@@ -27,9 +27,8 @@ def compare(context: StageContext) -> StageResult:
     measured. Limits of the recipe are held against the result by whoever runs the pipeline.
     """
     recipe = context.recipe
-    sides = Sides(open_base(context.inputs["base"]), context.inputs["adapter"], load_plan(recipe))
     inputs = Inputs(
-        sides=sides,
+        sides=Sides(open_base(context.inputs["base"]), context.inputs["adapter"], load_plan(recipe)),
         examples=context.inputs["examples"],
         adapter_digest=read_manifest(context.inputs["adapter"]).digest,
         examples_digest=read_manifest(context.inputs["examples"]).digest,
@@ -46,20 +45,24 @@ def load_plan(recipe: Recipe) -> LoadPlan:
     """How the recipe's training had its base: number format, device and quantisation; sets the threads."""
     plan = choose_device(recipe.compute, family="transformer")
     torch.set_num_threads(plan.threads)
-    quantization = None if recipe.finetune is None else quantization_plan(recipe.finetune, plan.precision)
-    return LoadPlan(dtype=plan.precision, device=plan.device, quantization=quantization)
+    section = recipe.finetune
+    if section is None:
+        return LoadPlan(dtype=plan.precision, device=plan.device)
+    return LoadPlan(
+        dtype="fp32" if section.method == "full" else plan.precision,
+        device=plan.device,
+        quantization=quantization_plan(section, plan.precision),
+    )
 
 
-def quantization_plan(section: FinetuneSection, precision: str) -> QuantizationPlan | None:
+def quantization_plan(section: FinetuneSection, precision: DtypeName) -> QuantizationPlan | None:
     """How the base is quantised under `finetune.method`; None where it is not."""
     if section.method == "int8_lora":
         return QuantizationPlan("int8")
     if section.method != "qlora":
         return None
     options = section.quantization
-    compute = options.compute
-    if compute == "auto":
-        compute = "bf16" if precision == "bf16" else "fp16" if precision == "fp16" else "fp32"
+    compute = precision if options.compute == "auto" else options.compute
     return QuantizationPlan(options.type, compute, options.double)
 
 

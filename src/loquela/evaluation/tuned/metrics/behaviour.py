@@ -1,8 +1,11 @@
-"""How the model answers, whatever it says: does it stop, how long is it, how fast."""
+"""How the model answers, whatever it says: does it stop, how long is it, how fast.
+
+Times are to know, not to judge by: rows of one batch share them, and the machine may have been busy.
+"""
 
 from __future__ import annotations
 
-from loquela.evaluation.tuned.metric_contract import AnswerContext, lower_is_better, no_better
+from loquela.evaluation.tuned.metric_contract import AnswerContext, no_better
 
 
 def stop_rate(answer: str, context: AnswerContext) -> float | None:
@@ -16,13 +19,13 @@ def answer_tokens(answer: str, context: AnswerContext) -> float | None:
     return float(context.tokens)
 
 
-@lower_is_better
+@no_better
 def first_token_seconds(answer: str, context: AnswerContext) -> float | None:
     """Seconds from the prompt to the first token, of the row's batch."""
     return context.first_token_seconds
 
 
-@lower_is_better
+@no_better
 def seconds_per_token(answer: str, context: AnswerContext) -> float | None:
     """Seconds between two tokens, of the row's batch; None when the batch had no second one."""
     return context.seconds_per_token
