@@ -32,6 +32,7 @@ LEDGER = ExamplesLedger(
     splits={"train": SplitCount(examples=4, rows=4, tokens=96, learnt_tokens=48), "validation": SplitCount(examples=2)},
 )
 PROOFS = [
+    {"name": "write_permission", "passed": True, "message": "/home/someone/data is writable"},
     {"name": "labels", "passed": True, "message": "48 tokens are learnt, every row has one"},
     {"name": "canary", "passed": True, "message": "8 of 8 answers given back | with the stop token"},
 ]

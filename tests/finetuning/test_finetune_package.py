@@ -76,9 +76,10 @@ def test_the_readme_is_made_from_the_metadata_and_tells_what_matters(original):
         "# toy", "No licence is set", "PeftModel.from_pretrained", "loquela chat", "| train | 4 | 4 | 96 | 48 |",
         "| longer than max_tokens | 2 |", "| exact_match | 12 | 0.25 | 0.75 | 0.5 (+0.2 … +0.7) | better |",
         "| validation loss | 1.25 |", "| finetune.attention | sequences |",
-        "base_unchanged", r"8 of 8 answers given back \| with", "## Merged model",
+        "base files", r"8 of 8 answers given back \| with", "## Merged model",
     ):  # fmt: skip
         assert said in text, said
+    assert "/home/someone" not in text
 
 
 def test_checksums_are_those_of_the_files(original):

@@ -13,6 +13,7 @@ from pydantic import Field, ValidationError
 
 from loquela.artifacts.adapter import CONFIG_NAME as ADAPTER_CONFIG_NAME
 from loquela.artifacts.base import BASE_NAME, BaseIdentity, base_location, read_base, verify_base
+from loquela.artifacts.base import KIND as BASE_KIND
 from loquela.artifacts.checksums import CHECKSUMS_NAME, against_manifest, verify_artifact_integrity
 from loquela.artifacts.finite import check_finite
 from loquela.artifacts.manifest import MANIFEST_NAME, Manifest, read_manifest, verify
@@ -84,9 +85,9 @@ def base_proof(directory: Path) -> Proof | None:
         identity = _base_of(directory)
         if identity is None:
             return None
-        folder = base_location(directory, identity)
-        if not folder.is_dir():
-            return _proof("base", True, f"{identity.source} ({identity.digest[:12]}) is not at {folder}: not compared")
+        folder = _base_folder(directory, identity)
+        if folder is None:
+            return _proof("base", True, f"{identity.source} ({identity.digest[:12]}) is not here: not compared")
         verify_base(folder, identity)
     except LoquelaError as error:
         return _proof("base", False, error.message)
@@ -130,6 +131,19 @@ def _base_of(directory: Path) -> BaseIdentity | None:
     return None if recorded is None else BaseIdentity.model_validate(recorded)
 
 
+def _base_folder(directory: Path, identity: BaseIdentity) -> Path | None:
+    """Where the base lay when this was made, else where a base of its output directory lies."""
+    places = [base_location(directory, identity)]
+    for folder in _kept_of(directory, BASE_KIND):
+        try:
+            found = read_base(folder)
+        except DataError:  # that it is damaged is said where it is looked at as a parent
+            continue
+        if found.digest == identity.digest:
+            places.append(base_location(folder, found))
+    return next((place for place in places if place.is_dir()), None)
+
+
 def _parent_proof(directory: Path, role: str, digest: str) -> Proof:
     name = f"made from {role}"
     beside = directory.absolute().parent / BESIDE.get(role, role)
@@ -151,14 +165,20 @@ def _parent_proof(directory: Path, role: str, digest: str) -> Proof:
 
 def _kept(directory: Path, role: str, digest: str) -> Path | None:
     """The artifact of this digest below the output directory whose run `directory` lies in."""
-    for root in directory.absolute().parents[2:3]:
-        for folder in sorted((root / "artifacts" / role).glob("*")):
-            try:
-                if read_manifest(folder).digest == digest:
-                    return folder
-            except DataError:  # not an artifact
-                continue
+    for folder in _kept_of(directory, role):
+        try:
+            if read_manifest(folder).digest == digest:
+                return folder
+        except DataError:  # not an artifact
+            continue
     return None
+
+
+def _kept_of(directory: Path, kind: str) -> list[Path]:
+    """All artifacts of a kind below the output directory whose run `directory` lies in."""
+    return [
+        folder for root in directory.absolute().parents[2:3] for folder in sorted((root / "artifacts" / kind).glob("*"))
+    ]
 
 
 def _proof(name: str, passed: bool, message: str) -> Proof:

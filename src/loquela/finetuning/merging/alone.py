@@ -5,31 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import JsonValue, ValidationError
-
-from loquela.artifacts.adapter import AdapterFolder, open_adapter
-from loquela.artifacts.base import Base, base_location
-from loquela.artifacts.manifest import Manifest, corrupt, verify
+from loquela.artifacts.adapter import open_adapter
+from loquela.artifacts.manifest import Manifest, verify
 from loquela.artifacts.merge_report import KIND
 from loquela.compute.devices import find_device
 from loquela.core.errors import DataError, ErrorCode, RecipeError
-from loquela.core.model import BoundaryModel
 from loquela.finetuning.merging.merge import Merge
 from loquela.finetuning.merging.prompts import prompts_for
-from loquela.models.pretrained.load import DtypeName, QuantizationPlan
+from loquela.models.pretrained.adapted import QUANTIZATION_FACT, base_of, recorded_quantization
 from loquela.models.pretrained.open import open_base
 from loquela.monitoring.events import Bus
 from loquela.recipe.finetune_section import MergeOptions
-
-QUANTIZATION_FACT = "quantization"
-
-
-class RecordedQuantization(BoundaryModel):
-    """The fact `quantization` of an adapter's manifest: how its base was stored while it learnt."""
-
-    kind: str
-    compute: DtypeName
-    double: bool = True
 
 
 @dataclass(frozen=True)
@@ -50,7 +36,7 @@ def merge_adapter(given: AdapterPlace, bus: Bus) -> tuple[Manifest, bool]:
     else, and what `Merge.run` raises.
     """
     adapter = open_adapter(given.adapter)
-    base = _base(adapter, given.base)
+    base = base_of(given.adapter) if given.base is None else open_base(given.base)
     options = given.options or MergeOptions()
     _check_place(given.place)
     merge = Merge(
@@ -59,40 +45,13 @@ def merge_adapter(given: AdapterPlace, bus: Bus) -> tuple[Manifest, bool]:
         place=given.place,
         prompts=prompts_for(base, given.examples, options.prompts),
         options=options,
-        quantization=recorded_quantization(adapter),
+        quantization=recorded_quantization(given.adapter, adapter.manifest.facts.get(QUANTIZATION_FACT)),
         parents={**adapter.manifest.parents, "adapter": adapter.manifest.digest},
         bus=bus,
         device=find_device("auto")[0],
     )
     before = _same(merge)
     return (before, True) if before is not None else (merge.run(), False)
-
-
-def recorded_quantization(adapter: AdapterFolder) -> QuantizationPlan | None:
-    """How the base was stored while the adapter learnt; DataError(CORRUPTION) for a record that cannot be read."""
-    recorded: JsonValue = adapter.manifest.facts.get(QUANTIZATION_FACT)
-    if recorded is None:
-        return None
-    try:
-        found = RecordedQuantization.model_validate(recorded)
-    except ValidationError as error:
-        raise corrupt(adapter.directory, "its manifest does not say how its base was quantised") from error
-    for kind in ("nf4", "fp4", "int8"):
-        if found.kind == kind:
-            return QuantizationPlan(kind, compute=found.compute, double=found.double)
-    raise corrupt(adapter.directory, f"its manifest names the unknown quantisation {found.kind}")
-
-
-def _base(adapter: AdapterFolder, given: Path | None) -> Base:
-    place = given or base_location(adapter.directory, adapter.base)
-    if not place.is_dir():
-        raise DataError(
-            ErrorCode.DATA_NOT_FOUND,
-            f"the base of the adapter in {adapter.directory}, {adapter.base.source}, is not at {place}",
-            "give its folder with --base",
-            details={"path": str(place)},
-        )
-    return open_base(place)
 
 
 def _same(merge: Merge) -> Manifest | None:

@@ -40,9 +40,10 @@ from loquela.models.pretrained.causal import CausalModel
 from loquela.models.pretrained.load import DtypeName, QuantizationPlan, load_base_model
 from loquela.models.pretrained.open import open_base
 from loquela.models.pretrained.safetensors_headers import read_headers
-from loquela.monitoring.events import Bus
+from loquela.monitoring.events import Bus, trace
 from loquela.recipe.finetune_section import MergeBase, MergeOptions
 
+COMPONENT = "AdapterMerger"
 FAILED_SUFFIX = ".failed.json"
 CANDIDATES, ANSWERS = "candidates", "answers"
 FP32_BYTES = 4
@@ -81,6 +82,7 @@ class Merge:
         self._updates = read_updates(self.adapter.directory)
         heal_folder(self.place)
         remove_abandoned(self.place)
+        trace(self.bus, COMPONENT, "merge_start", base=self.base.identity.source, adapter=str(self.adapter.directory))
         failed = self.place.with_name(self.place.name + FAILED_SUFFIX)
         with whole_folder(self.place) as folder:
             report = self._measured(folder)
@@ -89,6 +91,7 @@ class Merge:
                 raise self._refusal(report, failed)
             manifest = self._finish(folder, report, report.chosen)
         failed.unlink(missing_ok=True)
+        trace(self.bus, COMPONENT, "merge_complete", path=str(self.place), base=report.chosen, digest=manifest.digest)
         return manifest
 
     @property
@@ -177,6 +180,14 @@ class Merge:
     def _candidate(self, folder: Path, name: MergeBase, rewritten: Rewritten, recorded: Recorded) -> MergeCandidate:
         model = load_base_model(open_base(folder), dtype=self._arithmetic(), device=self.device)
         likeness = compare(recorded, model)
+        trace(
+            self.bus,
+            COMPONENT,
+            "candidate_measured",
+            base=name,
+            mean_kl=likeness.mean_kl,
+            top1_agreement=likeness.top1_agreement,
+        )
         return MergeCandidate(
             base=name,
             number_format=rewritten.number_formats,

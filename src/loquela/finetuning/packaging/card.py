@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from loquela.artifacts.final_artifact import ArtifactMetadata, EvaluationRow, Interval
@@ -21,6 +22,9 @@ LICENCE = (
     "> **No licence is set.** The licence of the base and the rights to the documents that the rows were made from "
     "decide what may be done with this artifact. Write the licence here before you hand it on."
 )
+# What says where something lies on the machine of whoever trained it is nobody else's business.
+PLACE = re.compile(r"(?:^|\s)(?:/|[A-Za-z]:\\)\S")
+IN_THE_HEAD = ("version", "task", "method", "base", "base_digest")
 PEFT = """    from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
     base = AutoModelForCausalLM.from_pretrained("{source}"{revision})
@@ -73,6 +77,7 @@ def _data(metadata: ArtifactMetadata) -> list[str]:
     rows = [
         (name, f"{split.examples:,}", f"{split.rows:,}", f"{split.tokens:,}", f"{split.learnt_tokens:,}")
         for name, split in splits.items()
+        if split.examples
     ]
     if rows:
         lines += [*_table(("split", "examples", "rows", "tokens", "trained tokens"), rows), ""]
@@ -88,7 +93,11 @@ def _data(metadata: ArtifactMetadata) -> list[str]:
 
 
 def _training(metadata: ArtifactMetadata) -> list[str]:
-    facts = [(name, value) for name, value in metadata.training.items() if isinstance(value, str | int | float)]
+    facts = [
+        (name, value)
+        for name, value in metadata.training.items()
+        if name not in IN_THE_HEAD and isinstance(value, str | int | float)
+    ]
     held = [(name, value) for name, value in metadata.effective_settings.items() if not isinstance(value, dict | list)]
     lines = [
         "## How it was trained",
@@ -108,7 +117,8 @@ def _measured(metadata: ArtifactMetadata) -> list[str]:
             "## Base against adapter, on rows that were held out",
             "",
             *_table(
-                ("metric", "rows", "base", "adapter", "difference (95 %)", "verdict"), map(_row, metadata.evaluation)
+                ("metric", "rows", "base", "adapter", "difference (95 %)", "verdict"),
+                [_row(metric) for metric in metadata.evaluation if metric.rows],
             ),
             "",
         ]
@@ -126,9 +136,15 @@ def _measured(metadata: ArtifactMetadata) -> list[str]:
 
 
 def _proofs(metadata: ArtifactMetadata) -> list[str]:
-    rows = [(each.name, "holds" if each.passed else "FAILED", each.message) for each in metadata.proofs]
-    unchanged = "the base's files have the same SHA-256 before and after" if metadata.base.unchanged else "CHANGED"
-    return ["## Proofs", "", *_table(("proof", "", "found"), [*rows, ("base_unchanged", "holds", unchanged)]), ""]
+    rows = [
+        (each.name, "holds" if each.passed else "FAILED", each.message)
+        for each in metadata.proofs
+        if not PLACE.search(each.message)
+    ]
+    files = len(metadata.base.files_after)
+    rows.append(("base files", "holds", f"{files} files have the SHA-256 after the training that they had before"))
+    said = "Every proof before, during and after the training is in `preflight.json`."
+    return ["## Proofs", "", *_table(("proof", "", "found"), rows), "", said, ""]
 
 
 def _origin(metadata: ArtifactMetadata) -> list[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from loquela.artifacts.checksums import write_checksums
+from loquela.artifacts.crash_points import crash_point
 from loquela.artifacts.final_artifact import (
     CONFIG_NAME,
     EVALUATION_NAME,
@@ -49,6 +50,7 @@ def save_adapter_artifact(sources: PackageSources, metadata: ArtifactMetadata, p
         write_json(folder / METADATA_NAME, metadata.model_dump(mode="json"))
         write_text(folder / README_NAME, generate_adapter_readme(metadata))
         write_checksums(folder)
+        crash_point("before_manifest")
         manifest = write_manifest(folder, KIND, parents=sources.parents, facts=_facts(metadata))
     return manifest
 
@@ -77,6 +79,7 @@ def _facts(metadata: ArtifactMetadata) -> dict[str, JsonValue]:
         "base_source": metadata.base.source,
         "base_digest": metadata.base.digest,
         "base_unchanged": metadata.base.unchanged,
+        "quantization": metadata.training.get("quantization"),
         "chain": chain,
     }
 
