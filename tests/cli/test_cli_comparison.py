@@ -118,3 +118,8 @@ def test_a_run_is_compared_gated_and_gone_on_with(
     stages = passed.json["manifest"]["stages"]
     assert stages["finetune"]["reused"] and stages["compare"]["reused"]
     assert stages["compare"]["facts"]["base_equals_plain"] is True
+    shown = loquela("runs", "show", str(runs[0]))
+    assert "against its adapter on 6 test rows" in shown.out, shown.err
+    diff = loquela("runs", "diff", str(runs[0]), str(runs[0]))
+    assert "examples: the same 24" in diff.out
+    assert "adapters on the 6 rows of both" in diff.out

@@ -11,6 +11,14 @@ from loquela.cli.output import table, tell_notes
 
 if TYPE_CHECKING:
     from loquela.recipe.schema import Recipe
+    from loquela.runs.manifest import TrainingRunManifest
+
+
+def show_comparison_of(manifest: TrainingRunManifest) -> None:
+    """The comparison of a run; nothing where it made none, or it was removed."""
+    record = manifest.stages.get("compare")
+    if record is not None and Path(record.directory).is_dir():
+        show_comparison(Path(record.directory), manifest.recipe)
 
 
 def show_comparison(directory: Path, recipe: Recipe) -> None:

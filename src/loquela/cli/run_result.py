@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loquela.cli.comparison import show_comparison
+from loquela.cli.comparison import show_comparison_of
 from loquela.cli.output import table
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ def show_result(record: RunRecord) -> None:
         show_samples(results)
         show_budgets(results, record.manifest.recipe)
     show_numbers(record.manifest, HEADLINES)
-    if "compare" in record.manifest.stages:
-        show_comparison(Path(record.manifest.stages["compare"].directory), record.manifest.recipe)
+    show_comparison_of(record.manifest)
     show_plan_against_actual(record.directory)
     show_exports(record.manifest)
     show_checks(record.manifest)

@@ -61,6 +61,7 @@ def show(run: str, output_directory: Path, as_json: bool) -> None:
 
     Phase, stages with their times, samples, budgets, numbers, prediction against fact, and what went wrong.
     """
+    from loquela.cli.comparison import show_comparison_of
     from loquela.cli.run_result import show_budgets, show_numbers, show_plan_against_actual, show_samples
     from loquela.runs.manifest import load_run_manifest
     from loquela.runs.status import load_status
@@ -90,6 +91,7 @@ def show(run: str, output_directory: Path, as_json: bool) -> None:
         show_samples(status.validation_results)
         show_budgets(status.validation_results, manifest.recipe)
     show_numbers(manifest)
+    show_comparison_of(manifest)
     show_plan_against_actual(directory)
     if status.error_details is not None:
         click.echo(f"failed in {status.error_details.failed_phase}: {status.error_details.error_message}")
@@ -104,8 +106,10 @@ def show(run: str, output_directory: Path, as_json: bool) -> None:
 def diff(first: str, second: str, output_directory: Path, as_json: bool) -> None:
     """Show what differs between two runs.
 
-    Recipe, what each stage made (by digest), versions, hardware and results are compared.
+    Recipe, what each stage made (by digest), versions, hardware and results are compared; of runs that fine-tune also
+    the examples, and metrics and answers of the two adapters on the rows that both were evaluated on.
     """
+    from loquela.cli.runs_diff import show_adapters, show_examples
     from loquela.runs.comparison import compare_runs
     from loquela.runs.store import RunStore
 
@@ -126,6 +130,8 @@ def diff(first: str, second: str, output_directory: Path, as_json: bool) -> None
             table((title, found.first, found.second), _rows(differences))
         else:
             click.echo(f"{title}: the same")
+    show_examples(found)
+    show_adapters(found)
 
 
 @command.command("watch", epilog="\b\nExample:\n  loquela runs watch latest")

@@ -22,7 +22,7 @@ from loquela.evaluation.tuned.held_out import HeldOut, HeldOutRow, held_out
 from loquela.evaluation.tuned.losses import row_losses
 from loquela.evaluation.tuned.metric_contract import SchemaCheck
 from loquela.evaluation.tuned.preflight import wanted_metrics
-from loquela.evaluation.tuned.records import Records
+from loquela.evaluation.tuned.records import ROWS_NAME, Records
 from loquela.evaluation.tuned.report import SHOWN_ROWS, notes_for, report_markdown
 from loquela.evaluation.tuned.schema_file import read_schema
 from loquela.evaluation.tuned.scoring import Comparer, score_rows
@@ -33,7 +33,7 @@ from loquela.recipe.tuned_section import TunedSection
 from loquela.tokenizers.contract import ABSENT
 from loquela.tokenizers.of_base import load_base_tokenizer
 
-ROWS_NAME, REPORT_NAME = "rows.jsonl", "report.md"
+REPORT_NAME = "report.md"
 PROBE_TOKENS = 64
 FORMAT_VERSION = 1
 
@@ -171,7 +171,8 @@ class Comparison:
     def _report(self) -> ComparisonReport:
         metrics = wanted_metrics(self.section)
         scores = list(score_rows(self.held, self.records.answers.lines, metrics, self.schema))
-        comparer = Comparer(self.held.rows, samples=self.section.bootstrap_samples, seed=self.seed)
+        units = {row.example.id: row.unit for row in self.held.rows}
+        comparer = Comparer(units, samples=self.section.bootstrap_samples, seed=self.seed)
         report = ComparisonReport(
             seed=self.seed,
             split=self.held.split,

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 
 from pydantic import JsonValue, ValidationError
 
-from loquela.artifacts.manifest import MANIFEST_NAME
+from loquela.artifacts.manifest import MANIFEST_NAME, corrupt
 from loquela.core.atomic import append_line, write_bytes, write_json
 from loquela.core.model import BoundaryModel
 from loquela.evaluation.tuned.contracts import Answer, ForgettingScore, HarnessScore, RowLoss
@@ -20,6 +20,7 @@ from loquela.evaluation.tuned.contracts import Answer, ForgettingScore, HarnessS
 OUTPUTS_NAME, LOSSES_NAME = "outputs.jsonl", "losses.jsonl"
 FORGETTING_NAME, HARNESS_NAME = "forgetting.jsonl", "harness.jsonl"
 PROGRESS_NAME = "progress.json"
+ROWS_NAME = "rows.jsonl"
 
 Line = TypeVar("Line", bound=BoundaryModel)
 
@@ -30,25 +31,39 @@ class LineFile(Generic[Line]):
     def __init__(self, path: Path, kind: type[Line]) -> None:
         self.path = path
         self.lines: list[Line] = []
-        if not path.is_file():
-            return
-        whole = 0
-        for line in path.read_bytes().splitlines(keepends=True):
-            try:
-                found = kind.model_validate_json(line)
-            except ValidationError:
-                break
-            if not line.endswith(b"\n"):
-                break
-            self.lines.append(found)
-            whole += len(line)
-        if whole < path.stat().st_size:
-            write_bytes(path, path.read_bytes()[:whole])
+        if path.is_file():
+            self.lines, whole = _whole_lines(path, kind)
+            if whole < path.stat().st_size:
+                write_bytes(path, path.read_bytes()[:whole])
 
     def add(self, lines: Sequence[Line]) -> None:
         """Append in one write; ResourceError when the file system refuses."""
         append_line(self.path, "\n".join(line.model_dump_json() for line in lines))
         self.lines += lines
+
+
+def read_lines(path: Path, kind: type[Line]) -> list[Line]:
+    """The lines of a finished file; DataError(CORRUPTION) when it is not there, or one of them is damaged."""
+    lines, whole = _whole_lines(path, kind) if path.is_file() else ([], -1)
+    if whole < 0 or whole < path.stat().st_size:
+        raise corrupt(path.parent, f"{path.name} is missing or has a damaged line")
+    return lines
+
+
+def _whole_lines(path: Path, kind: type[Line]) -> tuple[list[Line], int]:
+    """The lines before the first damaged one, and how many bytes they are."""
+    lines: list[Line] = []
+    whole = 0
+    for text in path.read_bytes().splitlines(keepends=True):
+        try:
+            found = kind.model_validate_json(text)
+        except ValidationError:
+            break
+        if not text.endswith(b"\n"):
+            break
+        lines.append(found)
+        whole += len(text)
+    return lines, whole
 
 
 class Records:

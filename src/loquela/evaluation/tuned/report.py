@@ -16,6 +16,11 @@ COLUMNS = ("metric", "rows", "base", "adapter", "difference, 95 %", "verdict")
 
 def metric_rows(report: ComparisonReport) -> list[tuple[str, ...]]:
     """One row per metric that had something to measure."""
+    return paired_rows(report.metrics)
+
+
+def paired_rows(metrics: Sequence[MetricReport]) -> list[tuple[str, ...]]:
+    """The same for metrics alone."""
     return [
         (
             metric.name.replace("_", " "),
@@ -25,7 +30,7 @@ def metric_rows(report: ComparisonReport) -> list[tuple[str, ...]]:
             _difference(metric.difference),
             metric.verdict,
         )
-        for metric in report.metrics
+        for metric in metrics
         if metric.rows
     ]
 

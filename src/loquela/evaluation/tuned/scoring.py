@@ -17,7 +17,7 @@ from loquela.evaluation.tuned.contracts import (
     Side,
     Verdict,
 )
-from loquela.evaluation.tuned.held_out import HeldOut, HeldOutRow, answer_context, with_answer
+from loquela.evaluation.tuned.held_out import HeldOut, answer_context, with_answer
 from loquela.evaluation.tuned.metric_contract import Better, SchemaCheck
 from loquela.evaluation.tuned.registry import LOSS_METRICS, direction_of, measured, metric_named
 
@@ -58,12 +58,15 @@ def score_rows(
 
 
 class Comparer:
-    """Makes reports of one comparison: the same units, draws and seed for all of its metrics."""
+    """Makes reports of one comparison: the same units, draws and seed for all of its metrics.
 
-    def __init__(self, rows: Sequence[HeldOutRow], *, samples: int, seed: int) -> None:
-        names = list(dict.fromkeys(row.unit for row in rows))
+    `units` names the unit of every example.
+    """
+
+    def __init__(self, units: Mapping[str, str], *, samples: int, seed: int) -> None:
+        names = list(dict.fromkeys(units.values()))
         places = {name: place for place, name in enumerate(names)}
-        self._units = {row.example.id: places[row.unit] for row in rows}
+        self._units = {example: places[unit] for example, unit in units.items()}
         self._count = len(names)
         self._samples = samples
         self._seed = seed
