@@ -206,12 +206,12 @@ def test_a_crashed_job_waits_longer_each_time_and_a_shut_down_one_not_at_all(clo
     assert claims.end(job, Ended(JobState.INTERRUPTED, Reason.WORKER_SHUTDOWN)).not_before == 0
     job = claims.claim(HOLDER)
     waits = claims.end(job, Ended(JobState.INTERRUPTED, Reason.INTERNAL)).not_before - clock.now()
-    assert waits == pytest.approx(2.0)
+    assert waits == pytest.approx(0.5)
     assert claims.claim(HOLDER) is None
-    clock.advance(2.1)
+    clock.advance(0.6)
     job = claims.claim(HOLDER)
     assert job is not None
-    assert claims.end(job, Ended(JobState.INTERRUPTED, Reason.INTERNAL)).not_before - clock.now() == pytest.approx(4.0)
+    assert claims.end(job, Ended(JobState.INTERRUPTED, Reason.INTERNAL)).not_before - clock.now() == pytest.approx(1.0)
 
 
 def test_events_are_followed_by_number(database, clock, submissions, claims):

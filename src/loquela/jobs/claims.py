@@ -17,7 +17,7 @@ LEASE_SECONDS = 30.0
 CANDIDATES = 8
 # So many deaths at the same step, and the job is not tried any more.
 CRASHES_ALLOWED = 3
-FIRST_DELAY_SECONDS = 1.0
+FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 300.0
 
 
@@ -200,7 +200,7 @@ class Claims:
             return change_state(connection, job, JobState.FAILED, at=now, reason=Reason.CRASH_LOOP, error=ended.error)
         delay = ended.retry_after_seconds
         if delay is None:
-            delay = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2**crashes) if crashed else 0.0
+            delay = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2 ** (crashes - 1)) if crashed else 0.0
         return change_state(
             connection,
             job,

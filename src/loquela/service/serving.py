@@ -75,17 +75,18 @@ def _serve_on(listener: socket.socket, parts: Parts, tell: Callable[[Announcemen
             new_key=new_key,
         )
     )
-    # The server stops at a signal and then sends it again to whoever would have had it: that is nobody.
+    server = _uvicorn(app, settings)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        """Before the server listens for signals itself, and after: it sends each again when it has stopped."""
+        server.should_exit = True
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _heard)
+        signal.signal(number, stop)
     try:
-        _uvicorn(app, settings).run(sockets=[listener])
+        server.run(sockets=[listener])
     finally:
         workers.stop(settings.grace_seconds + 10)
-
-
-def _heard(number: int, frame: FrameType | None) -> None:
-    """The server has stopped already; what is left is to let the workers save."""
 
 
 def _uvicorn(app: FastAPI, settings: ServiceSettings) -> uvicorn.Server:
@@ -109,6 +110,8 @@ def _listening(settings: ServiceSettings) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((settings.host, settings.port))
+        # Who asks before the server is up is answered a moment later, not refused.
+        listener.listen(2048)
     except OSError as error:
         listener.close()
         raise ResourceError(
