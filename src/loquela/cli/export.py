@@ -48,9 +48,9 @@ def command(
 ) -> None:
     """Export a trained model and prove how near the export is to it.
 
-    MODEL is a run (id, prefix of an id, path, or latest) or a model folder. The export is run by its own runtime on
-    held-out text; where it is further from the model than the recipe's section export allows, nothing is published,
-    the report is kept, and the command exits with 5.
+    MODEL is a run (id, prefix of an id, path, or latest), a model folder, or an adapter, which is merged into its base
+    first. The export is run by its own runtime on held-out text; where it is further from the model than the recipe's
+    section export allows, nothing is published, the report is kept, and the command exits with 5.
     """
     from loquela.inference.contracts import checked_request
     from loquela.recipe.export_section import ExportTarget
@@ -64,8 +64,8 @@ def command(
     from loquela.monitoring.events import SilentBus
 
     source = find_model(place)
-    section, shards = settings_of(source.run)
-    bundle = Export(source, target, output or source.exports / target.name, section, shards, SilentBus()).run()
+    section, held_out = settings_of(source.run)
+    bundle = Export(source, target, output or source.exports / target.name, section, held_out, SilentBus()).run()
     report = read_report(bundle.directory)
     if as_json:
         emit_json({"bundle": str(bundle.directory), "report": report.model_dump(mode="json")})
@@ -74,7 +74,7 @@ def command(
 
 
 def settings_of(run: Path | None) -> tuple[ExportSection, Path | None]:
-    """Limits and held-out text: those of the run's recipe and shards, the defaults where there is no run."""
+    """Limits and held-out text: those of the run's recipe and data, the defaults where there is no run."""
     from loquela.core.errors import DataError
     from loquela.recipe.export_section import ExportSection
     from loquela.runs.manifest import RUN_MANIFEST_NAME, load_run_manifest
@@ -82,12 +82,13 @@ def settings_of(run: Path | None) -> tuple[ExportSection, Path | None]:
 
     if run is None or not (run / RUN_MANIFEST_NAME).is_file():
         return ExportSection(), None
-    section = load_run_manifest(run).recipe.export or ExportSection()
+    recipe = load_run_manifest(run).recipe
+    section = recipe.export or ExportSection()
     try:
-        shards = artifact_of(run, "prepare")
+        held_out = artifact_of(run, "prepare" if recipe.finetune is None else "examples")
     except DataError:  # a run whose data was removed is still exported, measured on the proof strings
         return section, None
-    return section, shards if shards.is_dir() else None
+    return section, held_out if held_out.is_dir() else None
 
 
 def show(directory: Path, report: ExportReport) -> None:

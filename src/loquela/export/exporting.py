@@ -29,7 +29,8 @@ from loquela.core.versions import package_versions
 from loquela.export.card import model_card
 from loquela.export.contract import Exporter, TokenizerFacts, Written
 from loquela.export.contracts import ExportReport, PruningCost
-from loquela.export.parity.held_out import HeldOut, from_proof_strings, from_shards
+from loquela.export.opening import OpenedModel, opened
+from loquela.export.parity.held_out import HeldOut, held_out_text, longest_window
 from loquela.export.parity.judge import failures
 from loquela.export.parity.logits import compare, continuations, mean_loss
 from loquela.export.parity.tokens import compare_tokens
@@ -41,7 +42,7 @@ from loquela.inference.runtimes.contract import Runtime
 from loquela.inference.runtimes.registry import runtime_opener
 from loquela.inference.runtimes.torch_model import TorchRuntime
 from loquela.models.contract import LanguageModel
-from loquela.models.folder import load_model, save_model
+from loquela.models.folder import save_model
 from loquela.monitoring.events import Bus, trace
 from loquela.recipe.export_section import ExportSection, ExportTarget
 from loquela.tokenizers.contract import TokenizerHandle
@@ -54,16 +55,19 @@ FAILED_SUFFIX = ".failed.json"
 
 @dataclass
 class Export:
-    """One export of `source` to the folder `place`; `shards` is the held-out text, None where there is none."""
+    """One export of `source` to the folder `place`.
+
+    `held_out` is what it is measured on, shards or examples of a run; None: the proof strings.
+    """
 
     source: ModelSource
     target: ExportTarget
     place: Path
     section: ExportSection
-    shards: Path | None
+    held_out: Path | None
     bus: Bus
     _tokenizer: TokenizerHandle = field(init=False)
-    _model: LanguageModel = field(init=False)
+    _opened: OpenedModel = field(init=False)
     _held_out: HeldOut = field(init=False)
 
     def run(self) -> Bundle:
@@ -75,12 +79,12 @@ class Export:
         """
         trace(self.bus, COMPONENT, "export_start", format=self.target.format, source=str(self.source.model))
         exporter = EXPORTERS.get(self.target.format)
-        self._open(exporter)
-        _check_place(self.place)
-        heal_folder(self.place)
-        remove_abandoned(self.place)
         failed = self.place.with_name(self.place.name + FAILED_SUFFIX)
-        with whole_folder(self.place) as folder, self._pruned() as (model_folder, pruning):
+        with (
+            self._open(exporter),
+            self._place() as folder,
+            self._pruned() as (model_folder, pruning),
+        ):
             written = exporter.write(model_folder, self.source.tokenizer, folder, self.target.quantize)
             self._trace_optimization(written, pruning)
             report = self._finish(folder, exporter, written, pruning)
@@ -93,21 +97,33 @@ class Export:
         trace(self.bus, COMPONENT, "export_complete", path=str(self.place), bytes=size)
         return bundle
 
-    def _open(self, exporter: Exporter) -> None:
-        self._model = load_model(self.source.model)
-        self._tokenizer = load_tokenizer(self.source.tokenizer)
-        exporter.check(self._model.config, tokenizer_facts(self._tokenizer), self.target.quantize)
-        context, tokens = self._model.config.max_sequence_length, self.section.held_out_tokens
-        if self.shards is None:
-            self._held_out = from_proof_strings(self._tokenizer, context, tokens)
-        else:
-            self._held_out = from_shards(self.shards, context, tokens)
+    @property
+    def _model(self) -> LanguageModel:
+        return self._opened.model
+
+    @contextmanager
+    def _open(self, exporter: Exporter) -> Iterator[None]:
+        with opened(self.source.model) as self._opened:
+            config = self._model.config
+            self._tokenizer = load_tokenizer(self.source.tokenizer)
+            exporter.check(config, tokenizer_facts(self._tokenizer), self.target.quantize)
+            window = longest_window(config.max_sequence_length, config.vocab_size)
+            self._held_out = held_out_text(self.held_out, self._tokenizer, window, self.section.held_out_tokens)
+            yield
+
+    @contextmanager
+    def _place(self) -> Iterator[Path]:
+        _check_place(self.place)
+        heal_folder(self.place)
+        remove_abandoned(self.place)
+        with whole_folder(self.place) as folder:
+            yield folder
 
     @contextmanager
     def _pruned(self) -> Iterator[tuple[Path, PruningCost | None]]:
         """The folder to export: the source's own, or a pruned copy for as long as it is needed."""
         if not self.target.prune:
-            yield self.source.model, None
+            yield self._opened.folder, None
             return
         before = mean_loss(TorchRuntime(self._model), self._held_out, self._tokenizer.vocab_size)
         zeros = prune(self._model, self.target.prune)
@@ -151,7 +167,7 @@ class Export:
             folder,
             BUNDLE_KIND,
             settings={"target": self.target.model_dump(mode="json")},
-            parents={"checkpoint": self.source.digest},
+            parents={self.source.role: self.source.digest},
             facts=facts.model_dump(mode="json", exclude={"golden"}),
         )
         return report
@@ -175,11 +191,13 @@ class Export:
     def _measure(
         self, runtime: Runtime, folder: Path, written: Written, pruning: PruningCost | None, model_bytes: int
     ) -> ExportReport:
-        reference, vocabulary = TorchRuntime(self._model), self._tokenizer.vocab_size
+        # What pruning costs is measured by itself.
+        reference = self._opened.reference if pruning is None else TorchRuntime(self._model)
+        vocabulary = self._tokenizer.vocab_size
         logits = compare(reference, runtime, self._held_out, vocabulary)
         tokens = compare_tokens(self._tokenizer, runtime, load_tokenizer(folder / TOKENIZER_FOLDER))
         limits = self.section.limits_of(self.target.quantize)
-        weights = (path for path in self.source.model.glob("*.safetensors"))
+        weights = self._opened.folder.glob("*.safetensors")
         return ExportReport(
             format=self.target.format,
             quantization=self.target.quantize,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from loquela.artifacts.adapter import is_adapter
 from loquela.artifacts.manifest import MANIFEST_NAME, FileRecord, verify
 from loquela.core.digests import digest_file, digest_json
 from loquela.core.errors import DataError, ErrorCode
@@ -12,7 +13,8 @@ from loquela.inference.open import model_folder, tokenizer_folder
 
 EXPORTS_FOLDER = "exports"
 # Folders that a run writes models to: each has a manifest, or is not whole.
-OF_A_RUN = ("best", "final", "checkpoints")
+OF_A_RUN = ("best", "final", "checkpoints", "adapter", "merged", "final_artifact")
+TUNED = ("adapter", "merged", "final_artifact")
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,14 @@ class ModelSource:
     def run(self) -> Path | None:
         """The run that the model lies in, if it does."""
         parent = self.model.parent
+        if self.model.name in TUNED and (parent / MANIFEST_NAME).is_file():
+            return parent
         return next((place for place in (parent, parent.parent) if (place / "tokenizer").is_dir()), None)
+
+    @property
+    def role(self) -> str:
+        """What it is to the bundle that is made of it: an adapter, else a checkpoint."""
+        return "adapter" if is_adapter(self.model) else "checkpoint"
 
     @property
     def exports(self) -> Path:

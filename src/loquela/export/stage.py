@@ -13,12 +13,16 @@ from loquela.recipe.export_section import ExportSection
 
 
 def export(context: StageContext) -> StageResult:
-    """Export the model in `context.inputs["checkpoint"]` once for each target; finished ones stay when a later fails.
+    """Export the trained model once for each target; finished ones stay when a later fails.
+
+    That is the checkpoint of a training, the merged model of a fine-tuning, else its adapter.
 
     Raises Interrupted between two exports on a stop request, else as `Export.run`.
     """
     section = context.recipe.export or ExportSection()
-    source = find_model(context.inputs["checkpoint"])
+    inputs = context.inputs
+    source = find_model(next(inputs[kind] for kind in ("checkpoint", "merged", "adapter") if kind in inputs))
+    held_out = inputs["shards"] if "shards" in inputs else inputs["examples"]
     facts: dict[str, JsonValue] = {}
     for target in section.targets:
         if context.stop.requested:
@@ -28,7 +32,7 @@ def export(context: StageContext) -> StageResult:
                 "go on with the same command and --resume auto",
             )
         place = context.output / target.name
-        bundle = Export(source, target, place, section, context.inputs["shards"], context.bus).run()
+        bundle = Export(source, target, place, section, held_out, context.bus).run()
         logits = read_report(bundle.directory).logits
         facts[target.name] = {
             "digest": bundle.manifest.digest,

@@ -1,6 +1,7 @@
 """Hugging Face folders: config.json and model.safetensors, written and read; other people's GPT-2 and Llama too.
 
     network → first format that holds it exactly (gpt2, llama, qwen3, loquela) → folder → network
+    folder of mistral or qwen2 → network
 
 Only safetensors are read: no pickle, no code from a folder.
 """
@@ -22,6 +23,7 @@ from loquela.core.near_names import unknown_name
 from loquela.models.build import empty_model
 from loquela.models.contract import LanguageModel
 from loquela.models.format_gpt2 import Gpt2Format
+from loquela.models.format_like_llama import MistralFormat, Qwen2Format
 from loquela.models.format_llama import LlamaFormat
 from loquela.models.format_own import README, OwnFormat
 from loquela.models.formats import Config, FolderFormat, Settings, Tensors
@@ -31,7 +33,14 @@ WEIGHTS_NAME = "model.safetensors"
 INDEX_NAME = "model.safetensors.index.json"
 
 # In the order in which they are tried for saving; the last holds everything.
-FORMATS: tuple[FolderFormat, ...] = (Gpt2Format(), LlamaFormat("llama"), LlamaFormat("qwen3"), OwnFormat())
+FORMATS: tuple[FolderFormat, ...] = (
+    Gpt2Format(),
+    LlamaFormat("llama"),
+    LlamaFormat("qwen3"),
+    MistralFormat(),
+    Qwen2Format(),
+    OwnFormat(),
+)
 
 
 def folder_format(config: Config) -> FolderFormat:
@@ -179,7 +188,7 @@ def _failed(directory: Path, what: str) -> DataError:
     return DataError(
         ErrorCode.PRETRAINED_LOAD_FAILED,
         f"{directory} is no model that can be loaded: {what}",
-        "give a folder with config.json and model.safetensors of a GPT-2, Llama, Qwen3 or Loquela model; "
-        "a pickled one is converted by loading it where it is trusted and calling save_pretrained",
+        "give a folder with config.json and model.safetensors of a GPT-2, Llama, Mistral, Qwen2, Qwen3 or Loquela "
+        "model; a pickled one is converted by loading it where it is trusted and calling save_pretrained",
         details={"path": str(directory)},
     )

@@ -1,11 +1,13 @@
-"""The text that both models are asked about: the run's validation shards, or the proof strings where there are none."""
+"""The text that both models are asked about: validation shards or rows of the run, the proof strings without them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from loquela.artifacts.examples import EXAMPLES_NAME
 from loquela.artifacts.shards import TokenShards
+from loquela.artifacts.token_rows import read_token_rows
 from loquela.core.errors import DataError, ErrorCode
 from loquela.tokenizers.contract import TokenizerHandle
 from loquela.tokenizers.proof_strings import proof_strings
@@ -13,11 +15,13 @@ from loquela.tokenizers.proof_strings import proof_strings
 PROMPTS = 5
 PROMPT_TOKENS = 8
 SMALLEST_WINDOW = 2
+# 100 MB of float32: what the logits of one window may take; 512 tokens of a vocabulary of 49 152.
+LOGITS_AT_ONCE = 512 * 49_152
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Windows of tokens, at most a context long; `bytes_per_token` of the text they are from."""
+    """Windows of tokens, at most `longest_window` long; `bytes_per_token` of the text they are from."""
 
     text: str
     windows: list[list[int]]
@@ -31,28 +35,70 @@ class HeldOut:
         return [ids[start : start + length] for start in (len(ids) * i // PROMPTS for i in range(PROMPTS))]
 
 
-def from_shards(directory: Path, context: int, tokens: int) -> HeldOut:
+def longest_window(context: int, vocab_size: int) -> int:
+    """Tokens that are measured at once: the context, as far as logits of all of them fit into memory."""
+    return max(SMALLEST_WINDOW, min(context, LOGITS_AT_ONCE // vocab_size))
+
+
+def held_out_text(place: Path | None, tokenizer: TokenizerHandle, window: int, tokens: int) -> HeldOut:
+    """What lies in `place` (shards, or examples cut into rows), else the proof strings; errors as of these."""
+    if place is None:
+        return from_proof_strings(tokenizer, window, tokens)
+    if (place / EXAMPLES_NAME).is_file():
+        return from_rows(place, tokenizer, window, tokens) or from_proof_strings(tokenizer, window, tokens)
+    return from_shards(place, window, tokens)
+
+
+def from_shards(directory: Path, window: int, tokens: int) -> HeldOut:
     """The first `tokens` of the validation split; DataError(INSUFFICIENT_DATA) when there are none."""
     shards = TokenShards(directory, "validation")
     ids = [int(token) for token in shards.read(0, min(tokens, shards.tokens_total))]
-    return _cut("the validation split of the run", ids, context, shards.bytes_total / max(shards.tokens_total, 1))
+    return _held("the validation split of the run", [ids], window, shards.bytes_total / max(shards.tokens_total, 1))
 
 
-def from_proof_strings(tokenizer: TokenizerHandle, context: int, tokens: int) -> HeldOut:
+def from_rows(directory: Path, tokenizer: TokenizerHandle, window: int, tokens: int) -> HeldOut | None:
+    """The first sequences of the validation rows (of training rows, where nothing was held out), up to `tokens`.
+
+    Every sequence begins a window. None for examples that were never cut into tokens.
+    """
+    for split in ("validation", "train"):
+        sequences = _sequences(directory, split, tokens)
+        if sequences:
+            size = sum(len(tokenizer.decode(ids).encode()) for ids in sequences)
+            count = sum(map(len, sequences))
+            return _held(f"{split} rows of the run", sequences, window, max(size, 1) / count)
+    return None
+
+
+def from_proof_strings(tokenizer: TokenizerHandle, window: int, tokens: int) -> HeldOut:
     """The proof strings, one after the other."""
     texts = proof_strings()
     ids = [token for found in tokenizer.encode_batch(texts) for token in found]
     size = sum(len(text.encode()) for text in texts)
-    return _cut("two hundred short texts in many scripts", ids[:tokens], context, size / max(len(ids), 1))
+    return _held("two hundred short texts in many scripts", [ids[:tokens]], window, size / max(len(ids), 1))
 
 
-def _cut(text: str, ids: list[int], context: int, bytes_per_token: float) -> HeldOut:
-    windows = [ids[start : start + context] for start in range(0, len(ids), context)]
+def _sequences(directory: Path, split: str, tokens: int) -> list[list[int]]:
+    found: list[list[int]] = []
+    left = tokens
+    for row in read_token_rows(directory, split):
+        start = 0
+        for length in row.lengths:
+            found.append([int(token) for token in row.ids[start : start + min(length, left)]])
+            start += length
+            left -= len(found[-1])
+            if left <= 0:
+                return found
+    return found
+
+
+def _held(text: str, sequences: list[list[int]], length: int, bytes_per_token: float) -> HeldOut:
+    windows = [ids[start : start + length] for ids in sequences for start in range(0, len(ids), length)]
     windows = [window for window in windows if len(window) >= SMALLEST_WINDOW]
     if not windows:
         raise DataError(
             ErrorCode.INSUFFICIENT_DATA,
-            f"there is nothing to measure the export on: {text} has {len(ids)} tokens",
+            f"there is nothing to measure the export on: {text} has {sum(map(len, sequences))} tokens",
             "prepare more text for the validation split (data.validation_fraction)",
         )
     return HeldOut(text, windows, bytes_per_token)

@@ -23,6 +23,7 @@ from loquela.core.near_names import unknown_name
 from loquela.models.pretrained.adapter_files import ADAPTER_CONFIG_NAME, ADAPTER_WEIGHTS_NAME, adapter_settings
 from loquela.models.pretrained.causal import CausalModel
 from loquela.models.pretrained.failures import unusable, unusable_adapter
+from loquela.models.pretrained.lora_layer import custom_modules
 from loquela.models.pretrained.safetensors_headers import read_headers
 from loquela.recipe.finetune_section import LoraOptions
 
@@ -49,6 +50,9 @@ class PeftHandle(Protocol):
 
     def disable_adapter(self) -> AbstractContextManager[None]:
         """The base alone."""
+
+    def merge_and_unload(self, *, safe_merge: bool) -> nn.Module:
+        """The network with the adapter's updates in its weights; this model is taken apart by it."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def attach_new(model: CausalModel, options: LoraOptions, *, seed: int = 0) -> Ad
     """
     targets = target_modules(model, options)
     peft = _peft()
-    config: object = peft.LoraConfig(
+    config = peft.LoraConfig(
         task_type="CAUSAL_LM",
         r=options.rank,
         lora_alpha=options.alpha,
@@ -98,6 +102,8 @@ def attach_new(model: CausalModel, options: LoraOptions, *, seed: int = 0) -> Ad
         base_model_name_or_path=model.base.identity.source,
         revision=model.base.identity.revision,
     )
+    if model.facts.quantization is None and not options.dora:
+        config._register_custom_module(custom_modules(require("peft.tuners.lora.layer", extra=EXTRA, purpose=PURPOSE)))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return _wrapped(peft, model, config)
