@@ -60,9 +60,21 @@ def show_result(record: RunRecord) -> None:
     named = record.run_id if record.directory.parent == DEFAULT_RUNS else shlex.quote(str(record.directory))
     click.echo(f"\neverything is in {record.directory}")
     click.echo("next:")
-    click.echo(f'  loquela generate {named} --prompt "Once upon a time"')
-    click.echo(f"  loquela verify {named}")
-    click.echo(f"  loquela runs show {named}")
+    for line in next_commands(record, named):
+        click.echo(f"  {line}")
+
+
+def next_commands(record: RunRecord, named: str) -> list[str]:
+    """What one does with a run that is over: ask the model, and prove that everything is whole."""
+    if record.manifest.recipe.finetune is None:
+        return [
+            f'loquela generate {named} --prompt "Once upon a time"',
+            f"loquela verify {named}",
+            f"loquela runs show {named}",
+        ]
+    artifact = record.directory / "final_artifact"
+    verified = [f"loquela verify {shlex.quote(str(artifact))}"] if artifact.is_dir() else []
+    return [f"loquela chat {named}", f"loquela verify {named}", *verified]
 
 
 def show_samples(results: ValidationResults) -> None:
