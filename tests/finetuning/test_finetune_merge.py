@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -9,9 +10,12 @@ from safetensors.torch import load_file, save_file
 from loquela.artifacts.adapter import open_adapter
 from loquela.artifacts.manifest import verify, write_manifest
 from loquela.artifacts.merge_report import read_merge_report
+from loquela.artifacts.token_rows import TokenRow
 from loquela.core.errors import DataError, ErrorCode, ProofError
 from loquela.finetuning.merging.merge import Merge
-from loquela.finetuning.merging.prompts import from_examples
+from loquela.finetuning.merging.prompts import _prompts_of, from_examples
+from loquela.finetuning.merging.rewriting import rewrite
+from loquela.finetuning.merging.updates import read_updates
 from loquela.models.pretrained.load import QuantizationPlan
 from loquela.models.pretrained.open import open_base
 from loquela.monitoring.events import SilentBus
@@ -244,3 +248,37 @@ def test_a_full_disk_is_told_and_leaves_nothing(tmp_path, rows, monkeypatch):
         merge.run()
     assert caught.value.code is ErrorCode.DISK_FULL
     assert [path.name for path in tmp_path.iterdir()] == ["adapter"]
+
+
+def test_numbers_that_nothing_can_be_added_to_are_refused(tmp_path):
+    adapter = make_adapter(tmp_path / "adapter")
+    updates = read_updates(adapter)
+    base, target = tmp_path / "base", tmp_path / "target"
+    base.mkdir()
+    target.mkdir()
+    tensors = {f"{update.module}.weight": torch.ones(4, 4, dtype=torch.int8) for update in updates}
+    save_file(tensors, base / "model.safetensors")
+    with pytest.raises(DataError, match="is stored as I8, and nothing can be added to such numbers"):
+        rewrite(base, ["model.safetensors"], updates, target, {})
+
+
+def test_updates_of_experts_beyond_the_number_format_are_refused(tmp_path, rows):
+    adapter = make_adapter(tmp_path / "adapter", toy_base("mixtral"))
+    tampered(adapter, lambda tensors: {name: tensor * 1e38 for name, tensor in tensors.items()})
+    with pytest.raises(DataError, match=r", merged, is no finite number of F32 in places"):
+        merge_of(adapter, toy_base("mixtral"), tmp_path / "merged", rows).run()
+    assert not (tmp_path / "merged").exists()
+
+
+def test_the_preferred_splits_and_whole_rows_without_learnt_tokens():
+    """Packed rows are taken apart; where nothing is learnt every position is compared."""
+    row = TokenRow(
+        ("a", "b"),
+        np.arange(3, 13, dtype=np.uint32),
+        np.array([0, 0, 1, 1, 0, 0, 0, 0, 0, 0], np.float32),
+        (4, 6),
+    )
+    first, second = _prompts_of(row, 256)
+    assert (first.ids, first.positions, first.asked) == ((3, 4, 5, 6), (1, 2), 2)
+    assert (second.ids, second.positions, second.asked) == (tuple(range(7, 13)), (0, 1, 2, 3, 4), 3)
+    assert [len(each.ids) for each in _prompts_of(row, 3)] == [3, 3]

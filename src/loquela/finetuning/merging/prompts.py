@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from loquela.artifacts.base import Base
-from loquela.artifacts.token_rows import read_token_rows
+from loquela.artifacts.token_rows import TokenRow, read_token_rows
 from loquela.tokenizers.contract import TokenizerHandle
 from loquela.tokenizers.of_base import load_base_tokenizer
 from loquela.tokenizers.proof_strings import proof_strings
@@ -50,7 +50,8 @@ def prompts_for(base: Base, examples: Path | None, count: int) -> Prompts:
 def from_examples(examples: Path, count: int, context: int) -> Prompts | None:
     """`count` sequences of the examples, evenly over the first split that has rows; None where no split has any."""
     for split, word in SPLITS.items():
-        found = [each for each in _sequences(examples, split, context) if len(each.ids) >= 2]
+        rows = read_token_rows(examples, split)
+        found = [each for row in rows for each in _prompts_of(row, context) if len(each.ids) >= 2]
         if found:
             return Prompts(f"{word} rows of the examples ({split})", _evenly(found, count))
     return None
@@ -63,17 +64,17 @@ def from_proof_strings(tokenizer: TokenizerHandle, count: int, context: int) -> 
     return Prompts("built-in texts, no example of the adapter's own", _evenly(prompts, count))
 
 
-def _sequences(examples: Path, split: str, context: int) -> Iterator[Prompt]:
-    for row in read_token_rows(examples, split):
-        start = 0
-        for length in row.lengths:
-            stop = start + min(length, context)
-            learnt = np.flatnonzero(row.weights[start + 1 : stop])
-            ids = tuple(row.ids[start:stop].tolist())
-            # The token at i + 1 is predicted at i.
-            positions = learnt.tolist() if len(learnt) else range(len(ids) - 1)
-            yield Prompt(ids, _limited(positions), (int(learnt[0]) + 1) if len(learnt) else max(1, len(ids) // 2))
-            start += length
+def _prompts_of(row: TokenRow, context: int) -> Iterator[Prompt]:
+    """Every sequence of a row on its own."""
+    start = 0
+    for length in row.lengths:
+        stop = start + min(length, context)
+        ids = tuple(row.ids[start:stop].tolist())
+        # The token at i + 1 is predicted at i.
+        learnt = np.flatnonzero(row.weights[start + 1 : stop])
+        positions = learnt.tolist() if len(learnt) else range(len(ids) - 1)
+        yield Prompt(ids, _limited(positions), int(learnt[0]) + 1 if len(learnt) else max(1, len(ids) // 2))
+        start += length
 
 
 def _limited(positions: Sequence[int]) -> tuple[int, ...]:
