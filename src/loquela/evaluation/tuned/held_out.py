@@ -25,6 +25,7 @@ from loquela.evaluation.tuned.metrics.text import folded
 IN_PIECES = "longer than a row, in pieces"
 BAD_ANSWER = "its answer was marked as bad"
 NOTHING_LEARNT = "no token of it is learnt"
+SAME = "the same as another row"
 NO_ROOM = "its prompt fills the model's context"
 OTHER_ANSWER = "its trained tokens do not spell its answer"
 
@@ -87,12 +88,12 @@ def held_out(directory: Path, decode: Decode, *, context: int, most: int | None,
             details={"path": str(directory)},
         )
     left_out: Counter[str] = Counter()
-    rows = []
+    rows: dict[str, HeldOutRow] = {}
     for row, why in _rows(directory, split, examples, context, decode):
-        if row is None:
-            left_out[why] += 1
+        if row is None or row.example.id in rows:
+            left_out[why or SAME] += 1
         else:
-            rows.append(row)
+            rows[row.example.id] = row
     if not rows:
         raise DataError(
             ErrorCode.INSUFFICIENT_DATA,
@@ -100,7 +101,7 @@ def held_out(directory: Path, decode: Decode, *, context: int, most: int | None,
             "raise examples.max_tokens, or hold other examples out",
             details={"path": str(directory), "left_out": dict(left_out)},
         )
-    kept = _drawn(rows, most, seed)
+    kept = _drawn(list(rows.values()), most, seed)
     return HeldOut(split, kept, len(examples), dict(left_out), taught_refusals(directory))
 
 
