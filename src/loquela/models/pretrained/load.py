@@ -60,11 +60,11 @@ def load_base_model(
     transformers = require("transformers", extra=EXTRA, purpose=PURPOSE)
     settings: dict[str, object] = {"dtype": DTYPES[dtype], "attn_implementation": attention}
     settings["device_map"] = {"": device}
+    # It would warn of a faster kernel on a hub, and of every 8-bit product that its inputs are cast.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     if quantization is not None:
         require("bitsandbytes", extra=EXTRA, purpose=f"a base quantised to {quantization.kind}")
         settings["quantization_config"] = _stock_plan(transformers, quantization)
-        # It would say of every 8-bit product that its inputs are cast.
-        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     with quiet(transformers):
         network, config = _read(transformers, base, settings, attention)
     _keep_layout(network)
