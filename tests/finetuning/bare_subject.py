@@ -47,6 +47,7 @@ class BareSubject:
     def __init__(self, directory: Path, settings: FinetuneSection | None = None, shape: str = "llama") -> None:
         self.settings = settings or section()
         self.directory = directory
+        self.examples = directory
         self.precision = "fp32"
         folder = toy_base(shape)
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))

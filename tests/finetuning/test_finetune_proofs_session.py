@@ -71,6 +71,7 @@ def test_lengths_that_are_forgotten_are_found(tmp_path: Path) -> None:
 
     class Forgets:
         pad_id = inner.pad_id
+        weight_of = inner.weight_of
 
         def __call__(self, rows):
             batch = inner(rows)
@@ -88,6 +89,7 @@ def test_a_collator_that_masks_the_stop_token_is_found(tmp_path: Path) -> None:
 
     class Masks:
         pad_id = inner.pad_id
+        weight_of = inner.weight_of
 
         def __call__(self, rows):
             batch = inner(rows)

@@ -14,6 +14,8 @@ FinetuneOptimizer = Literal["adamw", "adamw_8bit", "paged_adamw_8bit", "paged_ad
 FinetuneSchedule = Literal["linear", "cosine", "constant", "constant_with_warmup"]
 AttentionKernel = Literal["auto", "sequences", "sdpa", "eager", "flash_attention_2"]
 MergeBase = Literal["full", "dequantized"]
+PreferenceLossKind = Literal["auto", "sigmoid", "hinge", "ipo", "kto", "apo_zero_unpaired"]
+PREFERENCE_LOSSES = {"dpo": ("sigmoid", "hinge", "ipo"), "kto": ("kto", "apo_zero_unpaired")}
 ModuleName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -50,8 +52,13 @@ class QuantizationOptions(BoundaryModel):
 class PreferenceOptions(BoundaryModel):
     """Of dpo and kto."""
 
+    loss: PreferenceLossKind = Field(
+        "auto", description="dpo: sigmoid, hinge or ipo; kto: kto or apo_zero_unpaired; auto: the first of these"
+    )
     beta: float = Field(0.1, gt=0, le=10, description="how much it costs to leave the base's answers")
-    label_smoothing: float = Field(0.0, ge=0, lt=0.5, description="share of pairs taken to be the wrong way (dpo)")
+    label_smoothing: float = Field(
+        0.0, ge=0, lt=0.5, description="share of pairs taken to be the wrong way (loss: sigmoid)"
+    )
     desirable_weight: float = Field(1.0, gt=0, le=100, description="weight of good answers (kto)")
     undesirable_weight: float = Field(1.0, gt=0, le=100, description="weight of bad answers (kto)")
 
@@ -133,6 +140,25 @@ class FinetuneSection(BoundaryModel):
     def merges(self) -> Literal[True] | None:
         """Whether there is an adapter to be merged, and merging is wanted; None where not, as for a key left out."""
         return True if self.merge.enabled and self.method != "full" else None
+
+    @property
+    def preference_loss(self) -> str:
+        """The kind of loss that `task` is trained with; `preference.loss`, or the first of the task's."""
+        return PREFERENCE_LOSSES[self.task][0] if self.preference.loss == "auto" else self.preference.loss
+
+    @model_validator(mode="after")
+    def _preferences_go_together(self) -> Self:
+        wish, known = self.preference.loss, PREFERENCE_LOSSES.get(self.task, ())
+        if wish not in ("auto", *known):
+            allowed = f"one of {', '.join(known)}" if known else "left out"
+            raise ValueError(f"preference.loss: {wish} is no loss of task: {self.task}; it must be {allowed}")
+        if self.preference.label_smoothing and (self.task != "dpo" or self.preference_loss != "sigmoid"):
+            raise ValueError("preference.label_smoothing is for task: dpo with loss: sigmoid; leave it out")
+        if self.task != "sft" and self.method == "full":
+            raise ValueError(
+                f"task: {self.task} compares with the base, which is the model with its adapter off; set method: lora"
+            )
+        return self
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:

@@ -51,6 +51,10 @@ class Subject(Protocol):
         """The run's folder."""
 
     @property
+    def examples(self) -> Path:
+        """The examples artifact that the rows come from."""
+
+    @property
     def stop_ids(self) -> frozenset[int]:
         """Tokens that end an answer."""
 

@@ -18,6 +18,9 @@ from loquela.finetuning.proofs.loss_as_defined import NAME as LOSS
 from loquela.finetuning.proofs.loss_as_defined import prove_loss
 from loquela.finetuning.proofs.only_adapter import NAME as ONLY_ADAPTER
 from loquela.finetuning.proofs.only_adapter import prove_only_adapter
+from loquela.finetuning.proofs.preference import CANARY_NAME as COMPARED
+from loquela.finetuning.proofs.preference import REFERENCE_NAME as PREFERENCE
+from loquela.finetuning.proofs.preference import prove_preference_canary, prove_preference_loss
 from loquela.finetuning.proofs.rehearsal import NAME as REHEARSAL
 from loquela.finetuning.proofs.rehearsal import prove_rehearsal
 from loquela.finetuning.proofs.runner import Entry
@@ -32,7 +35,8 @@ def before_training(settings: FinetuneSection) -> list[Entry]:
     """The proofs of one recipe, in order."""
     entries = on_resume(settings)
     if settings.proofs.canary_rows:
-        entries.append(Entry(CANARY, prove_canary, dear=True))
+        answers = Entry(CANARY, prove_canary, dear=True)
+        entries.append(answers if settings.task == "sft" else Entry(COMPARED, prove_preference_canary, dear=True))
     if settings.proofs.rehearsal:
         entries.append(Entry(REHEARSAL, prove_rehearsal, dear=True))
     return entries
@@ -40,6 +44,12 @@ def before_training(settings: FinetuneSection) -> list[Entry]:
 
 def on_resume(settings: FinetuneSection) -> list[Entry]:
     """Those that take no training of their own beyond a step."""
+    of_task = [Entry(LOSS, prove_loss, dear=True), Entry(ACCUMULATION, prove_accumulation, dear=True)]
+    if settings.task != "sft":
+        of_task[0] = Entry(PREFERENCE, prove_preference_loss, dear=True)
+    if settings.task == "kto" and settings.preference_loss == "kto":
+        # Its term of mismatched answers is a mean over the micro-batch: by definition not the same in any cut.
+        of_task = of_task[:1]
     return [
         Entry(ONLY_ADAPTER, prove_only_adapter),
         Entry(FINITE, prove_finite),
@@ -47,7 +57,6 @@ def on_resume(settings: FinetuneSection) -> list[Entry]:
         Entry(COLLATED_LABELS, prove_collated_labels),
         Entry(SETTINGS, prove_settings),
         Entry(ISOLATION, prove_isolation, dear=True),
-        Entry(LOSS, prove_loss, dear=True),
-        Entry(ACCUMULATION, prove_accumulation, dear=True),
+        *of_task,
         Entry(ADAPTER_ON, prove_adapter_on, dear=True),
     ]

@@ -36,21 +36,30 @@ class Collator:
     def __call__(self, rows: Sequence[TokenRow]) -> dict[str, Tensor]:
         """The batch of `rows`; DataError(CORRUPT_BATCH) when its labels are not those of the rows."""
         in_sequence = self.layout == "in_sequence" or any(len(row.lengths) > 1 for row in rows)
-        batch = self._in_sequence(rows) if in_sequence else self._padded(rows)
+        if in_sequence:
+            return self.in_sequence(rows)
+        batch = self._padded(rows)
         check_labels(batch, rows)
         return batch
 
-    def _in_sequence(self, rows: Sequence[TokenRow]) -> dict[str, Tensor]:
+    def weight_of(self, batch: Mapping[str, Tensor]) -> float:
+        """What the loss of a batch is a mean over: the weights of its learnt tokens."""
+        return float(batch["weights"].sum(dtype=torch.float64))
+
+    def in_sequence(self, rows: Sequence[TokenRow]) -> dict[str, Tensor]:
+        """The batch of `rows` in the layout in_sequence; the same error."""
         ids = np.concatenate([row.ids for row in rows]).astype(np.int64)
         weights = np.concatenate([learnt_weights(row) for row in rows])
         lengths = [length for row in rows for length in row.lengths]
-        return {
+        batch = {
             "input_ids": torch.from_numpy(ids)[None],
             "position_ids": torch.from_numpy(np.concatenate([row.positions for row in rows]))[None],
             "labels": torch.from_numpy(np.where(weights != 0, ids, IGNORED))[None],
             "weights": torch.from_numpy(weights)[None],
             "lengths": torch.tensor(lengths, dtype=torch.int64),
         }
+        check_labels(batch, rows)
+        return batch
 
     def _padded(self, rows: Sequence[TokenRow]) -> dict[str, Tensor]:
         longest = max(len(row.ids) for row in rows)

@@ -67,5 +67,5 @@ def batch_of(rows: Sequence[TokenRow], collator: Collator, places: tuple[int, ..
     counted = TuningRows(rows)
     every = np.arange(counted.count)
     return TuningBatch(
-        inputs["input_ids"], inputs["labels"], counted.label_tokens(every), places, inputs, counted.weight(every)
+        inputs["input_ids"], inputs["labels"], counted.label_tokens(every), places, inputs, collator.weight_of(inputs)
     )

@@ -6,24 +6,20 @@ import logging
 import os
 import warnings
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Literal
-
-import numpy as np
 
 from loquela.artifacts.base import Base
 from loquela.artifacts.context import StageContext
 from loquela.compute.devices import DevicePlan, choose_device
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.finetuning.training.attention import NAME, register
-from loquela.finetuning.training.collate import Collator, Layout
+from loquela.finetuning.training.collate import Layout
 from loquela.finetuning.training.effective import require_effective, settings_of
 from loquela.finetuning.training.optimizers import build, check_effective
-from loquela.finetuning.training.rows import TuningRows, open_rows
 from loquela.finetuning.training.runner import HeldOutRows, TuningRunner
 from loquela.finetuning.training.session import TuningSession
 from loquela.finetuning.training.settings import loop_settings
-from loquela.finetuning.training.trainer import sft_trainer
+from loquela.finetuning.training.tasks import open_task, trainer_for
 from loquela.models.pretrained.adapters import attach_new
 from loquela.models.pretrained.causal import CausalModel
 from loquela.models.pretrained.load import DtypeName, QuantizationPlan, load_base_model
@@ -32,7 +28,6 @@ from loquela.recipe.finetune_section import FinetuneSection
 from loquela.recipe.schema import Recipe
 from loquela.tokenizers.of_base import load_base_tokenizer
 from loquela.training.distributed import Group
-from loquela.training.rows import Tokens
 
 
 def section_of(recipe: Recipe) -> FinetuneSection:
@@ -64,8 +59,6 @@ def open_session(context: StageContext, group: Group, plan: DevicePlan) -> Tunin
     check_effective(section, plan.device)
     base = open_base(context.inputs["base"])
     examples = context.inputs["examples"]
-    train = _rows(examples, "train", base)
-    held_out = _rows(examples, "validation", base)
     with warnings.catch_warnings():
         # PEFT takes the folder's name for that of the base, which the saved adapter has from the recipe; and it asks
         # for names that transformers will drop.
@@ -73,16 +66,10 @@ def open_session(context: StageContext, group: Group, plan: DevicePlan) -> Tunin
         warnings.simplefilter("ignore", FutureWarning)
         causal = trained_model(base, recipe, plan)
     loop = loop_settings(section)
-    collator = Collator(base.identity.eos_ids[0], layout_of(section, causal.facts.attention))
+    rows = open_task(section, examples, base.identity, layout_of(section, causal.facts.attention))
+    train, held_out, collator = rows.train, rows.held_out, rows.collator
     optimizer = build(section, loop, causal.module, plan.device)
-    trainer = sft_trainer(
-        causal,
-        context.run_directory,
-        device=plan.device,
-        seed=recipe.seed,
-        collator=lambda numbered: collator(train.at(_places(numbered))),
-        rows=train.count,
-    )
+    trainer = trainer_for(section, rows, causal, context.run_directory, device=plan.device, seed=recipe.seed)
     runner = TuningRunner(
         trainer,
         causal.module,
@@ -114,6 +101,7 @@ def open_session(context: StageContext, group: Group, plan: DevicePlan) -> Tunin
         group=group,
         plan=plan,
         directory=context.run_directory,
+        examples=examples,
         stop_ids=frozenset(base.identity.eos_ids),
     )
 
@@ -175,12 +163,3 @@ def layout_of(section: FinetuneSection, attention: str) -> Layout:
     )
     kind: dict[bool, Literal["padded", "in_sequence"]] = {True: "in_sequence", False: "padded"}
     return kind[without_padding]
-
-
-def _rows(examples: Path, split: str, base: Base) -> TuningRows:
-    return open_rows(examples, split, vocab_size=base.identity.tokenizer_size, context=base.identity.context)
-
-
-def _places(numbered: object) -> Tokens:
-    rows = numbered if isinstance(numbered, list) else []
-    return np.array([int(entry["row"]) for entry in rows], dtype=np.int64)

@@ -51,6 +51,7 @@ class TuningSession:
     group: Group
     plan: DevicePlan
     directory: Path
+    examples: Path
     stop_ids: frozenset[int]
 
     @property
@@ -89,14 +90,15 @@ class TuningSession:
 
     def loss(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Mean loss of a batch's learnt tokens, as the training computes it, with its graph."""
-        return self.runner.loss_sum(_held(batch)) / _held(batch).weight
+        held = self._held(batch)
+        return self.runner.loss_sum(held) / held.weight
 
     def step_gradients(self, micro_batches: Sequence[Mapping[str, Tensor]]) -> float:
         """One optimizer step's gradients, accumulated and scaled as the training does, left in `.grad`; its loss.
 
         Gradients of before are gone. Nothing is clipped and nothing is updated.
         """
-        held = [_held(batch) for batch in micro_batches]
+        held = [self._held(batch) for batch in micro_batches]
         tokens = sum(batch.label_tokens for batch in held)
         weight = sum(batch.weight for batch in held)
         plan = TuningPlan(0, 0, np.zeros(0, dtype=np.int64), tokens, weight)
@@ -143,14 +145,6 @@ class TuningSession:
         kind = type(self.optimizer)
         return kind(self.optimizer.parameters, {label: optimizer for label in self.optimizer.optimizers})
 
-
-def _held(batch: Mapping[str, Tensor]) -> TuningBatch:
-    weights = batch["weights"]
-    return TuningBatch(
-        batch["input_ids"],
-        batch["labels"],
-        int((weights != 0).sum()),
-        (),
-        batch,
-        float(weights.sum(dtype=torch.float64)),
-    )
+    def _held(self, batch: Mapping[str, Tensor]) -> TuningBatch:
+        learnt = int((batch["weights"] != 0).sum())
+        return TuningBatch(batch["input_ids"], batch["labels"], learnt, (), batch, self.collator.weight_of(batch))

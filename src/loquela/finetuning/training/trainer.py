@@ -94,12 +94,7 @@ def sft_trainer(
     trl = require("trl", extra=EXTRA, purpose=PURPOSE)
     datasets = require("datasets", extra=EXTRA, purpose=PURPOSE)
     transformers = require("transformers", extra=EXTRA, purpose=PURPOSE)
-    kept = {name: parameter.detach().clone() for name, parameter in _learning(model.module)}
-    config_of_network = getattr(model.network, "config", None)
-    routed = getattr(config_of_network, ROUTER_SWITCH, None)
-    with quiet(transformers), _offline(), warnings.catch_warnings():
-        # Of names that TRL still uses and transformers will drop.
-        warnings.simplefilter("ignore", FutureWarning)
+    with stock_made(model):
         config = trl.SFTConfig(**trainer_arguments(directory, device, seed))
         kind = type("LoquelaSFTTrainer", (LearntTokens, trl.SFTTrainer), {})
         made: TrainerHandle = kind(
@@ -111,11 +106,24 @@ def sft_trainer(
                 str(model.base.folder), local_files_only=True, trust_remote_code=False
             ),
         )
+    setattr(made, "loquela_loss", lambda inputs: learnt_loss(model, inputs))  # noqa: B010
+    return made
+
+
+@contextmanager
+def stock_made(model: CausalModel) -> Iterator[None]:
+    """While a trainer of TRL is made: no hub is asked, nothing is said, and the model is given back as it was."""
+    transformers = require("transformers", extra=EXTRA, purpose=PURPOSE)
+    kept = {name: parameter.detach().clone() for name, parameter in _learning(model.module)}
+    config_of_network = getattr(model.network, "config", None)
+    routed = getattr(config_of_network, ROUTER_SWITCH, None)
+    with quiet(transformers), _offline(), warnings.catch_warnings():
+        # Of names that TRL still uses and transformers will drop.
+        warnings.simplefilter("ignore", FutureWarning)
+        yield
     if routed is not None:
         setattr(config_of_network, ROUTER_SWITCH, routed)
-    setattr(made, "loquela_loss", lambda inputs: learnt_loss(model, inputs))  # noqa: B010
     _give_back(model.module, kept)
-    return made
 
 
 def trainer_arguments(directory: Path, device: str, seed: int) -> dict[str, object]:
