@@ -85,7 +85,7 @@ class Engine:
         Raises DataError: DATA_NOT_FOUND, READ_FAILED or ENCODING_ERROR for the prompt, INFERENCE_FAILED when the
         model gives no usable logits.
         """
-        prompt, notes = self._prompt(request)
+        prompt, notes = self.prompt(request)
         outputs, outcomes = [], []
         for index in range(request.num_return_sequences):
             outcome = Outcome()
@@ -109,7 +109,7 @@ class Engine:
                 f"only one sequence can be streamed, not {request.num_return_sequences}",
                 "set num_return_sequences to 1, or use generate",
             )
-        prompt, prompt_notes = self._prompt(request)
+        prompt, prompt_notes = self.prompt(request)
         outcome = Outcome()
         yield from self.write(request, prompt, request.seed, outcome)
         if notes is not None:
@@ -192,7 +192,7 @@ class Engine:
             notes.append(f"the context window ({window} tokens) was full and slid: the oldest text was no longer seen")
         return notes
 
-    def _prompt(self, request: GenerateRequest) -> tuple[list[int], list[str]]:
+    def prompt(self, request: GenerateRequest) -> tuple[list[int], list[str]]:
         _, ids, notes = self._encode(text_of(request.prompt_text or "", request.prompt_path))
         if self._edges.beginning is not None:
             return [self._edges.beginning, *ids], notes

@@ -9,10 +9,10 @@ from fastapi import FastAPI
 from loquela.service import errors
 from loquela.service.guard import Guard
 from loquela.service.parts import Parts
-from loquela.service.routes import events, health, runs, sessions
+from loquela.service.routes import events, health, inference, runs, sessions
 from loquela.service.streams import Streams
 
-ROUTERS = (health.router, sessions.router, runs.router, events.router)
+ROUTERS = (health.router, sessions.router, runs.router, events.router, inference.router)
 
 
 def build_app(parts: Parts) -> FastAPI:

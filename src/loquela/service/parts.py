@@ -7,16 +7,20 @@ from pathlib import Path
 
 from fastapi import Request
 
+from loquela.jobs.claims import Claims, Holder
 from loquela.jobs.clock import Clock, SystemClock
 from loquela.jobs.database import Database
 from loquela.jobs.doorbell.contract import Doorbell
 from loquela.jobs.doorbell.polling import PollingDoorbell
 from loquela.jobs.event_log import EventLog
 from loquela.jobs.listing import Listing
+from loquela.jobs.process_facts import boot_id, host_name, worker_name
 from loquela.jobs.requests import Requests
 from loquela.jobs.schema import migrate
 from loquela.jobs.settings import ServiceSettings
 from loquela.jobs.submissions import Submissions
+from loquela.service.inference.dispatcher import Dispatcher
+from loquela.service.inference.pool import EnginePool
 from loquela.service.keys import KeyStore
 
 
@@ -33,6 +37,8 @@ class Parts:
     requests: Requests
     events: EventLog
     keys: KeyStore
+    pool: EnginePool
+    dispatcher: Dispatcher
 
     @property
     def data(self) -> Path:
@@ -45,6 +51,8 @@ class Parts:
 
     def close(self) -> None:
         """Give connections back."""
+        self.dispatcher.stop()
+        self.pool.close()
         self.doorbell.close()
         self.database.close()
 
@@ -56,6 +64,8 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
     time = clock or SystemClock()
     database = Database(settings.database)
     migrate(database)
+    pool = EnginePool()
+    claims = Claims(database, time, lease_seconds=settings.lease_seconds)
     return Parts(
         settings=settings,
         clock=time,
@@ -66,6 +76,8 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
         requests=Requests(database, time),
         events=EventLog(database, time),
         keys=KeyStore(database, time, settings.data / "keys"),
+        pool=pool,
+        dispatcher=Dispatcher(settings.data, claims, pool, Holder(worker_name(), host_name(), boot_id())),
     )
 
 

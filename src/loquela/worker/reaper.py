@@ -8,11 +8,11 @@ from sqlalchemy import select
 
 from loquela.jobs.claims import Claims
 from loquela.jobs.database import Database
+from loquela.jobs.process_facts import boot_id, host_name, is_alive
 from loquela.jobs.records import Job, job_of
 from loquela.jobs.states import HELD
 from loquela.jobs.tables import attempts, jobs
 from loquela.runs.lock import is_locked
-from loquela.worker.process_facts import boot_id, host_name, is_alive
 
 
 class Reaper:

@@ -12,8 +12,8 @@ from loquela.jobs.clock import Clock, SystemClock
 from loquela.jobs.database import Database
 from loquela.jobs.doorbell.contract import Doorbell
 from loquela.jobs.ingest import Ingester
+from loquela.jobs.process_facts import boot_id, host_name, worker_name
 from loquela.jobs.records import Job
-from loquela.worker.process_facts import boot_id, host_name, worker_name
 from loquela.worker.reaper import Reaper
 from loquela.worker.supervision import Supervision
 

@@ -1,0 +1,78 @@
+"""Generations and scorings that were queued: claimed, answered by a warm model, their results kept in the row."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from loquela.core.errors import ErrorCode, LoquelaError, RecipeError
+from loquela.jobs.changes import Superseded
+from loquela.jobs.claims import Claims, Ended, Holder
+from loquela.jobs.records import Job, JobError
+from loquela.jobs.states import JobState, Reason
+from loquela.service.inference.pool import EnginePool
+
+KINDS = ("generate", "score")
+LOOK_EVERY_SECONDS = 0.2
+WAIT_FOR_DATABASE_SECONDS = 2.0
+
+
+class Dispatcher:
+    """A thread of the API; the rows make it safe to have one in every API process."""
+
+    def __init__(self, data: Path, claims: Claims, pool: EnginePool, holder: Holder) -> None:
+        self._data = data
+        self._claims = claims
+        self._pool = pool
+        self._holder = holder
+        self._stop = threading.Event()
+        self._rung = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._thread.start()
+
+    def ring(self) -> None:
+        """Something was queued."""
+        self._rung.set()
+
+    def stop(self) -> None:
+        """Answer no more; what is being written is left to whoever takes it up."""
+        self._stop.set()
+        self._rung.set()
+        self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                job = self._claims.claim(self._holder, KINDS)
+            except LoquelaError:
+                # The database is away; the rows are still there when it is back.
+                self._stop.wait(WAIT_FOR_DATABASE_SECONDS)
+                continue
+            if job is None:
+                self._pool.close_idle()
+                self._rung.wait(LOOK_EVERY_SECONDS)
+                self._rung.clear()
+            else:
+                self._answer(job)
+
+    def _answer(self, job: Job) -> None:
+        try:
+            self._claims.end(job, self._ended(job))
+        except (Superseded, LoquelaError):
+            # Another one has it now, or will when the lease has run out.
+            return
+
+    def _ended(self, job: Job) -> Ended:
+        try:
+            folder = self._data / "runs" / job.run_id
+            if not folder.is_dir():
+                raise RecipeError(ErrorCode.RUN_NOT_FOUND, f"run {job.run_id} has no model here", "train it first")
+            answered = self._pool.ask(folder, job.kind, job.spec)
+        except LoquelaError as error:
+            why = JobError(code=error.code, message=error.message, remedy=error.remedy)
+            reason = {2: Reason.RECIPE_ERROR, 3: Reason.DATA_ERROR, 4: Reason.RESOURCES}
+            return Ended(
+                JobState.FAILED, reason.get(error.exit_code, Reason.INTERNAL), message=error.message, error=why
+            )
+        result = answered.get("result")
+        return Ended(JobState.SUCCEEDED, Reason.FINISHED, result=result if isinstance(result, dict) else {})
