@@ -23,10 +23,13 @@ from toy_bases import toy_base
 LEDGER = ExamplesLedger(
     arrows=[
         Arrow(
-            arrow="rows → overlong",
+            arrow="overlong",
             items_in=8,
             items_out=6,
-            changes=[Change(reason="longer than max_tokens", items=-2)],
+            changes=[
+                Change(reason="longer than max_tokens", items=-2, touched=2, tokens=-70, learnt_tokens=-40),
+                Change(reason="in several pieces", touched=1),
+            ],
         )
     ],
     splits={"train": SplitCount(examples=4, rows=4, tokens=96, learnt_tokens=48), "validation": SplitCount(examples=2)},

@@ -60,7 +60,9 @@ def test_it_has_every_file_and_says_where_it_comes_from(original):
     links = {link.role: link.digest for link in metadata.chain}
     assert read_manifest(original).parents == {role: digest for role, digest in links.items() if role != "documents"}
     assert metadata.effective_settings == {"finetune.attention": "sequences"}
-    assert metadata.data.losses == {"longer than max_tokens": 2}
+    dropped, split = metadata.data.changes
+    assert (dropped.reason, dropped.examples, dropped.left_out, dropped.tokens) == ("longer than max_tokens", 2, 2, -70)
+    assert (split.reason, split.examples, split.left_out) == ("in several pieces", 1, 0)
     assert metadata.training["validation_loss"] == 1.25
     assert metadata.versions.keys() >= {"python", "torch", "peft", "transformers"}
     assert metadata.hardware == {"cores_usable": 2}
@@ -74,7 +76,8 @@ def test_the_readme_is_made_from_the_metadata_and_tells_what_matters(original):
     assert text == generate_adapter_readme(metadata)
     for said in (
         "# toy", "No licence is set", "PeftModel.from_pretrained", "loquela chat", "| train | 4 | 4 | 96 | 48 |",
-        "| longer than max_tokens | 2 |", "| exact_match | 12 | 0.25 | 0.75 | 0.5 (+0.2 … +0.7) | better |",
+        "| overlong | longer than max_tokens | 2 | 2 | -70 |",
+        "| exact_match | 12 | 0.25 | 0.75 | 0.5 (+0.2 … +0.7) | better |",
         "| validation loss | 1.25 |", "| finetune.attention | sequences |",
         "base files", r"8 of 8 answers given back \| with", "## Merged model",
     ):  # fmt: skip

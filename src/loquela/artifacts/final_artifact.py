@@ -94,12 +94,23 @@ class MergeRecord(BoundaryModel):
     greedy_match: float
 
 
+class DataChange(BoundaryModel):
+    """What one step on the way from rows to tokens took away or changed, and why; counts as in the rows' ledger."""
+
+    step: str
+    reason: str
+    examples: int = Field(description="examples that it concerned")
+    left_out: int = Field(description="of these, examples that are gone")
+    tokens: int = Field(description="change of tokens; negative: lost")
+    trained_tokens: int = Field(description="of these, tokens that would have been learnt")
+
+
 class DataRecord(BoundaryModel):
-    """What was learnt from: counts by split, examples left out or shortened by reason, who held nothing out."""
+    """What was learnt from: counts by split, and what was left out, shortened or split on the way."""
 
     digest: str
     splits: dict[str, SplitCount] = Field(default_factory=dict)
-    losses: dict[str, int] = Field(default_factory=dict, description="reason → examples that it took away or changed")
+    changes: list[DataChange] = Field(default_factory=list)
     template: str | None = None
 
 

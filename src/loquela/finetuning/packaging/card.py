@@ -81,13 +81,15 @@ def _data(metadata: ArtifactMetadata) -> list[str]:
     ]
     if rows:
         lines += [*_table(("split", "examples", "rows", "tokens", "trained tokens"), rows), ""]
-    if metadata.data.losses:
-        lines += [
-            "Left out, shortened or merged on the way, with the reason:",
-            "",
-            *_table(("reason", "examples"), [(name, f"{count:,}") for name, count in metadata.data.losses.items()]),
-            "",
-        ]
+    changes = [
+        (each.step, each.reason, f"{each.examples:,}", f"{each.left_out:,}", f"{each.tokens:+,}")
+        for each in metadata.data.changes
+    ]
+    if changes:
+        lines += ["Left out, shortened or split on the way:", ""]
+        lines += [*_table(("step", "reason", "examples", "left out", "tokens"), changes), ""]
+    elif rows:
+        lines += ["No example was left out, shortened or split.", ""]
     template = f" The rows went through the template `{metadata.data.template}`." if metadata.data.template else ""
     return [*lines, f"Digest of the rows: `{metadata.data.digest}`.{template}", ""]
 

@@ -13,6 +13,7 @@ from loquela.artifacts.final_artifact import (
     ArtifactMetadata,
     BaseRecord,
     ChainLink,
+    DataChange,
     DataRecord,
     EvaluationRow,
     Interval,
@@ -39,6 +40,8 @@ LIBRARIES = (
     "safetensors",
     "numpy",
 )
+# The step whose every change is told.
+OVERLONG = "overlong"
 # From documents to the merged model; what a run has not is left out.
 ORDER = ("documents", "qa", "examples", "base", "adapter", "comparison", "merged")
 
@@ -116,17 +119,29 @@ def _base_record(folder: Path) -> BaseRecord:
 def _data_record(sources: PackageSources, ledger: ExamplesLedger | None) -> DataRecord:
     manifest = sources.manifests["examples"]
     template = manifest.facts.get("template")
-    losses: dict[str, int] = {}
-    for arrow in ledger.arrows if ledger is not None else []:
-        for change in arrow.changes:
-            if change.items < 0 or change.tokens < 0:
-                losses[change.reason] = losses.get(change.reason, 0) + (abs(change.items) or len(change.examples))
     return DataRecord(
         digest=manifest.digest,
         splits=ledger.splits if ledger is not None else {},
-        losses=losses,
+        changes=[] if ledger is None else _changes(ledger),
         template=template if isinstance(template, str) else None,
     )
+
+
+def _changes(ledger: ExamplesLedger) -> list[DataChange]:
+    """Whatever lost something, and all that became of rows that were too long."""
+    return [
+        DataChange(
+            step=arrow.arrow,
+            reason=change.reason,
+            examples=change.touched,
+            left_out=max(0, -change.items),
+            tokens=change.tokens,
+            trained_tokens=change.learnt_tokens,
+        )
+        for arrow in ledger.arrows
+        for change in arrow.changes
+        if arrow.arrow == OVERLONG or min(change.items, change.tokens, change.learnt_tokens) < 0
+    ]
 
 
 def _evaluation(sources: PackageSources) -> list[EvaluationRow]:
