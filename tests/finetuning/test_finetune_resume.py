@@ -1,4 +1,4 @@
-"""Stopped, killed, gone on with: the adapter of a run that was never stopped, bit for bit; other courses are refused."""
+"""Stopped, killed, gone on with: the adapter of a run never stopped, bit for bit; other courses are refused."""
 
 from __future__ import annotations
 

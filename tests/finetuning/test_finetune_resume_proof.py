@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tiny_tuning import tuning_context, tuning_recipe
 
 from loquela.runs.resume_proof import ResumeProof, prove_resume
-from tiny_tuning import tuning_context, tuning_recipe
 from toy_bases import toy_base
 
 

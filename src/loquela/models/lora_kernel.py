@@ -24,7 +24,7 @@ LEVELS = 65536
 
 
 class _LoraContext(Protocol):
-    saved_tensors: tuple[Tensor | None, ...]
+    saved_tensors: tuple[Tensor, Tensor, Tensor, Tensor, Tensor | None, Tensor]
     needs_input_grad: tuple[bool, ...]
     scale: float
 
@@ -93,7 +93,6 @@ class _LoraLinear(torch.autograd.Function):
         ctx: _LoraContext, gradient: Tensor
     ) -> tuple[Tensor | None, None, None, Tensor | None, Tensor | None, None, None]:
         inputs, weight, down, up, kept, inner = ctx.saved_tensors
-        assert inputs is not None and weight is not None and down is not None and up is not None and inner is not None
         gradient = gradient.contiguous()
         inner_gradient = torch.mm(gradient, up).mul_(ctx.scale)
         up_gradient = torch.mm(gradient.t(), inner).mul_(ctx.scale) if ctx.needs_input_grad[4] else None

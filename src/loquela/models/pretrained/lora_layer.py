@@ -70,7 +70,7 @@ def custom_modules(layers: ModuleType) -> dict[type[nn.Module], type]:
         output: Tensor = stock.forward(self, x, *positional, **named)
         return output
 
-    def __init__(self: _Layer, base_layer: nn.Module, adapter_name: str, **named: object) -> None:  # noqa: N807
+    def __init__(self: _Layer, base_layer: nn.Module, adapter_name: str, **named: object) -> None:
         # PEFT names a single parameter of a module there; a matrix has none to name.
         stock.__init__(self, base_layer, adapter_name, **{key: named[key] for key in named if key != "parameter_name"})
 
