@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from loquela.artifacts.base import Base, base_location, read_base
 from loquela.artifacts.context import StageContext, StopRequest
-from loquela.artifacts.examples_facts import ExamplesFacts
+from loquela.artifacts.corpus import SPLITS
+from loquela.artifacts.examples import Example, ExampleLineage, ExamplesWriter, Message
+from loquela.artifacts.examples_facts import ExamplesFacts, TemplateRecord
+from loquela.artifacts.examples_ledger import SplitCount
 from loquela.artifacts.manifest import write_manifest
+from loquela.artifacts.token_rows import TokenSequence
+from loquela.core.atomic import write_json
+from loquela.data.examples.ledger import STEPS, ExamplesTally
+from loquela.data.examples.lengths import length_report
 from loquela.data.examples.stage import build
+from loquela.models.pretrained.identify import identify
 from loquela.monitoring.events import SilentBus
 from loquela.recipe.examples_section import ExamplesSection
 from loquela.recipe.finetune_section import FinetuneSection
 from loquela.recipe.schema import Recipe
+from loquela.tokenizers.template_text import open_template_tokenizer
 
 Row = dict[str, object]
 
@@ -48,7 +57,64 @@ def make_rows(folder: Path, base: Path, rows: list[Row], task: str = "sft", **ke
     return ExamplesFacts.model_validate(found)
 
 
-def base_of(artifact: Path) -> Base:
-    """The base in an artifact, its files not hashed."""
-    identity = read_base(artifact)
-    return Base(base_location(artifact, identity), identity)
+def write_what_rows_show(
+    folder: Path, base: Path, pairs: Sequence[tuple[str, str]], rows: Mapping[str, Sequence[Sequence[TokenSequence]]]
+) -> None:
+    """Beside token rows of examples e0, e1, …: the examples, the base's template, the counts, the manifest."""
+    identity = identify(base, source=str(base))
+    tokenizer = open_template_tokenizer(base)
+    splits = {split: _count(rows.get(split, [])) for split in SPLITS}
+    where = {sequence.example: split for split in rows for row in rows[split] for sequence in row}
+    with ExamplesWriter(folder) as writer:
+        for number, (question, answer) in enumerate(pairs):
+            turns = [Message(role="user", content=question), Message(role="assistant", content=answer)]
+            lineage = ExampleLineage(source="pairs", row=number + 1)
+            split = where[f"e{number}"]
+            writer.write(
+                Example.model_validate(
+                    {"id": f"e{number}", "kind": "messages", "messages": turns, "lineage": lineage, "split": split}
+                )
+            )
+    template = TemplateRecord(
+        name="base",
+        syntax="jinja",
+        source=(base / "chat_template.jinja").read_text(),
+        system_prompt=None,
+        controls=list(tokenizer.controls),
+        for_base=True,
+        special_tokens=tokenizer.names,
+    )
+    facts = ExamplesFacts(
+        examples=len(pairs),
+        kinds={"messages": len(pairs)},
+        languages={},
+        splits=splits,
+        template="base",
+        tokenizer_digest=identity.files["tokenizer.json"].sha256,
+        max_tokens=identity.context,
+        base_digest=identity.digest,
+        dropped={},
+    )
+    tally = ExamplesTally()
+    tokens, learnt = (sum(getattr(one, name) for one in splits.values()) for name in ("tokens", "learnt_tokens"))
+    for step in STEPS:
+        of_tokens = (tokens, learnt) if step in ("overlong", "split") else (0, 0)
+        tally.enter(step, len(pairs), *of_tokens)
+        tally.leave(step, len(pairs), *((tokens, learnt) if step == "template" else of_tokens))
+    tally.change("template", "encoded", 0, tokens, learnt)
+    lengths = length_report([len(one.ids) for split in rows.values() for row in split for one in row], identity.context)
+    write_json(folder / "ledger.json", tally.ledger(splits).model_dump(mode="json"))
+    write_json(folder / "report.json", {"lengths": lengths.model_dump(mode="json")})
+    write_json(folder / "template.json", template.model_dump(mode="json"))
+    write_manifest(folder, "examples", facts=facts.model_dump(mode="json"))
+
+
+def _count(rows: Sequence[Sequence[TokenSequence]]) -> SplitCount:
+    held = [sequence for row in rows for sequence in row]
+    return SplitCount(
+        examples=len(held),
+        sequences=len(held),
+        rows=len(rows),
+        tokens=sum(len(one.ids) for one in held),
+        learnt_tokens=sum(int((one.weights > 0).sum()) for one in held),
+    )

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loquela.artifacts.base import read_base, write_base
+from loquela.artifacts.base import located_base, read_base, write_base
 from loquela.artifacts.examples_facts import TEMPLATE_NAME
 from loquela.artifacts.proof import Proof
 from loquela.core.errors import ErrorCode, ProofError
@@ -22,7 +22,7 @@ from loquela.finetuning.proofs.rows_subject import RowsSubject
 from loquela.finetuning.proofs.rows_table import prove_rows
 from loquela.finetuning.proofs.runner import read_preflight
 from loquela.monitoring.events import SilentBus
-from rows_for_base import Row, base_of, conversation, make_rows
+from rows_for_base import Row, conversation, make_rows
 from template_shapes import SHAPES, seal, write_base_shape
 
 ROWS = [
@@ -47,7 +47,7 @@ def prove(examples: Path, base: Path) -> dict[str, Proof]:
     run = examples.parent / "run"
     run.mkdir(exist_ok=True)
     try:
-        prove_rows(examples, base_of(base), run, SilentBus())
+        prove_rows(examples, located_base(base), run, SilentBus())
     except ProofError:
         pass
     return {proof.name: proof for proof in read_preflight(run)}
@@ -316,7 +316,7 @@ def test_a_ledger_that_counts_otherwise_is_found(tmp_path: Path, bases: Path) ->
 
 def test_a_text_beyond_the_limit_is_found(made: tuple[Path, Path]) -> None:
     examples, base = made
-    subject = RowsSubject(examples, base_of(base))
+    subject = RowsSubject(examples, located_base(base))
     vars(subject)["facts"] = subject.facts.model_copy(update={"max_tokens": 20})
     proof = prove_overlong(subject)
     assert not proof.passed
@@ -340,6 +340,6 @@ def test_all_that_failed_is_told_at_once(made: tuple[Path, Path], tmp_path: Path
 
     change_array(examples / "rows/train/weights.bin", "<f4", spoil)
     with pytest.raises(ProofError, match="the training was not begun: labels: 4 of 4 texts .*; stop_token: ") as caught:
-        prove_rows(examples, base_of(base), tmp_path, SilentBus())
+        prove_rows(examples, located_base(base), tmp_path, SilentBus())
     assert caught.value.code is ErrorCode.INSUFFICIENT_DATA
     assert [proof.name for proof in read_preflight(tmp_path)] == NAMES

@@ -157,7 +157,7 @@ def test_settings_that_may_change_are_told(folder: Path) -> None:
 
 def test_the_best_adapter_is_handed_on(folder: Path) -> None:
     """With a learning rate that soon destroys the adapter, the last weights are not the best ones."""
-    result = trained(folder, "best", learning_rate=0.9, evaluate_every_steps=1, schedule="constant")
+    result = trained(folder, "best", learning_rate=0.5, evaluate_every_steps=1, schedule="constant")
     facts = result.facts
     assert facts["adapter_step"] != facts["steps"]
     best = (folder / "best" / "best" / "adapter_model.safetensors").read_bytes()

@@ -19,6 +19,7 @@ from loquela.models.pretrained.identify import identify
 from loquela.monitoring.events import Bus, SilentBus
 from loquela.recipe.schema import Recipe
 from loquela.training.distributed import Group
+from rows_for_base import write_what_rows_show
 from toy_bases import toy_base
 
 QUESTIONS = [
@@ -35,15 +36,17 @@ QUESTIONS = [
 
 
 def token_sequences(folder: Path, pairs: Sequence[tuple[str, str]] = QUESTIONS) -> list[TokenSequence]:
-    """ChatML of each pair; the answer and its end are learnt."""
+    """ChatML of each pair; the answer and its end are learnt, the line end behind it is not."""
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     made = []
     for number, (question, answer) in enumerate(pairs):
         prompt = f"<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n"
         seen = tokenizer.encode(prompt, add_special_tokens=False).ids
         learnt = tokenizer.encode(f"{answer}<|im_end|>", add_special_tokens=False).ids
-        weights = [0.0] * len(seen) + [1.0] * len(learnt)
-        made.append(TokenSequence(f"e{number}", np.array(seen + learnt, np.uint32), np.array(weights, np.float32)))
+        end = tokenizer.encode("\n", add_special_tokens=False).ids
+        weights = [0.0] * len(seen) + [1.0] * len(learnt) + [0.0] * len(end)
+        ids = np.array(seen + learnt + end, np.uint32)
+        made.append(TokenSequence(f"e{number}", ids, np.array(weights, np.float32)))
     return made
 
 
@@ -52,9 +55,10 @@ def write_examples(target: Path, base: Path, *, packed: int = 1, held_out: int =
     target.mkdir(parents=True)
     sequences = token_sequences(base)
     learnt, kept = sequences[:-held_out], sequences[-held_out:]
-    write_token_rows(target, "train", [learnt[i : i + packed] for i in range(0, len(learnt), packed)])
-    write_token_rows(target, "validation", [[one] for one in kept])
-    write_manifest(target, "examples", facts={"examples": len(sequences)})
+    rows = {"train": [learnt[i : i + packed] for i in range(0, len(learnt), packed)], "validation": [[x] for x in kept]}
+    for split, each in rows.items():
+        write_token_rows(target, split, each)
+    write_what_rows_show(target, base, QUESTIONS, rows)
     return target
 
 

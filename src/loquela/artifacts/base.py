@@ -102,6 +102,12 @@ def base_location(directory: Path, identity: BaseIdentity) -> Path:
     return directory if identity.location == HERE else Path(identity.location)
 
 
+def located_base(directory: Path) -> Base:
+    """The base in the artifact `directory`, its files found but not looked at; errors as of `read_base`."""
+    identity = read_base(directory)
+    return Base(base_location(directory, identity), identity)
+
+
 def hash_files(folder: Path, names: Iterable[str]) -> dict[str, BaseFile]:
     """Size and SHA-256 of the named files of `folder`."""
     return {

@@ -1,6 +1,7 @@
 """The stage that fine-tunes: a base and rows → checkpoints, `best/` and `adapter/` in the run's folder.
 
-    base, rows ─► session ─► proofs ─► newest valid checkpoint, if any ─► the training loop ─► adapter/ ─► proofs
+    base, rows ─► proofs ─► session ─► proofs ─► newest valid checkpoint, if any ─► the training loop
+    the trained model ─► adapter/ ─► proofs
 
 With `compute.processes` > 1 the same happens in as many processes, which torchrun starts.
 """
@@ -11,6 +12,7 @@ import os
 
 from pydantic import JsonValue
 
+from loquela.artifacts.base import located_base
 from loquela.artifacts.context import StageContext, StageResult
 from loquela.artifacts.manifest import read_manifest
 from loquela.artifacts.training_records import final_metrics
@@ -19,6 +21,7 @@ from loquela.compute.devices import DevicePlan
 from loquela.core.atomic import write_json
 from loquela.core.errors import LoquelaError
 from loquela.finetuning.proofs.around import ProofsAround
+from loquela.finetuning.proofs.rows_table import prove_rows
 from loquela.finetuning.training.adapter_folder import read_into
 from loquela.finetuning.training.assembly import ADAPTER_DIRECTORY, assemble
 from loquela.finetuning.training.facts import effective_record, facts_of, publish_start
@@ -69,12 +72,16 @@ def finetune_here(context: StageContext) -> StageResult:
 def _finetune(context: StageContext, group: Group, plan: DevicePlan) -> StageResult:
     data_digest = read_manifest(context.inputs["examples"]).digest
     found = find_checkpoint(context, group)
+    if found is None:
+        _prove_rows(context, group)
     if found is not None:
         plan = resumed_plan(context.recipe, plan, found.state, group.world_size, context.bus)
     allocate_device(plan, group, context.bus)
     apply_plan(plan)
     session = open_session(context, group, plan)
     changes: Changes = check_resumable(session, found, data_digest) if found is not None else {}
+    if found is not None:
+        _prove_rows(context, group)
     _save_effective(context, session)
     proofs = ProofsAround(session, context.bus)
     if group.leads:
@@ -103,6 +110,13 @@ def _finetune(context: StageContext, group: Group, plan: DevicePlan) -> StageRes
     parts.bus.publish("trainer.job.completed.v1", facts)
     losses = f", training loss {history[-1].train_loss:.4f}, validation loss {history[-1].validation_loss:.4f}"
     return StageResult(facts=facts, summary=f"{state.step} steps{losses if history else ''}")
+
+
+def _prove_rows(context: StageContext, group: Group) -> None:
+    """What can be known of rows without a model. Gone on with, that they are those of before is looked at first."""
+    if group.leads:
+        base = located_base(context.inputs["base"])
+        prove_rows(context.inputs["examples"], base, context.run_directory, context.bus)
 
 
 def _hand_on(
