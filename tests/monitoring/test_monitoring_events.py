@@ -122,3 +122,14 @@ def test_numbers_for_people() -> None:
     assert number(None) == "–"
     assert clock(3725) == "1:02:05"
     assert clock(-1) == "–"
+
+
+def test_each_proof_is_shown_with_its_time() -> None:
+    out = io.StringIO()
+    with ProgressDisplay(Console(file=out, width=100, soft_wrap=True)) as display:
+        for passed in (True, False):
+            told = {"name": "packing_isolation", "passed": passed, "seconds": 1.25, "message": "3 rows [a] stay apart"}
+            display(Event(name="finetune.proof.finished.v1", data=told))
+    lines = out.getvalue().splitlines()
+    assert lines[0].split() == ["✔", "packing", "isolation", "1.2", "s", "3", "rows", "[a]", "stay", "apart"]
+    assert lines[1].lstrip().startswith("✘ packing isolation")

@@ -31,7 +31,6 @@ STAGE_TITLES = {
     "base": "base model",
     "train": "training",
     "finetune": "fine-tuning",
-    "compare": "comparison",
     "merge": "merge",
     "package": "package",
     "evaluate": "evaluation",
@@ -109,6 +108,13 @@ class ProgressDisplay:
                 self.console.print(
                     f"  {escape(key)} = {escape(str(holds))}  [dim]{escape(said)}[/dim]", highlight=False
                 )
+
+    def _proven(self, data: dict[str, JsonValue]) -> None:
+        mark = "[green]✔[/green]" if data.get("passed") else "[red]✘[/red]"
+        seconds = data.get("seconds")
+        spent = f"{seconds:6.1f} s" if isinstance(seconds, int | float) else ""
+        name, message = str(data.get("name")).replace("_", " "), escape(str(data.get("message")))
+        self.console.print(f"  {mark} {name:<24}{spent}  [dim]{message}[/dim]", highlight=False)
 
     def _stage_started(self, data: dict[str, JsonValue]) -> None:
         self.stage = str(data.get("stage"))
@@ -198,6 +204,7 @@ class ProgressDisplay:
         "trainer.job.started.v1": _trains,
         "trainer.metrics.progress.v1": _progressed,
         "finetune.effective_settings.v1": _holds,
+        "finetune.proof.finished.v1": _proven,
         "data.tasks_progress.v1": _part_done,
         "evaluation.comparison_progress.v1": _compared,
         "artifact.damaged.v1": _noted,
