@@ -18,6 +18,7 @@ from loquela.artifacts.token_rows import TokenSequence, write_token_rows
 from loquela.core.errors import DataError, ErrorCode, ProofError, RecipeError
 from loquela.export.exporting import Export
 from loquela.export.parity.held_out import held_out_text, longest_window
+from loquela.export.preflight import check_exports
 from loquela.export.report import read_report
 from loquela.export.source import find_model
 from loquela.export.stage import export as export_stage
@@ -131,6 +132,24 @@ def test_other_networks_are_refused_by_name(shape: str, tmp_path: Path) -> None:
         _export(toy_base(shape), tmp_path / "out")
     with pytest.raises(RecipeError, match=f"the {shape} in .* cannot be exported: its network"):
         _export(make_adapter(tmp_path / "adapter", toy_base(shape)), tmp_path / "out")
+
+
+def test_what_the_base_cannot_be_exported_to_is_said_before_the_training(tmp_path: Path) -> None:
+    def proofs(base: Path, *formats: str) -> list[tuple[bool, str]]:
+        sections = {"finetune": {"base": str(base)}, "examples": {"sources": ["a.jsonl"]}}
+        targets = [{"format": name} for name in formats]
+        found = check_exports(Recipe.model_validate({"name": "x", **sections, "export": {"targets": targets}}))
+        return [(proof.passed, proof.message) for proof in found]
+
+    assert [passed for passed, _ in proofs(toy_base("qwen2"), "onnx", "safetensors")] == [True, True]
+    assert "the mixtral in" in proofs(toy_base("mixtral"), "onnx")[0][1]
+    folder = copied_base(tmp_path / "base")
+    document = json.loads((folder / "tokenizer.json").read_text())
+    document["pre_tokenizer"] = {"type": "Whitespace"}
+    (folder / "tokenizer.json").write_text(json.dumps(document))
+    assert proofs(folder, "gguf")[0][0] is False
+    assert "knows no pre-tokenizer" in proofs(folder, "gguf")[0][1]
+    assert proofs(Path("organisation/model"), "onnx") == []
 
 
 def test_an_adapter_of_a_quantised_base_is_merged_first(tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ class BundleFacts(BoundaryModel):
 
     `scheme` says in words how weights are stored, `pruning` is the share of matrix weights that were set to zero,
     `context` the window in tokens, `eos_id` -1 where the tokenizer has no end-of-text token; `model_file` is relative
-    to the bundle ("." where the runtime is given a folder).
+    to the bundle ("." where the runtime is given a folder). `stop_ids` end a text besides it, `beginning_id` stands in
+    front of every text, where the model was made elsewhere.
     """
 
     # "model_" is a prefix that Pydantic keeps for itself unless told otherwise.
@@ -58,6 +59,8 @@ class BundleFacts(BoundaryModel):
     context: int = Field(ge=1)
     vocab_size: int = Field(ge=1)
     eos_id: int = Field(ge=-1)
+    stop_ids: list[int] = Field(default_factory=list)
+    beginning_id: int | None = None
     model_file: str
     runtime: RuntimeName
     golden: list[GoldenPrompt] = Field(default_factory=list)

@@ -41,6 +41,7 @@ from loquela.export.tokenizer_files import copy_tokenizer
 from loquela.inference.runtimes.contract import Runtime
 from loquela.inference.runtimes.registry import runtime_opener
 from loquela.inference.runtimes.torch_model import TorchRuntime
+from loquela.inference.text_edges import beginning_id, stop_ids
 from loquela.models.contract import LanguageModel
 from loquela.models.folder import save_model
 from loquela.monitoring.events import Bus, trace
@@ -184,6 +185,8 @@ class Export:
             context=config.max_sequence_length,
             vocab_size=config.vocab_size,
             eos_id=self._tokenizer.eos_id,
+            stop_ids=sorted(stop_ids(self._opened.folder) - {self._tokenizer.eos_id}),
+            beginning_id=beginning_id(self.source.tokenizer),
             model_file=written.model_file,
             runtime=exporter.runtime,
         )

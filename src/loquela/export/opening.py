@@ -42,11 +42,11 @@ def opened(folder: Path) -> Iterator[OpenedModel]:
     quantised base, DataError as loading finds.
     """
     if not is_adapter(folder):
-        _refuse_other_networks(folder)
+        refuse_other_networks(folder)
         model = load_model(folder)
         yield OpenedModel(folder, model, TorchRuntime(model))
         return
-    _refuse_other_networks(base_of(folder).folder)
+    refuse_other_networks(base_of(folder).folder)
     reference = PretrainedRuntime(load_adapted(folder))
     if reference.model.facts.quantization is not None:
         raise unsupported(
@@ -60,7 +60,8 @@ def opened(folder: Path) -> Iterator[OpenedModel]:
         yield OpenedModel(Path(name), load_model(Path(name)), reference)
 
 
-def _refuse_other_networks(folder: Path) -> None:
+def refuse_other_networks(folder: Path) -> None:
+    """RecipeError(UNSUPPORTED_FORMAT) for a model folder whose network is not computed here exactly."""
     if computed_elsewhere(folder):
         kind = optional_json(folder / CONFIG_NAME).get("model_type")
         raise unsupported(

@@ -74,7 +74,8 @@ def _open_bundle(directory: Path, tokenizer: Path | None) -> Engine:
     place = tokenizer or bundle.tokenizer
     handle, normalization = load_tokenizer(place), read_normalization(place)
     runtime = runtime_opener(bundle.facts.runtime)(directory, bundle.facts)
-    return Engine(runtime, handle, normalization, trained_window=bundle.facts.context)
+    edges = TextEdges(bundle.facts.beginning_id, frozenset(bundle.facts.stop_ids))
+    return Engine(runtime, handle, normalization, trained_window=bundle.facts.context, edges=edges)
 
 
 def model_folder(path: Path) -> Path:
