@@ -35,8 +35,8 @@ class TunedSection(BoundaryModel):
         min_length=1,
         description="of answers; those of installed packages too. Loss and perplexity are always measured",
     )
-    rows: int | None = Field(200, ge=1, description="held-out examples, drawn where there are more; null: all")
-    max_new_tokens: int = Field(256, ge=1, le=65_536, description="longest answer")
+    rows: int | None = Field(100, ge=1, description="held-out examples, drawn where there are more; null: all")
+    max_new_tokens: int = Field(128, ge=1, le=65_536, description="longest answer")
     batch_size: int = Field(8, ge=1, le=4096, description="rows that are answered at once")
     bootstrap_samples: int = Field(2000, ge=100, le=1_000_000, description="draws behind every 95 % interval")
     json_schema: Path | None = Field(None, description="file with the JSON schema that answers in JSON must fit")

@@ -143,7 +143,7 @@ def test_generate_until_is_greedy_and_cut_before_the_stop_text(
 
 
 def test_a_task_that_samples_is_refused(asked: HarnessModel) -> None:
-    with pytest.raises(RecipeError, match="samples its answers"):
+    with pytest.raises(RecipeError, match="samples its answers; here all answers are greedy"):
         asked.generate_until([Request(("Where?", {"do_sample": True}))])
 
 

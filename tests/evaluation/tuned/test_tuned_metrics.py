@@ -8,6 +8,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from loquela.artifacts.examples import Example, ExampleLineage, Message
+from loquela.core.errors import ProofError
 from loquela.evaluation.tuned.metric_contract import AnswerContext
 from loquela.evaluation.tuned.metrics.agreement import exact_match, token_f1
 from loquela.evaluation.tuned.metrics.behaviour import stop_rate
@@ -20,6 +21,13 @@ from loquela.evaluation.tuned.metrics.refusals import (
     refusal_correctness,
     refusal_precision,
     refusal_recall,
+)
+from loquela.evaluation.tuned.rates import (
+    compute_citation_rate,
+    compute_json_validity_rate,
+    compute_perplexity,
+    compute_refusal_correctness_rate,
+    compute_retrieval_groundedness_rate,
 )
 
 
@@ -243,3 +251,30 @@ def test_groundedness_leaves_out_refusals_rows_without_passage_and_empty_answers
 def test_stop_rate_is_whether_the_model_ended_by_itself() -> None:
     assert stop_rate("x", replace(context(), stopped=True)) == 1.0
     assert stop_rate("x", context()) == 0.0
+
+
+# ── rates ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_rates_are_means_over_the_rows_that_a_metric_speaks_of() -> None:
+    rows = [
+        context("It boils [1].", passage="[1] Water boils at 100 °C."),
+        context('{"a": 1}'),
+        context("The passage does not say.", expects_refusal=True),
+    ]
+    answers = ["It boils [1].", "no json", "Paris"]
+    assert compute_citation_rate(answers, rows) == 1.0
+    assert compute_json_validity_rate(answers, rows) == 0.0
+    assert compute_refusal_correctness_rate(answers, rows) == pytest.approx(2 / 3)
+    assert compute_retrieval_groundedness_rate(answers, rows) == 1.0
+    assert compute_citation_rate(answers[1:], rows[1:]) is None
+    with pytest.raises(ValueError, match="shorter"):
+        compute_citation_rate(answers, rows[1:])
+
+
+def test_perplexity_is_e_to_the_loss() -> None:
+    assert compute_perplexity(0.0) == 1.0
+    assert compute_perplexity(2.0) == pytest.approx(7.389056)
+    for loss in (float("nan"), float("inf"), 701.0):
+        with pytest.raises(ProofError, match="has no perplexity that a number can hold"):
+            compute_perplexity(loss)

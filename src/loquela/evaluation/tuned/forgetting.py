@@ -6,18 +6,16 @@ perplexity is taken. It is a small check for large losses, no measure of ability
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 
-from loquela.core.errors import ErrorCode, ProofError
 from loquela.evaluation.tuned.continuations import Encode, continuation, likelihoods
 from loquela.evaluation.tuned.contracts import ForgettingReport, ForgettingScore, Side
 from loquela.evaluation.tuned.general_questions import CHOICES, PROSE, QUESTIONS, Question
+from loquela.evaluation.tuned.rates import compute_perplexity
 from loquela.models.pretrained.causal import CausalModel
 
 PROSE_KIND = "prose"
 KINDS = (*QUESTIONS, PROSE_KIND)
-LARGEST_LOSS = 700.0
 GUESSING = 1 / CHOICES
 
 
@@ -45,7 +43,7 @@ class GeneralQuestions:
         """One score per kind: share of right answers, of prose the perplexity."""
         for kind in kinds:
             if kind == PROSE_KIND:
-                yield ForgettingScore(side=side, kind=kind, questions=len(PROSE), score=self._perplexity(side))
+                yield ForgettingScore(side=side, kind=kind, questions=len(PROSE), score=self._perplexity())
             else:
                 asked = QUESTIONS[kind]
                 yield ForgettingScore(side=side, kind=kind, questions=len(asked), score=self._accuracy(asked))
@@ -61,17 +59,10 @@ class GeneralQuestions:
         right = sum(best[place][1] == asked.choices[0] for place, asked in enumerate(questions))
         return right / len(questions)
 
-    def _perplexity(self, side: Side) -> float:
+    def _perplexity(self) -> float:
         found = self._nats([("", text) for text in PROSE])
         loss = sum(nats for nats, _ in found) / sum(tokens for _, tokens in found)
-        if not math.isfinite(loss) or loss > LARGEST_LOSS:
-            raise ProofError(
-                ErrorCode.METRIC_COMPUTATION_ERROR,
-                f"the loss of the {side} on general prose is {loss}: it gives no perplexity",
-                "its weights are damaged or training diverged: evaluate an earlier checkpoint, or train again",
-                details={"side": side},
-            )
-        return math.exp(loss)
+        return compute_perplexity(loss)
 
     def _nats(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[float, int]]:
         """(nats, tokens) of each continuation."""
