@@ -307,6 +307,7 @@ PREFLIGHT = (
     "loquela.data.qa.preflight:check_provider",
     "loquela.export.preflight:check_exports",
     "loquela.evaluation.deployment.preflight:check_targets",
+    "loquela.finetuning.preflight:check_finetuning",
     "loquela.evaluation.tuned.preflight:check_metrics",
     "loquela.compute.preflight:check_machine",
 )
