@@ -238,6 +238,20 @@ def _merged(adapter: Path, folder: Path) -> Path:
     return folder
 
 
+def test_bundles_end_where_their_base_ended(tmp_path: Path) -> None:
+    folder = copied_base(tmp_path / "base")
+    engine = open_engine(folder)
+    known = engine.tokenizer.vocab_size
+    first = int(engine.runtime.start(engine.tokenizer.encode("The river"))[:known].argmax())
+    stop = int(engine.runtime.step(first)[:known].argmax())
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": [2, stop]}))
+    place = _export(folder, tmp_path / "out", format="onnx")
+    assert open_bundle(place).facts.stop_ids == [stop]
+    request = GenerateRequest(prompt_text="The river", max_new_tokens=6, temperature=0)
+    result = open_engine(place).generate(request)
+    assert (result.steps, result.eos_terminated) == ([2], [True])
+
+
 def test_bundles_keep_template_and_stop_tokens(adapter: Path, tmp_path: Path) -> None:
     place = _export(adapter, tmp_path / "out", format="onnx")
     with open_chat(place) as chat:

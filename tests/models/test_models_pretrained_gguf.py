@@ -38,7 +38,7 @@ NAMES = {
 }
 
 
-def _written(path: Path, shape: str = "llama", kind: str = "F32", pre: str = "gpt-2", **metadata: object) -> Path:
+def written_gguf(path: Path, shape: str = "llama", kind: str = "F32", pre: str = "gpt-2", **metadata: object) -> Path:
     """A GGUF file of a tiny base, as llama.cpp's own converter writes one."""
     base = toy_base(shape)
     config = json.loads((base / "config.json").read_text())
@@ -104,7 +104,7 @@ def _add_tensor(writer: object, name: str, tensor: torch.Tensor, config: dict[st
 @pytest.mark.parametrize("shape", ["llama", "smollm", "qwen2", "qwen3"])
 def test_the_numbers_are_the_same(shape: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    convert(_written(tmp_path / "m.gguf", shape), tmp_path / "folder")
+    convert(written_gguf(tmp_path / "m.gguf", shape), tmp_path / "folder")
     base, first = open_base(tmp_path / "folder"), open_base(toy_base(shape))
     with torch.no_grad():
         expected = load_base_model(first).logits(IDS)
@@ -121,7 +121,7 @@ def test_quantised_weights_are_what_the_file_says(kind: str, dtype: str, tmp_pat
     from safetensors import safe_open
 
     (tmp_path / "folder").mkdir()
-    path = _written(tmp_path / "m.gguf", kind=kind)
+    path = written_gguf(tmp_path / "m.gguf", kind=kind)
     convert(path, tmp_path / "folder")
     reader = gguf.GGUFReader(path)
     stored = {tensor.name: tensor for tensor in reader.tensors}["blk.1.ffn_down.weight"]
@@ -138,7 +138,7 @@ def test_quantised_weights_are_what_the_file_says(kind: str, dtype: str, tmp_pat
 def test_large_models_are_written_in_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "folder").mkdir()
     monkeypatch.setattr(gguf_convert, "SHARD_BYTES", 60_000)
-    convert(_written(tmp_path / "m.gguf"), tmp_path / "folder")
+    convert(written_gguf(tmp_path / "m.gguf"), tmp_path / "folder")
     base = open_base(tmp_path / "folder")
     assert len([name for name in base.identity.files if name.endswith(".safetensors")]) > 2
     with torch.no_grad():
@@ -150,7 +150,7 @@ def test_a_conversion_that_changes_numbers_is_stopped(tmp_path: Path, monkeypatc
     (tmp_path / "folder").mkdir()
     monkeypatch.setattr(gguf_convert, "uninterleaved", lambda rows, heads: rows)
     with pytest.raises(ProofError, match=r"blk.0.attn_q.weight of .* was not written as it is"):
-        convert(_written(tmp_path / "m.gguf"), tmp_path / "folder")
+        convert(written_gguf(tmp_path / "m.gguf"), tmp_path / "folder")
 
 
 def test_rows_are_put_back_in_order() -> None:
@@ -161,7 +161,7 @@ def test_rows_are_put_back_in_order() -> None:
 @pytest.mark.parametrize("name", [name for _, name in PRE_TOKENIZERS])
 def test_every_way_of_cutting_words_can_be_read(name: str, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
-    convert(_written(tmp_path / "m.gguf", pre=name), tmp_path / "folder")
+    convert(written_gguf(tmp_path / "m.gguf", pre=name), tmp_path / "folder")
     tokenizer = load_base_tokenizer(open_base(tmp_path / "folder"))
     assert tokenizer.decode(tokenizer.encode("In 1234 días.")) == "In 1234 días."
     digits = len(tokenizer.encode("1234"))
@@ -178,12 +178,12 @@ def test_every_way_of_cutting_words_can_be_read(name: str, tmp_path: Path) -> No
 )
 def test_what_would_be_lost_is_refused(metadata: dict[str, object], message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message) as failure:
-        convert(_written(tmp_path / "m.gguf", **metadata), tmp_path)
+        convert(written_gguf(tmp_path / "m.gguf", **metadata), tmp_path)
     assert failure.value.code is ErrorCode.UNSUPPORTED_FORMAT
 
 
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
-    raw = _written(tmp_path / "m.gguf").read_bytes()
+    raw = written_gguf(tmp_path / "m.gguf").read_bytes()
     for data in (b"", b"GGUF", raw[:100], raw[: len(raw) // 2], b"\0" * 64):
         (tmp_path / "d.gguf").write_bytes(data)
         with pytest.raises(DataError, match="cut, damaged, or no GGUF file|no usable|no such GGUF") as failure:

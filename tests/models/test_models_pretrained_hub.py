@@ -13,7 +13,7 @@ from hub_server import Hub, HubModel
 from loquela.artifacts.base import write_base
 from loquela.core.errors import DataError, ErrorCode, LoquelaError, ResourceError
 from loquela.models.pretrained import hub as hub_module
-from loquela.models.pretrained.hub import commit_of, fetch
+from loquela.models.pretrained.hub import commit_of, fetch, fetch_config
 from loquela.models.pretrained.hub_pin import pinned_commit
 from loquela.models.pretrained.load import load_base_model
 from loquela.models.pretrained.open import open_base
@@ -195,3 +195,8 @@ def test_a_shard_is_fetched_by_the_index(hub: Hub, tmp_path: Path) -> None:
     identity = fetch(NAME, FIRST, NAME)
     assert "part.safetensors" in identity.files
     assert not any(path.endswith("unused.safetensors") for path in hub.paths())
+
+
+def test_a_plan_fetches_the_configuration_alone(hub: Hub) -> None:
+    assert fetch_config(NAME, None)["model_type"] == "llama"
+    assert {path.rpartition("/")[2] for path in hub.paths(f"/{NAME}/resolve/")} == {"config.json"}
