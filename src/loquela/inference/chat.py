@@ -72,6 +72,7 @@ class Chat:
                 steps=outcome.steps,
                 finished="end" if outcome.eos else "stop" if outcome.stopped else "length",
                 messages_left_out=left_out,
+                prompt_tokens=len(prompt),
                 notes=notes + changed + self.engine.notes_on([outcome]),
             )
         )

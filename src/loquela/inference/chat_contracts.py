@@ -62,4 +62,5 @@ class ChatResult(BoundaryModel):
     steps: int
     finished: Literal["end", "stop", "length"]
     messages_left_out: int = 0
+    prompt_tokens: int = Field(0, description="of the conversation, as the model was given it")
     notes: list[str] = Field(default_factory=list)

@@ -82,7 +82,8 @@ class EngineProcess:
 
     def _generated(self, request: GenerateRequest) -> Iterator[Message]:
         if request.num_return_sequences > 1:
-            yield {"result": self._chat.engine.generate(request).model_dump(mode="json")}
+            whole = self._chat.engine.generate(request)
+            yield {"result": whole.model_dump(mode="json"), "prompt_tokens": len(self._chat.engine.prompt(request)[0])}
             return
         prompt, notes = self._chat.engine.prompt(request)
         outcome, pieces = Outcome(), []
@@ -101,7 +102,7 @@ class EngineProcess:
         results: list[ChatResult] = []
         for piece in self._chat.stream(request, results):
             yield {"piece": piece}
-        yield {"result": results[0].model_dump(mode="json")}
+        yield {"result": results[0].model_dump(mode="json"), "prompt_tokens": results[0].prompt_tokens}
 
 
 def told(error: LoquelaError) -> Message:

@@ -73,6 +73,11 @@ class EventLog:
         with self._database.read() as connection:
             return [event_of(row) for row in connection.execute(query)]
 
+    def seq_of(self, event_id: str) -> int | None:
+        """The number of an event by its id; None when there is none."""
+        with self._database.read() as connection:
+            return connection.execute(select(events.c.seq).where(events.c.id == event_id)).scalar()
+
     def last_seq(self) -> int:
         """The number of the newest event; 0 when there is none."""
         with self._database.read() as connection:

@@ -43,6 +43,9 @@ class ServiceSettings(BoundaryModel):
         ["builtin:", "gutenberg:", "https:"],
         description="beginnings of data sources that requests may name, beside uploads and the folder corpus/",
     )
+    fine_tuning_recipe: Path | None = Field(
+        None, description="recipe file that fine-tuning jobs in OpenAI's format start from; null: the defaults"
+    )
     lease_seconds: float = Field(30.0, gt=0, le=3600, description="a silent worker loses its job after this")
     beat_seconds: float = Field(2.0, gt=0, le=600, description="between two heartbeats of a job")
     grace_seconds: float = Field(120.0, gt=0, le=86_400, description="a trainer has to save when it is asked to stop")

@@ -8,11 +8,13 @@ from fastapi import FastAPI
 
 from loquela.service import errors
 from loquela.service.guard import Guard
+from loquela.service.openai import completions, files, fine_tuning, models
 from loquela.service.parts import Parts
 from loquela.service.routes import events, health, inference, runs, sessions
 from loquela.service.streams import Streams
 
 ROUTERS = (health.router, sessions.router, runs.router, events.router, inference.router)
+OPENAI_ROUTERS = (files.router, models.router, completions.router, fine_tuning.router)
 
 
 def build_app(parts: Parts) -> FastAPI:
@@ -29,12 +31,13 @@ def build_app(parts: Parts) -> FastAPI:
     app.state.login = None
     app.state.streams = Streams(settings.max_streams)
     errors.install(app, parts.events)
-    for router in ROUTERS:
+    for router in (*ROUTERS, *OPENAI_ROUTERS):
         app.include_router(router, responses={"default": {"model": errors.ErrorAnswer}})
     app.add_middleware(
         Guard,
         hosts=[settings.host, *settings.allowed_hosts],
         origins=settings.allowed_origins,
         max_body_bytes=settings.max_body_bytes,
+        max_upload_bytes=settings.max_upload_bytes,
     )
     return app

@@ -19,6 +19,9 @@ from loquela.core.errors import ErrorCode
 from loquela.service.errors import Forbidden, answer
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+UPLOAD_PATH = "/v1/files"
+# What a form has around the file itself.
+FORM_BYTES = 65_536
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 SECURITY_HEADERS = {
     "content-security-policy": "default-src 'self'; frame-ancestors 'none'",
@@ -31,9 +34,18 @@ SECURITY_HEADERS = {
 class Guard:
     """ASGI middleware around the whole service."""
 
-    def __init__(self, app: ASGIApp, *, hosts: Sequence[str], origins: Sequence[str], max_body_bytes: int) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        hosts: Sequence[str],
+        origins: Sequence[str],
+        max_body_bytes: int,
+        max_upload_bytes: int,
+    ) -> None:
         self._app = app
         self._max_body_bytes = max_body_bytes
+        self._max_upload_bytes = max_upload_bytes + FORM_BYTES
         self._hosts = LOCAL_NAMES | {host.lower() for host in hosts}
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
@@ -59,9 +71,12 @@ class Guard:
         if refused is not None:
             await answer(refused, request_id)(scope, receive, with_headers)
             return
-        await self._app(scope, self._limited(receive), with_headers)
+        await self._app(scope, self._limited(receive, self._most(scope)), with_headers)
 
-    def _limited(self, receive: Receive) -> Receive:
+    def _most(self, scope: Scope) -> int:
+        return self._max_upload_bytes if scope["path"] == UPLOAD_PATH else self._max_body_bytes
+
+    def _limited(self, receive: Receive, most: int) -> Receive:
         """`receive` that stops at the largest body, whatever its announced length."""
         taken = 0
 
@@ -69,8 +84,8 @@ class Guard:
             nonlocal taken
             message = await receive()
             taken += len(message.get("body", b""))
-            if taken > self._max_body_bytes:
-                raise HTTPException(413, f"a request's body may have {self._max_body_bytes} bytes")
+            if taken > most:
+                raise HTTPException(413, f"a request's body may have {most} bytes")
             return message
 
         return limited

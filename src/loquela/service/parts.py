@@ -22,6 +22,7 @@ from loquela.jobs.submissions import Submissions
 from loquela.service.inference.dispatcher import Dispatcher
 from loquela.service.inference.pool import EnginePool
 from loquela.service.keys import KeyStore
+from loquela.service.uploads import Uploads
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Parts:
     requests: Requests
     events: EventLog
     keys: KeyStore
+    uploads: Uploads
     pool: EnginePool
     dispatcher: Dispatcher
 
@@ -76,6 +78,7 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
         requests=Requests(database, time),
         events=EventLog(database, time),
         keys=KeyStore(database, time, settings.data / "keys"),
+        uploads=Uploads(database, time, settings.data / "files", settings.max_upload_bytes),
         pool=pool,
         dispatcher=Dispatcher(settings.data, claims, pool, Holder(worker_name(), host_name(), boot_id())),
     )

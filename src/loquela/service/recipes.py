@@ -26,6 +26,7 @@ OWN_KEYS = ("output_directory", "resume_from_checkpoint", "skip_phases")
 REFUSED_WHEN_SET = ("data.allow_private_addresses", "qa.base_url", "examples.augment.rewriting.base_url")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 FindUpload = Callable[[str], Path]
+Values = dict[str, JsonValue]
 
 
 def admit(values: JsonValue, settings: ServiceSettings, find_upload: FindUpload) -> ResolvedRecipe:
@@ -45,6 +46,11 @@ def admit(values: JsonValue, settings: ServiceSettings, find_upload: FindUpload)
         if asked.origins.get(key) is not None and asked.origins[key].kind != "default":
             raise _refused(key, "a request may not open the server's own network or keys", f"leave {key} out")
     return load_values(values, REQUEST, overrides)
+
+
+def as_given(resolved: ResolvedRecipe) -> Values:
+    """The recipe without what was only derived, so that the worker derives the same again and says why."""
+    return dict(resolved.recipe.model_dump(mode="json", exclude_unset=True))
 
 
 class _Places:

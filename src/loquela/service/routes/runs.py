@@ -14,9 +14,8 @@ from loquela.recipe.loading import ResolvedRecipe
 from loquela.runs.plan import plan_run
 from loquela.runs.store import new_run_id
 from loquela.service.authentication import Reader, Runner
-from loquela.service.files import upload_place
 from loquela.service.parts import Parts, parts_of
-from loquela.service.recipes import admit
+from loquela.service.recipes import admit, as_given
 from loquela.service.schemas import PlanView, RunId, RunPage, RunView, TrainRequest, view_of
 from loquela.stages import stage_named
 
@@ -35,7 +34,7 @@ def train(
     parts = parts_of(request)
     resolved = _admitted(parts, body)
     run_id = new_run_id(resolved.recipe.name)
-    spec: dict[str, JsonValue] = {"recipe": _as_given(resolved), "until": body.until}
+    spec: dict[str, JsonValue] = {"recipe": as_given(resolved), "until": body.until}
     new = NewJob(
         id=run_id,
         kind=RUN,
@@ -118,7 +117,7 @@ def find_run(parts: Parts, run_id: str) -> Job:
 def _admitted(parts: Parts, body: TrainRequest) -> ResolvedRecipe:
     if body.until is not None:
         _check_stage(body.until)
-    return admit(body.recipe, parts.settings, lambda file_id: upload_place(parts, file_id))
+    return admit(body.recipe, parts.settings, parts.uploads.place)
 
 
 def _check_stage(name: str) -> None:
@@ -126,11 +125,6 @@ def _check_stage(name: str) -> None:
         stage_named(name)
     except KeyError as error:
         raise RecipeError(ErrorCode.CONFIG_INVALID, f"until: there is no stage {name!r}", "leave it out") from error
-
-
-def _as_given(resolved: ResolvedRecipe) -> dict[str, JsonValue]:
-    """The recipe without what was only derived, so that the worker derives the same again and says why."""
-    return dict(resolved.recipe.model_dump(mode="json", exclude_unset=True))
 
 
 def _view(parts: Parts, job: Job) -> RunView:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from loquela.core.model import BoundaryModel
 from loquela.jobs.records import JsonObject
@@ -17,6 +17,7 @@ class RunSpec(BoundaryModel):
 
     recipe: dict[str, JsonValue]
     until: str | None = None
+    openai: dict[str, JsonValue] | None = Field(None, description="the request, where it came in OpenAI's format")
 
 
 def perform(request: JobRequest) -> JsonObject:

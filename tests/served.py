@@ -1,0 +1,51 @@
+"""The whole service as a program."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+
+class Served:
+    """`loquela serve` on a free port, with the key that it made."""
+
+    def __init__(self, home: Path, **environment: str) -> None:
+        self.data = home / "my data"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "loquela", "serve", "--data", str(self.data), "--port", "0"],
+            cwd=home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "LOQUELA_BEAT_SECONDS": "0.3",
+                 **environment},
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        self.said = [self.process.stdout.readline() for _ in range(3)]
+        assert "listens on" in self.said[0], self.said
+        self.address = self.said[0].split()[3].rstrip(",")
+        self.key = (self.data / "keys" / "owner.key").read_text().strip()
+        self.client = httpx.Client(base_url=self.address, headers={"Authorization": f"Bearer {self.key}"}, timeout=30)
+
+    def get(self, path: str) -> dict:
+        return self.client.get(path).raise_for_status().json()
+
+    def until(self, run: str, fits, timeout: float = 90) -> dict:
+        until = time.monotonic() + timeout
+        while time.monotonic() < until:
+            view = self.get(f"/runs/{run}")
+            if fits(view):
+                return view
+            time.sleep(0.1)
+        raise AssertionError(json.dumps(view))
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        code = self.process.wait(timeout=60)
+        self.client.close()
+        self.process.stdout.close()
+        return code
