@@ -175,3 +175,16 @@ def test_rows_that_expect_a_refusal(tmp_path: Path, labels: dict[str, str], answ
     from dataclasses import replace
 
     assert answer_context(replace(kept, reference=answer), frozenset()).expects_refusal is expects
+
+
+def test_batches_of_losses_stay_within_their_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from loquela.evaluation.tuned import losses
+
+    rows = [row(str(number), [1] * number + [2, 0], [0] * number + [1, 1]) for number in (1, 2, 3, 6)]
+    kept = held_out(write(tmp_path / "e", rows), decode, context=16, most=None, seed=1).rows
+    monkeypatch.setattr(losses, "LOGITS_AT_ONCE", 10 * 8)  # ten positions of eight numbers
+    assert [len(batch) for batch in losses.loss_batches(kept, 8, 8)] == [2, 1, 1]
+    monkeypatch.setattr(losses, "LOGITS_AT_ONCE", 1)
+    assert [len(batch) for batch in losses.loss_batches(kept, 8, 8)] == [1, 1, 1, 1]
+    monkeypatch.setattr(losses, "LOGITS_AT_ONCE", 1 << 20)
+    assert [len(batch) for batch in losses.loss_batches(kept, 3, 8)] == [3, 1]

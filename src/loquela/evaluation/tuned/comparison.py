@@ -105,12 +105,7 @@ class Comparison:
             key=lambda row: (len(row.ids), row.example.id),
         )
 
-        def logits(ids: Tensor, mask: Tensor) -> Tensor:
-            return model.logits(ids, attention_mask=mask)
-
-        batches = row_losses(
-            logits, left, side, batch_size=self.section.batch_size, device=model.device, pad_id=self.pad_id
-        )
+        batches = row_losses(model, left, side, batch_size=self.section.batch_size, pad_id=self.pad_id)
         for found in batches:
             self.records.losses.add(found)
             self._progress(side, "losses", len(done) + len(found), len(self.held.rows))

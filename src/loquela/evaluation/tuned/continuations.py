@@ -69,10 +69,12 @@ def _batch(model: CausalModel, texts: Sequence[Continuation], pad_id: int) -> li
     shown = [text.ids[:-1] for text in texts]
     ids = torch.tensor([[*seen, *[pad_id] * (longest - len(seen))] for seen in shown])
     mask = torch.tensor([[1] * len(seen) + [0] * (longest - len(seen)) for seen in shown])
-    logits = model.logits(ids.to(model.device), attention_mask=mask.to(model.device))
+    first = min(text.start for text in texts) - 1
+    keep = torch.arange(first, longest, device=model.device)
+    logits = model.logits(ids.to(model.device), attention_mask=mask.to(model.device), keep=keep)
     results = []
     for scores, text in zip(logits, texts, strict=True):
-        chosen = scores[text.start - 1 : len(text.ids) - 1].float().log_softmax(dim=-1).cpu()
+        chosen = scores[text.start - 1 - first : len(text.ids) - 1 - first].float().log_softmax(dim=-1).cpu()
         targets = torch.tensor(text.ids[text.start :])
         nats = -float(chosen.gather(1, targets[:, None]).double().sum())
         results.append(Likelihood(nats, len(targets), bool((chosen.argmax(dim=-1) == targets).all())))

@@ -1,11 +1,11 @@
 """Loss of the trained tokens of every row, each row alone, whatever was packed together in training.
 
-Shapes: B rows, T tokens of the longest, V vocabulary.
+Shapes: B rows, T tokens of the longest, K positions that lead to a taught token, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -14,22 +14,21 @@ from torch.nn import functional
 from loquela.core.errors import ErrorCode, ProofError
 from loquela.evaluation.tuned.contracts import RowLoss, Side
 from loquela.evaluation.tuned.held_out import HeldOutRow
+from loquela.models.pretrained.causal import CausalModel
 
-Logits = Callable[[Tensor, Tensor], Tensor]
-"""int64 ids [B, T] and mask [B, T] → logits [B, T, V]."""
+# Logits of a batch, of all its positions: at most this many numbers, 512 MiB in fp32.
+LOGITS_AT_ONCE = 1 << 27
 
 
-@torch.no_grad()
 def row_losses(
-    logits: Logits, rows: Sequence[HeldOutRow], side: Side, *, batch_size: int, device: torch.device, pad_id: int
+    model: CausalModel, rows: Sequence[HeldOutRow], side: Side, *, batch_size: int, pad_id: int
 ) -> Iterator[list[RowLoss]]:
     """One list per batch: Σ weight · nats over the tokens that each row teaches, predicted from those before them.
 
     Rows are padded on the right, where a causal model does not look. Raises ProofError(METRIC_COMPUTATION_ERROR) for
     a loss that is not finite.
     """
-    for start in range(0, len(rows), batch_size):
-        batch = rows[start : start + batch_size]
+    for batch in loss_batches(rows, batch_size, model.facts.vocab_size):
         longest = max(len(row.ids) for row in batch)
         ids = torch.full((len(batch), longest), pad_id, dtype=torch.int64)
         weights = torch.zeros(len(batch), longest)
@@ -38,21 +37,38 @@ def row_losses(
             ids[place, : len(row.ids)] = torch.from_numpy(row.ids)
             weights[place, : len(row.ids)] = torch.from_numpy(row.weights.copy())
             mask[place, : len(row.ids)] = 1
-        nats = _weighted_nats(logits(ids.to(device), mask.to(device)), ids, weights)
+        nats = _weighted_nats(model, ids, mask, weights)
         yield [
             _row_loss(side, row, total, row_weights[1:])
             for row, total, row_weights in zip(batch, nats, weights, strict=True)
         ]
 
 
-def _weighted_nats(logits: Tensor, ids: Tensor, weights: Tensor) -> list[float]:
-    """Σ weight · −log p of each row; only positions that teach get a softmax."""
+def loss_batches(rows: Sequence[HeldOutRow], batch_size: int, vocab_size: int) -> Iterator[list[HeldOutRow]]:
+    """Rows in their order, at most `batch_size` at once, and fewer where their logits would be too many."""
+    batch: list[HeldOutRow] = []
+    for row in rows:
+        longest = max(len(other.ids) for other in (*batch, row))
+        if batch and (len(batch) == batch_size or (len(batch) + 1) * longest * vocab_size > LOGITS_AT_ONCE):
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+@torch.no_grad()
+def _weighted_nats(model: CausalModel, ids: Tensor, mask: Tensor, weights: Tensor) -> list[float]:
+    """Σ weight · −log p of each row; the head only sees positions that lead to a token that some row teaches."""
+    keep = torch.nonzero(weights[:, 1:].any(dim=0)).flatten()
+    device = model.device
+    logits = model.logits(ids.to(device), attention_mask=mask.to(device), keep=keep.to(device))
     found = []
-    for scores, targets, weight in zip(logits, ids, weights, strict=True):
-        places = torch.nonzero(weight[1:]).flatten()
-        chosen = scores[places.to(scores.device)].float()
-        losses = functional.cross_entropy(chosen, targets[1:][places].to(chosen.device), reduction="none")
-        found.append(float((losses.cpu().double() * weight[1:][places].double()).sum()))
+    for scores, targets, weight in zip(logits, ids[:, 1:][:, keep], weights[:, 1:][:, keep], strict=True):
+        taught = torch.nonzero(weight).flatten()
+        chosen = scores[taught.to(device)].float()
+        losses = functional.cross_entropy(chosen, targets[taught].to(device), reduction="none")
+        found.append(float((losses.cpu().double() * weight[taught].double()).sum()))
     return found
 
 

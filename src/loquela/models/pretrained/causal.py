@@ -87,11 +87,20 @@ class CausalModel:
         return self.network.get_submodule("transformer" if hasattr(self.network, "transformer") else "model")
 
     def logits(
-        self, ids: Tensor, *, attention_mask: Tensor | None = None, position_ids: Tensor | None = None
+        self,
+        ids: Tensor,
+        *,
+        attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None,
+        keep: Tensor | None = None,
     ) -> Tensor:
-        """Logits [B, T, V] of int64 `ids` [B, T]."""
+        """Logits [B, T, V] of int64 `ids` [B, T]; with `keep` int64 [K] only those of these positions, [B, K, V]."""
         output: HeadOutput = self.module(
-            input_ids=ids, attention_mask=attention_mask, position_ids=position_ids, use_cache=False
+            input_ids=ids,
+            attention_mask=attention_mask,
+            position_ids=position_ids,
+            use_cache=False,
+            logits_to_keep=0 if keep is None else keep,
         )
         return output.logits
 
