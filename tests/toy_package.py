@@ -104,7 +104,7 @@ def merge_here(run: Path, base, examples: Path) -> None:
         prompts=prompts_for(base, examples, 2),
         options=MergeOptions(),
         quantization=None,
-        parents={**adapter.manifest.parents, "adapter": adapter.manifest.digest},
+        parents=adapter.lineage,
         bus=SilentBus(),
     ).run()
 

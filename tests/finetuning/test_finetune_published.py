@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from loquela.artifacts.crash_points import VARIABLE
+from loquela.artifacts.manifest import read_manifest
 from loquela.artifacts.passport import verify_artifact
 from loquela.cli.main import answer
 from toy_bases import toy_base
@@ -93,6 +94,8 @@ def test_a_package_is_verified_by_its_folder(finished, at_home):
     assert "proofs hold" in said
     code, said = at_home("verify", str(finished / "final_artifact"), "--json")
     assert json.loads(said)["kind"] == "final_artifact"
+    code, _ = at_home("generate", str(finished / "final_artifact"), "--prompt", "River", "--max-new-tokens", "2")
+    assert code == 0
 
 
 @pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_config.json", "README.md", "manifest.json"])
@@ -138,6 +141,9 @@ def test_a_package_alone_is_merged_by_the_base_that_it_names(finished, at_home, 
     assert found["report"]["prompts"].startswith("built-in texts")
     assert found["report"]["candidates"][0]["mean_kl"] < 1e-9
     assert verify_artifact(tmp_path / "handed on-merged").passed
+    parents = read_manifest(tmp_path / "handed on-merged").parents
+    assert parents == read_manifest(finished / "merged").parents
+    assert found["report"]["adapter_digest"] == parents["adapter"] == read_manifest(finished / "adapter").digest
 
 
 def test_what_is_no_merged_model_is_never_replaced(finished, at_home, tmp_path):
@@ -153,7 +159,7 @@ def test_what_is_no_merged_model_is_never_replaced(finished, at_home, tmp_path):
 def test_what_is_no_adapter_or_the_wrong_base_is_told(finished, at_home, tmp_path):
     code, said = at_home("merge-adapter", str(finished / "merged"))
     assert code == 3
-    assert "holds no adapter: it is a merged" in said
+    assert "holds no adapter: it has no adapter_config.json" in said
     code, said = at_home("merge-adapter", "latest", "--base", str(toy_base("qwen3")), "--output", str(tmp_path / "m"))
     assert code == 3
     assert "was trained on" in said

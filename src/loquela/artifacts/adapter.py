@@ -22,6 +22,7 @@ from loquela.core.errors import DataError, ErrorCode
 KIND = "adapter"
 CONFIG_NAME = "adapter_config.json"
 WEIGHTS_NAME = "adapter_model.safetensors"
+MADE_FROM = ("base", "examples")
 TOKENIZER_FILES = (
     "tokenizer.json",
     "tokenizer_config.json",
@@ -32,8 +33,6 @@ TOKENIZER_FILES = (
     "merges.txt",
     "tokenizer.model",
 )
-# A final artifact is an adapter with its passport.
-KINDS = (KIND, "final_artifact")
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,17 @@ class AdapterFolder:
     directory: Path
     manifest: Manifest
     base: BaseIdentity
+
+    @property
+    def digest(self) -> str:
+        """The adapter's own; a final artifact has it among its parents."""
+        return self.manifest.parents.get(KIND, self.manifest.digest)
+
+    @property
+    def lineage(self) -> dict[str, str]:
+        """Role → digest of what the adapter was made from, and of the adapter."""
+        made_from = {role: digest for role, digest in self.manifest.parents.items() if role in MADE_FROM}
+        return {**made_from, KIND: self.digest}
 
     def copy_tokenizer(self, target: Path) -> None:
         """Copy tokenizer files and chat template to `target`; OSError when the file system refuses."""
@@ -56,17 +66,21 @@ def is_adapter(directory: Path) -> bool:
     return (directory / CONFIG_NAME).is_file()
 
 
+def require_adapter(directory: Path) -> None:
+    """DataError(DATASET_NOT_FOUND) when there is no adapter in `directory`: nothing, or a whole model."""
+    if not is_adapter(directory):
+        raise DataError(
+            ErrorCode.DATASET_NOT_FOUND,
+            f"{directory} holds no adapter: it has no {CONFIG_NAME}",
+            "give a run that has trained an adapter, its adapter/ or its final_artifact/",
+            details={"path": str(directory)},
+        )
+
+
 def open_adapter(directory: Path) -> AdapterFolder:
     """Prove every file of the adapter in `directory`, a final artifact or a bare one.
 
     Raises DataError: DATASET_NOT_FOUND where there is none, CORRUPTION for a file that is missing, cut or changed.
     """
-    manifest = verify(directory)
-    if manifest.kind not in KINDS or not is_adapter(directory):
-        raise DataError(
-            ErrorCode.DATASET_NOT_FOUND,
-            f"{directory} holds no adapter: it is a {manifest.kind} without {CONFIG_NAME}",
-            "give a run that has trained an adapter, its adapter/ or its final_artifact/",
-            details={"path": str(directory)},
-        )
-    return AdapterFolder(directory, manifest, read_base(directory))
+    require_adapter(directory)
+    return AdapterFolder(directory, verify(directory), read_base(directory))

@@ -63,6 +63,7 @@ def command(adapter: str, base: Path | None, output: Path | None, output_directo
 
 def _place(adapter: str, base: Path | None, output: Path | None, output_directory: Path) -> AdapterPlace:
     """Folder, base, rows and limits: those of the run that the adapter lies in, where it lies in one."""
+    from loquela.artifacts.adapter import require_adapter
     from loquela.finetuning.merging.alone import AdapterPlace
     from loquela.runs.manifest import load_run_manifest
     from loquela.runs.places import artifact_of
@@ -76,8 +77,10 @@ def _place(adapter: str, base: Path | None, output: Path | None, output_director
         folder = run / "adapter"
     elif folder.name in IN_A_RUN and (folder.absolute().parent / STATUS_NAME).is_file():
         run = folder.absolute().parent
+        folder = run / "adapter"
     if run is None:
         return AdapterPlace(folder, output or folder.with_name(f"{folder.name}-merged"), base)
+    require_adapter(folder)
     section = load_run_manifest(run).recipe.finetune
     return AdapterPlace(
         adapter=folder,

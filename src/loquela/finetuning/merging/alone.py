@@ -46,7 +46,7 @@ def merge_adapter(given: AdapterPlace, bus: Bus) -> tuple[Manifest, bool]:
         prompts=prompts_for(base, given.examples, options.prompts),
         options=options,
         quantization=recorded_quantization(given.adapter, adapter.manifest.facts.get(QUANTIZATION_FACT)),
-        parents={**adapter.manifest.parents, "adapter": adapter.manifest.digest},
+        parents=adapter.lineage,
         bus=bus,
         device=find_device("auto")[0],
     )

@@ -5,6 +5,10 @@ from __future__ import annotations
 from loquela.artifacts.base import BaseIdentity
 from loquela.artifacts.merge_report import MergeCandidate, MergeReport
 
+LICENCE = (
+    "> **No licence is set.** The licence of the base and the rights to the documents that the rows were made from "
+    "decide what may be done with this model. Write the licence here before you hand it on."
+)
 IN_WORDS = {
     "full": "the base in full precision",
     "dequantized": "the base as its quantised weights read, dequantised",
@@ -20,6 +24,8 @@ def merged_card(report: MergeReport, base: BaseIdentity, name: str) -> str:
             "",
             f"`{base.source}`{revision} ({base.architecture}, {base.parameters:,} parameters) with a LoRA adapter "
             "merged into its weights. It needs neither PEFT nor Loquela to run.",
+            "",
+            LICENCE,
             "",
             f"- base `{base.digest}`",
             f"- adapter `{report.adapter_digest}`",

@@ -141,7 +141,7 @@ class Merge:
             limits=self.options,
             base_source=self.base.identity.source,
             base_digest=self.base.identity.digest,
-            adapter_digest=self.adapter.manifest.digest,
+            adapter_digest=self.adapter.digest,
             libraries=package_versions(LIBRARIES),
         )
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from loquela.artifacts.final_artifact import ArtifactMetadata, EvaluationRow, Interval
+from loquela.finetuning.merging.card import LICENCE
 
 METHODS = {
     "lora": "a LoRA adapter",
@@ -18,10 +19,6 @@ TASKS = {
     "dpo": "learnt which of two answers is better (DPO)",
     "kto": "learnt good and bad answers (KTO)",
 }
-LICENCE = (
-    "> **No licence is set.** The licence of the base and the rights to the documents that the rows were made from "
-    "decide what may be done with this artifact. Write the licence here before you hand it on."
-)
 # What says where something lies on the machine of whoever trained it is nobody else's business.
 PLACE = re.compile(r"(?:^|\s)(?:/|[A-Za-z]:\\)\S")
 IN_THE_HEAD = ("version", "task", "method", "base", "base_digest")
