@@ -10,8 +10,8 @@ from fastapi import Request
 from loquela.jobs.claims import Claims, Holder
 from loquela.jobs.clock import Clock, SystemClock
 from loquela.jobs.database import Database
+from loquela.jobs.doorbell.choice import doorbell_for
 from loquela.jobs.doorbell.contract import Doorbell
-from loquela.jobs.doorbell.polling import PollingDoorbell
 from loquela.jobs.event_log import EventLog
 from loquela.jobs.listing import Listing
 from loquela.jobs.process_facts import boot_id, host_name, worker_name
@@ -22,6 +22,7 @@ from loquela.jobs.submissions import Submissions
 from loquela.service.inference.dispatcher import Dispatcher
 from loquela.service.inference.pool import EnginePool
 from loquela.service.keys import KeyStore
+from loquela.service.redis_facts import RedisFacts
 from loquela.service.uploads import Uploads
 
 
@@ -41,6 +42,7 @@ class Parts:
     uploads: Uploads
     pool: EnginePool
     dispatcher: Dispatcher
+    facts: RedisFacts | None
 
     @property
     def data(self) -> Path:
@@ -53,6 +55,8 @@ class Parts:
 
     def close(self) -> None:
         """Give connections back."""
+        if self.facts is not None:
+            self.facts.stop()
         self.dispatcher.stop()
         self.pool.close()
         self.doorbell.close()
@@ -67,20 +71,22 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
     database = Database(settings.database)
     migrate(database)
     pool = EnginePool()
+    events, listing = EventLog(database, time), Listing(database)
     claims = Claims(database, time, lease_seconds=settings.lease_seconds)
     return Parts(
         settings=settings,
         clock=time,
         database=database,
-        doorbell=PollingDoorbell(),
+        doorbell=doorbell_for(settings.redis_url),
         submissions=Submissions(database, time),
-        listing=Listing(database),
+        listing=listing,
         requests=Requests(database, time),
-        events=EventLog(database, time),
+        events=events,
         keys=KeyStore(database, time, settings.data / "keys"),
         uploads=Uploads(database, time, settings.data / "files", settings.max_upload_bytes),
         pool=pool,
         dispatcher=Dispatcher(settings.data, claims, pool, Holder(worker_name(), host_name(), boot_id())),
+        facts=RedisFacts(settings.redis_url, events, listing) if settings.redis_url is not None else None,
     )
 
 
