@@ -26,6 +26,7 @@ SCHEMAS = {
     "run-manifest": "loquela.runs.manifest:TrainingRunManifest",
     "run-summary": "loquela.runs.store:RunSummary",
     "run-comparison": "loquela.runs.comparison:RunComparison",
+    "comparison": "loquela.evaluation.tuned.contracts:ComparisonReport",
     "plan": "loquela.compute.plan:Plan",
     "proof": "loquela.artifacts.proof:Proof",
     "verify-report": "loquela.runs.verify:VerifyReport",
