@@ -24,6 +24,7 @@ from template_shapes import SHAPES, reference, write_base_shape
 USER = Message(role="user", content="¿Dónde corre el río?")
 ANSWER = Message(role="assistant", content="Bajo el puente 🌉 de piedra.")
 SYSTEM = Message(role="system", content="Be brief.\nAlways.")
+MORE_BARE = Message(role="user", content="Where?")
 MORE = Message(role="user", content="  Why?\n")
 ANSWERED = Message(role="assistant", content="It runs under the bridge.  ")
 CALL = Message(role="assistant", content="", tool_calls=[ToolCall(name="find", arguments={"río": [1, 2.5]})])
@@ -267,3 +268,56 @@ def test_a_changed_tokenizer_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="tokenizer_config.json has") as caught:
         made(tmp_path, base, rows())
     assert caught.value.code is ErrorCode.DATA_CHANGED
+
+
+FORMATS: dict[str, tuple[str, list[Row]]] = {
+    "alpaca": ("sft", [{"instruction": "Add.", "input": "1 2", "output": "3"}]),
+    "sharegpt": ("sft", [{"conversations": [{"from": "human", "value": "Where?"}, {"from": "gpt", "value": "Here."}]}]),
+    "messages": ("sft", rows()[:1]),
+    "prompt_completion": ("sft", [{"prompt": "Where?", "completion": "Here."}]),
+    "text": ("sft", [{"text": "The river runs."}]),
+    "preference": ("dpo", [{"prompt": "Where?", "chosen": "Here.", "rejected": "Over there."}]),
+    "feedback": ("kto", [{"prompt": "Where?", "completion": "Here.", "label": False}]),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_format_becomes_rows_of_a_base(tmp_path: Path, bases: Path, name: str) -> None:
+    task, found = FORMATS[name]
+    facts = made(tmp_path, bases / "default_system", found, task)
+    assert facts.splits["train"].examples == 1
+    tokenizer = read_base_parts(bases / "default_system").tokenizer
+    parts = {}
+    for row, record in zip(
+        read_token_rows(tmp_path / "output", "train"), read_sequences(tmp_path / "output", "train"), strict=True
+    ):
+        learnt = [token for token, weight in zip(row.ids.tolist(), row.weights.tolist(), strict=True) if weight]
+        parts[record.part] = tokenizer.decode(learnt)
+    assert (
+        parts
+        == {
+            "alpaca": {"": "3<|im_end|>"},
+            "sharegpt": {"": "Here.<|im_end|>"},
+            "messages": {"": "Under the bridge.<|im_end|>"},
+            "prompt_completion": {"": "Here.<|im_end|>"},
+            "text": {"": " river runs.<|im_end|>"},
+            "preference": {"chosen": "Here.<|im_end|>", "rejected": "Over there.<|im_end|>"},
+            "feedback": {"": "Here.<|im_end|>"},
+        }[name]
+    )
+
+
+def test_both_answers_of_a_preference_stand_behind_the_same_prompt(tmp_path: Path, bases: Path) -> None:
+    row: Row = {
+        "prompt": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Where?"}],
+        "chosen": [{"role": "assistant", "content": "Here."}],
+        "rejected": [{"role": "assistant", "content": "Over there."}],
+    }
+    for shape in TEMPLATED:
+        made(tmp_path, bases / shape, [row], "dpo")
+        chosen, rejected = read_token_rows(tmp_path / "output", "train")
+        prompt = their_ids(bases / shape, [Message(role="system", content="Be brief."), MORE_BARE], opened=True)
+        for answer in (chosen, rejected):
+            assert answer.ids.tolist()[: len(prompt)] == prompt
+            assert answer.weights[: len(prompt)].sum() == 0
+            assert answer.weights[len(prompt)] == 1

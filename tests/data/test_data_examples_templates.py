@@ -288,7 +288,9 @@ def test_control_tokens_can_be_broken_up_or_kept() -> None:
 
 def test_messages_reach_jinja_as_chat_templates_expect_them() -> None:
     with JinjaTemplate("{% for m in messages %}{{ m | tojson }}\n{% endfor %}{{ tools | tojson }}") as template:
-        lines = template._text([ASKED, CALL, RESULT.model_copy(update={"tool_call_id": "c", "name": "sum"})], TOOLS)
+        turns = [ASKED, CALL, RESULT.model_copy(update={"tool_call_id": "c", "name": "sum", "trained": False})]
+        turns[1] = turns[1].model_copy(update={"trained": False})
+        lines = template.render(turns, TOOLS).text
     call, result = (json.loads(line) for line in lines.splitlines()[1:3])
     assert call["tool_calls"][0]["function"] == {"name": "sum", "arguments": {"é": [1, None]}}
     assert result == {"role": "tool", "content": "4", "name": "sum", "tool_call_id": "c"}

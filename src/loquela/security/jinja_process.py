@@ -1,10 +1,10 @@
 """The process that renders Jinja templates: it has no way out, little memory, and whoever started it ends it.
 
 Lines of JSON in, lines of JSON out. The first line is {"source", "memory_bytes", "seconds", "lenient", "date"},
-answered by {"ok": true} or {"error": …, "line": …}; every further one is {"messages", "tools",
-"add_generation_prompt"}, answered by {"text": …} or {"error": …}. Learnt parts stand between two marks that no text can
-hold. `lenient` prints names that are not there as nothing, as transformers does; `date` is the day that the template
-takes for today.
+answered by {"ok": true} or {"error": …, "line": …}; every further one is {"requests": [{"messages", "tools",
+"add_generation_prompt"}, …]}, answered by {"texts": […]} or {"error": …}. Learnt parts stand between two marks that no
+text can hold. `lenient` prints names that are not there as nothing, as transformers does; `date` is the day that the
+template takes for today.
 """
 
 from __future__ import annotations
@@ -98,8 +98,18 @@ def serve() -> None:
     for line in sys.stdin:
         # Should the one that asked be gone, the kernel ends what never ends.
         signal.setitimer(signal.ITIMER_REAL, first["seconds"] + GRACE_SECONDS)
-        _answer(_rendered(template, json.loads(line)))
+        _answer(_all_rendered(template, json.loads(line)["requests"]))
         signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _all_rendered(template: Template, requests: list[dict[str, object]]) -> dict[str, object]:
+    texts = []
+    for request in requests:
+        answer = _rendered(template, request)
+        if "text" not in answer:
+            return answer
+        texts.append(answer["text"])
+    return {"texts": texts}
 
 
 def _rendered(template: Template, request: dict[str, object]) -> dict[str, object]:

@@ -74,18 +74,29 @@ class TemplateProcess:
 
         `names` are further names that the template may use, such as bos_token.
         """
-        request: dict[str, JsonValue] = {
+        return self.render_all([(messages, opened)], tools, names=names)[0]
+
+    def render_all(
+        self,
+        conversations: Sequence[tuple[Sequence[JsonValue], bool]],
+        tools: Sequence[JsonValue] = (),
+        *,
+        names: dict[str, JsonValue] | None = None,
+    ) -> list[str]:
+        """`render` of several (conversation, opened) with the same tools, in the time that one may take."""
+        known: dict[str, JsonValue] = {
             **({"documents": None} if self._lenient else {}),
             **(names or {}),
-            "messages": [*messages],
             "tools": [*tools] or None,
-            "add_generation_prompt": opened,
         }
-        answer = self._ask(request, self._render_seconds)
-        text = answer.get("text")
-        if not isinstance(text, str):
+        requests: list[JsonValue] = [
+            {**known, "messages": [*messages], "add_generation_prompt": opened} for messages, opened in conversations
+        ]
+        answer = self._ask({"requests": requests}, self._render_seconds)
+        texts = answer.get("texts")
+        if not isinstance(texts, list):
             raise wrong_template(self.origin, str(answer.get("error")), "mend it, or use the template chatml")
-        return text
+        return [str(text) for text in texts]
 
     def _start(self, source: str, date: str | None) -> None:
         # -P: a file of the user's in the working directory must not stand in for a library.

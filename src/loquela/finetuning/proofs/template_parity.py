@@ -40,7 +40,8 @@ def prove_template_parity(subject: RowsSubject, renderings: Renderings) -> Proof
         _look_at_row(subject, renderings, shown, count)
     awkward = awkward_conversations(subject.tokenizer.controls)
     for named, turns, tools in awkward:
-        _compare(subject, renderings, turns, tools, f"the conversation with {named}", count)
+        ours = renderings.ours(turns, tools, opened=True)
+        _compare(subject, renderings, ours, turns, tools, f"the conversation with {named}", count)
     day = f"; the template tells the day, the rows that of {subject.template.date}" if subject.template.date else ""
     return Proof(
         name=NAME,
@@ -94,7 +95,7 @@ def _look_at_prompt(
         elif not shown.weights[len(prompt)] > 0 or (shown.weights[len(prompt) - 1] > 0 and not _asks_learnt(turns)):
             count.faults.append(f"{where}: what is learnt does not begin where the prompt ends")
     if not renderings.of_another_day:
-        _compare(subject, renderings, turns, tools, where, count)
+        _compare(subject, renderings, prompt, turns, tools, where, count)
 
 
 def _asks_learnt(turns: Sequence[Message]) -> bool:
@@ -105,15 +106,16 @@ def _asks_learnt(turns: Sequence[Message]) -> bool:
 def _compare(
     subject: RowsSubject,
     renderings: Renderings,
+    ours: list[int] | None,
     turns: Sequence[Message],
     tools: Sequence[JsonValue],
     where: str,
     count: _Count,
 ) -> None:
-    """One prompt, as transformers makes it, against training's and the chat's."""
+    """One prompt, as transformers makes it, against training's (`ours`) and the chat's."""
     theirs = renderings.theirs(turns, tools, opened=True)
     count.refused += theirs is None
-    if not renderings.of_another_day and (ours := renderings.ours(turns, tools, opened=True)) != theirs:
+    if not renderings.of_another_day and ours != theirs:
         count.faults.append(f"{where}, training against transformers: {_difference(subject, ours, theirs)}")
     if can_be_served(turns, tools):
         count.served += 1

@@ -78,15 +78,20 @@ class JinjaTemplate:
 
     def render(self, messages: Sequence[Message], tools: Sequence[JsonValue], rest: float = 0.0) -> Rendered:
         """The conversation as text; RecipeError for a template that fails, does not end, or hides its answers."""
+        turned = [place for place, message in enumerate(messages) if loss_weight(message, rest) != rest]
+        by_tag = self._has_tag and all(messages[place].role == "assistant" for place in turned)
+        wanted = [] if by_tag else [stretch for place in turned for stretch in _around(messages, place)]
+        shown, *parts = self._shown([(len(messages), False), *wanted], messages, tools)
+        whole = _unmarked(shown)
         if self._checked:
-            check_shown(self.source, self._text(messages, tools), messages, tools)
-        marked = [message for message in messages if loss_weight(message, rest) != rest]
-        if self._has_tag and all(message.role == "assistant" for message in marked):
-            return self._by_tag(messages, tools, rest)
-        return self._by_turn(messages, tools, rest)
+            check_shown(self.source, whole, messages, tools)
+        if by_tag:
+            return self._by_tag(shown, messages, rest)
+        texts = [_unmarked(part) for part in parts]
+        return rendered(self._by_turn(whole, list(zip(turned, texts[::2], texts[1::2], strict=True)), messages, rest))
 
-    def _by_tag(self, messages: Sequence[Message], tools: Sequence[JsonValue], rest: float) -> Rendered:
-        parts = marked_parts(self._marked(messages, tools))
+    def _by_tag(self, shown: str, messages: Sequence[Message], rest: float) -> Rendered:
+        parts = marked_parts(shown)
         weights = [loss_weight(message, rest) for message in messages if message.role == "assistant"]
         if len(weights) != sum(learnt for _, learnt in parts):
             raise wrong_template(
@@ -97,21 +102,15 @@ class JinjaTemplate:
         left = iter(weights)
         return rendered(Piece(text, next(left) if learnt else rest) for text, learnt in parts)
 
-    def _by_turn(self, messages: Sequence[Message], tools: Sequence[JsonValue], rest: float) -> Rendered:
-        """A turn is what stands behind the text up to it, an answer's with its opening, and before what follows it."""
-        whole = self._text(messages, tools)
-        return rendered(self._turns(whole, messages, tools, rest))
-
-    def _turns(
-        self, whole: str, messages: Sequence[Message], tools: Sequence[JsonValue], rest: float
+    def _by_turn(
+        self, whole: str, turns: Sequence[tuple[int, str, str]], messages: Sequence[Message], rest: float
     ) -> Iterator[Piece]:
+        """A turn is what stands behind the text up to it, an answer's with its opening, and before what follows it.
+
+        `turns` are (place, text up to the turn, text with it).
+        """
         done = 0
-        for index, message in enumerate(messages):
-            weight = loss_weight(message, rest)
-            if weight == rest:
-                continue
-            before = self._text(messages[:index], tools, opened=message.role == "assistant") if index else ""
-            after = self._text(messages[: index + 1], tools)
+        for place, before, after in turns:
             if not (whole.startswith(after) and after.startswith(before) and len(before) >= done):
                 raise wrong_template(
                     self.origin,
@@ -122,17 +121,28 @@ class JinjaTemplate:
                 )
             learnt = whole[len(before) : len(after)]
             space = learnt[len(learnt.rstrip()) :]
-            if space and not message.content.endswith(space):
+            if space and not messages[place].content.endswith(space):
                 # White space between two turns is the frame's, not the answer's.
                 learnt = learnt.removesuffix(space)
             yield Piece(whole[done : len(before)], rest)
-            yield Piece(learnt, weight)
+            yield Piece(learnt, loss_weight(messages[place], rest))
             done = len(before) + len(learnt)
         yield Piece(whole[done:], rest)
 
-    def _text(self, messages: Sequence[Message], tools: Sequence[JsonValue], *, opened: bool = False) -> str:
-        return "".join(part for part, _ in marked_parts(self._marked(messages, tools, opened=opened)))
+    def _shown(
+        self, wanted: Sequence[tuple[int, bool]], messages: Sequence[Message], tools: Sequence[JsonValue]
+    ) -> list[str]:
+        """The first so many messages each, with the assistant's turn begun or not; an empty text for none."""
+        turns: list[JsonValue] = [chat_message(message) for message in messages]
+        asked = [(turns[:length], opened) for length, opened in wanted if length]
+        texts = iter(self._process.render_all(asked, tools, names=self._names))
+        return [next(texts) if length else "" for length, _ in wanted]
 
-    def _marked(self, messages: Sequence[Message], tools: Sequence[JsonValue], *, opened: bool = False) -> str:
-        turns = [chat_message(message) for message in messages]
-        return self._process.render(turns, tools, opened=opened, names=self._names)
+
+def _around(messages: Sequence[Message], place: int) -> tuple[tuple[int, bool], tuple[int, bool]]:
+    """What is rendered to tell a turn from the rest: up to it (begun, if it is an answer), and with it."""
+    return (place, messages[place].role == "assistant" and place > 0), (place + 1, False)
+
+
+def _unmarked(shown: str) -> str:
+    return "".join(part for part, _ in marked_parts(shown))
