@@ -43,9 +43,13 @@ def make_adapter(
     for name in TOKENIZER_FILES:
         if (opened.folder / name).is_file():
             shutil.copyfile(opened.folder / name, directory / name)
-    write_manifest(
-        directory, "adapter", parents={"base": opened.identity.digest, "examples": "e" * 64}, facts={"method": "lora"}
-    )
+    stored = quantization and {
+        "kind": quantization.kind,
+        "compute": quantization.compute,
+        "double": quantization.double,
+    }
+    parents = {"base": opened.identity.digest, "examples": "e" * 64}
+    write_manifest(directory, "adapter", parents=parents, facts={"quantization": stored})
     return directory
 
 

@@ -12,6 +12,7 @@ from loquela.artifacts.manifest import verify, write_manifest
 from loquela.artifacts.merge_report import read_merge_report
 from loquela.artifacts.token_rows import TokenRow
 from loquela.core.errors import DataError, ErrorCode, ProofError
+from loquela.finetuning.merging.alone import AdapterPlace, merge_adapter
 from loquela.finetuning.merging.merge import Merge
 from loquela.finetuning.merging.prompts import _prompts_of, from_examples
 from loquela.finetuning.merging.rewriting import rewrite
@@ -125,6 +126,17 @@ def test_of_a_quantised_base_both_readings_are_tried_and_the_nearer_is_taken(tmp
     assert (full.base, dequantized.base, report.chosen) == ("full", "dequantized", "dequantized")
     assert dequantized.mean_kl < 1e-6 < 1e-5 < full.mean_kl
     assert "nf4" in report.reference
+
+
+def test_an_adapter_says_itself_how_its_base_was_stored_and_where_it_lies(tmp_path, rows):
+    adapter = make_adapter(tmp_path / "adapter", quantization=NF4)
+    wide = MergeOptions(max_mean_kl=10, min_top1_agreement=0, prompts=2)
+    given = AdapterPlace(adapter, tmp_path / "merged", examples=rows, options=wide)
+    manifest, before = merge_adapter(given, SilentBus())
+    assert not before
+    assert [each.base for each in read_merge_report(tmp_path / "merged").candidates] == ["full", "dequantized"]
+    assert manifest.parents == open_adapter(adapter).lineage
+    assert merge_adapter(given, SilentBus()) == (manifest, True)
 
 
 def test_full_precision_alone_is_refused_where_it_is_too_far_and_the_report_stays(tmp_path, rows):
