@@ -6,7 +6,7 @@ from pathlib import Path
 
 from loquela.artifacts.manifest import MANIFEST_NAME, read_manifest
 from loquela.compute.plan import Plan
-from loquela.core.errors import DataError, RecipeError
+from loquela.core.errors import DataError, LoquelaError
 from loquela.finetuning.planning.gpus import GpuTable, load_gpus
 from loquela.finetuning.planning.plan import Materials, TuningPlan, plan_tuning, section_of, shape_for
 from loquela.finetuning.planning.rows import RowFacts, counted_rows, estimated_rows
@@ -25,7 +25,7 @@ def plan_if_known(recipe: Recipe) -> Plan | None:
     """The same for a run that is about to begin; None while the base's shape is not known here yet."""
     try:
         return tuning_plan(recipe)
-    except RecipeError:
+    except LoquelaError:
         return None  # the base stage fetches the base, or says why it cannot; then the plan is made
 
 
@@ -55,7 +55,7 @@ def _rows(recipe: Recipe, context: int) -> RowFacts:
     section = section_of(recipe)
     kept = kept_examples(recipe)
     if kept is not None:
-        rows = counted_rows(kept, section.batch_size)
+        rows = counted_rows(kept, section.batch_size, paired=section.task == "dpo")
         if rows.rows and rows.tokens:
             return rows
     return estimated_rows(recipe.examples, _expected_pairs(recipe), context)

@@ -38,11 +38,13 @@ def test_every_type_is_counted_as_its_weights_are(kind):
     assert said == f"base: {folder / 'config.json'}"
 
 
-def test_an_unknown_name_is_refused_with_the_nearest(tmp_path):
+def test_an_unknown_name_is_refused_with_the_nearest(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(RecipeError, match=r"shape of finetune.base 'Qwen/Qwen2.5-0.5BB' is not known here") as caught:
         find_shape(FinetuneSection(base="Qwen/Qwen2.5-0.5BB"), tmp_path)
     assert "did you mean Qwen/Qwen2.5-0.5B?" in caught.value.remedy
-    assert "config.json: nothing else of it is needed" in caught.value.remedy
+    assert "config.json: a plan needs no more of it" in caught.value.remedy
 
 
 def test_a_config_that_says_too_little_is_refused(tmp_path):

@@ -64,7 +64,7 @@ def test_weights_by_quantisation_by_hand():
 
 
 def test_optimizers_and_checkpointing_count():
-    load = Load(rows=1, row_tokens=2048, trained_tokens=1024, logit_rows=1024, masked=False)
+    load = Load(rows=1, row_tokens=2048, trained_tokens=1024, masked=False)
 
     def memory(checkpointing=True, **values):
         return tuning_memory(

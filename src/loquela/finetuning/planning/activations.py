@@ -17,11 +17,15 @@ STATISTIC_BYTES = 4  # a norm's root, a softmax's logarithm: fp32 in every preci
 
 @dataclass(frozen=True)
 class Adapter:
-    """Which matrices learn an update, and of what rank; `all` is every linear layer but the head."""
+    """Which matrices learn an update, and of what rank; `targets` None: every linear layer but the head.
+
+    `stock`: PEFT's own layer computes it (quantised or DoRA), and not our kernel for fp32 on a CPU.
+    """
 
     rank: int
     dropout: float
-    targets: frozenset[str] | None = None  # None: all of them
+    targets: frozenset[str] | None = None
+    stock: bool = False
 
     def holds(self, linear: Linear) -> bool:
         """Whether this matrix is adapted."""
@@ -61,6 +65,7 @@ def layer_bytes(shape: BaseShape, adapter: Adapter | None, conditions: Condition
         _norms(shape, conditions, whole=adapter is None)
         + _attention(shape, conditions, row_tokens)
         + _feed_forward(shape, conditions)
+        + (_dropped(shape, conditions, row_tokens) if shape.drops_out else 0)
         + (_trained_inputs(shape, conditions) if adapter is None else _adapted_inputs(shape, adapter, conditions))
     )
 
@@ -92,6 +97,17 @@ def _attention(shape: BaseShape, conditions: Conditions, row_tokens: int) -> flo
     return kept + STATISTIC_BYTES * shape.heads + mask
 
 
+def _dropped(shape: BaseShape, conditions: Conditions, row_tokens: int) -> float:
+    """Noise of a base that drops out: of both halves of a layer, and on a CPU, whose fused attention cannot, of scores.
+
+    There the scores are made, kept, dropped and kept again; on CUDA the noise is a byte, that of scores is made anew.
+    """
+    if conditions.device == "cuda":
+        return 2.0 * shape.hidden
+    scores = 0 if conditions.attention == "eager" else 3 * shape.heads * row_tokens
+    return conditions.element_bytes * (2.0 * shape.hidden + scores)
+
+
 def _feed_forward(shape: BaseShape, conditions: Conditions) -> float:
     """Between its matrices: both branches and the activation's result, or the steps of GPT-2's GELU."""
     if not shape.gated:
@@ -113,9 +129,11 @@ def _adapted_inputs(shape: BaseShape, adapter: Adapter, conditions: Conditions) 
     size = conditions.element_bytes
     held = [linear for linear in shape.linears() if adapter.holds(linear)]
     ranks = sum(size * adapter.rank * linear.active for linear in held)
-    if not adapter.dropout and size == 4:
-        return ranks + size * sum(_distinct_inputs(shape, held))
     width = sum(linear.inputs * linear.active for linear in held)
+    ours = conditions.device == "cpu" and size == 4 and not adapter.stock and shape.gated and shape.experts == 1
+    if size == 4 and (ours or not adapter.dropout):
+        # Our kernel keeps the input itself, and a byte for each number that may be dropped.
+        return ranks + size * sum(_distinct_inputs(shape, held)) + (width if adapter.dropout else 0)
     noise = 0 if not adapter.dropout else 1 if conditions.device == "cuda" else 4
     return ranks + (size + noise) * width
 

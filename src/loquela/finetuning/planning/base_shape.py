@@ -1,15 +1,17 @@
-"""Which shape a recipe's base has, without its weights: a folder's config.json or a known name."""
+"""Which shape a recipe's base has, without its weights: by config.json, a GGUF header, a known name, the hub."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from loquela.artifacts.base import BASE_NAME, HERE, read_base
-from loquela.core.errors import DataError, ErrorCode, RecipeError
+from loquela.core.entry import resolve
+from loquela.core.errors import DataError, ErrorCode, LoquelaError, RecipeError
 from loquela.core.near_names import nearest
 from loquela.finetuning.planning.shape import BaseShape, shape_of
 from loquela.recipe.finetune_section import FinetuneSection
@@ -20,7 +22,7 @@ INSTRUCT = "-Instruct"
 
 
 def find_shape(section: FinetuneSection, artifacts: Path) -> tuple[BaseShape, str]:
-    """The shape of `finetune.base` and where it was read.
+    """The shape of `finetune.base` and where it was read; of the hub only a config.json is ever fetched.
 
     `artifacts` is the folder in which earlier runs kept what they made. RecipeError when nothing tells the shape.
     """
@@ -33,7 +35,7 @@ def find_shape(section: FinetuneSection, artifacts: Path) -> tuple[BaseShape, st
     known = known_bases()
     if section.base in known:
         return shape_of(known[section.base], section.base), "base: the built-in table of known models"
-    raise _unknown(section.base, known)
+    return _fetched(section, known)
 
 
 def known_bases() -> dict[str, dict[str, JsonValue]]:
@@ -48,14 +50,26 @@ def known_bases() -> dict[str, dict[str, JsonValue]]:
     return {**plain, **bases, **named}
 
 
-def _unknown(base: str, known: dict[str, dict[str, JsonValue]]) -> RecipeError:
-    near = nearest(base, known)
-    hint = f"did you mean {near}? Otherwise " if near else ""
-    return RecipeError(
-        ErrorCode.CONFIG_INVALID,
-        f"the shape of finetune.base {base!r} is not known here: it is no model folder, and none of the known bases",
-        f"{hint}give a folder that holds the model's {CONFIG_NAME}: nothing else of it is needed to plan",
-    )
+def _fetched(section: FinetuneSection, known: dict[str, dict[str, JsonValue]]) -> tuple[BaseShape, str]:
+    """By the header of a GGUF file, or by config.json on the hub."""
+    place = Path(section.base).expanduser()
+    try:
+        if place.is_file():
+            read: Callable[[Path], dict[str, JsonValue]] = resolve(
+                "loquela.models.pretrained.gguf_network:config_of_file"
+            )
+            return shape_of(read(place), section.base), f"base: header of {place}"
+        fetch: Callable[[str, str | None], dict[str, JsonValue]] = resolve("loquela.models.pretrained.hub:fetch_config")
+        config = fetch(section.base, section.revision)
+    except LoquelaError as error:
+        near = nearest(section.base, known)
+        hint = f"did you mean {near}? Otherwise " if near else ""
+        raise RecipeError(
+            error.code,
+            f"the shape of finetune.base {section.base!r} is not known here: {error.message}",
+            f"{hint}{error.remedy}, or give a folder that holds the model's {CONFIG_NAME}: a plan needs no more of it",
+        ) from error
+    return shape_of(config, section.base), f"base: {CONFIG_NAME} of {section.base} on the hub"
 
 
 def _kept_config(section: FinetuneSection, artifacts: Path) -> Path | None:

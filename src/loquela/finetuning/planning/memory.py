@@ -24,8 +24,9 @@ STATE_BYTES = {
     "adafactor": 0.1,  # a row and a column of each matrix
     "sgd": 0.0,
 }
-# Rows of logits that the loss makes at once, in fp32, with their gradient and one copy under way.
-LOGIT_COPIES = 3
+# Logits are made and turned into their gradient chunk by chunk, in fp32: so many bytes of them at once, twice.
+LOGIT_CHUNK_BYTES = {"cpu": 16 * 2**20, "cuda": 128 * 2**20}
+LOGIT_COPIES = 2
 # What a process holds before its tensors. CPU: libraries measured on Linux x86-64. CUDA: context and kernels.
 RUNTIME_BYTES = {"cpu": 900 * 2**20, "cuda": 900 * 2**20}
 # Share that allocator and kernels add to what comes and goes within a step.
@@ -34,12 +35,11 @@ SCRATCH_SHARE = {"cpu": 0.35, "cuda": 0.15}
 
 @dataclass(frozen=True)
 class Load:
-    """What a micro-batch is: rows, their longest length, tokens that are learnt, rows of logits made at once."""
+    """What a micro-batch is: rows, their longest length, tokens that are learnt, whether attention has a mask."""
 
     rows: int
     row_tokens: int
     trained_tokens: int
-    logit_rows: int
     masked: bool
 
 
@@ -74,7 +74,8 @@ def adapter_of(section: FinetuneSection) -> Adapter | None:
         return None
     modules = section.lora.target_modules
     targets = None if isinstance(modules, str) else frozenset(modules)
-    return Adapter(section.lora.rank, section.lora.dropout, targets)
+    stock = section.method != "lora" or section.lora.dora
+    return Adapter(section.lora.rank, section.lora.dropout, targets, stock)
 
 
 def trained_parameters(shape: BaseShape, section: FinetuneSection) -> int:
@@ -128,7 +129,9 @@ def tuning_memory(
         # PEFT multiplies out the update of all experts of a layer and keeps it for the backward pass.
         experts = sum(each.inputs * each.outputs * each.copies for each in shape.linears() if each.copies > 1)
         activations += 4 * experts * (1 if checkpointing else shape.layers)
-    logits = LOGIT_COPIES * 4 * load.logit_rows * shape.vocab + 2 * element_bytes * load.trained_tokens * shape.hidden
+    chunk = min(4 * load.trained_tokens * shape.vocab, max(LOGIT_CHUNK_BYTES[device], 32 * 4 * shape.vocab))
+    # The states that the head sees, their gradient, and what the chunks sum it up in.
+    logits = LOGIT_COPIES * chunk + (2 * element_bytes + 4) * load.trained_tokens * shape.hidden
     passing = load.rows * load.row_tokens * element_bytes * (3 * shape.inner + 4 * shape.hidden)
     dequantised = 0
     if section.method in ("qlora", "int8_lora"):

@@ -139,7 +139,7 @@ def shape_for(recipe: Recipe) -> tuple[BaseShape, str]:
 def epoch_of(section: FinetuneSection, rows: RowFacts, compute: ComputeSection) -> Epoch:
     """What an epoch is: rows in micro-batches, each padded to its longest, and the optimizer steps they make."""
     batches = math.ceil(rows.rows / section.batch_size)
-    padded = rows.tokens if section.padding_free or section.batch_size == 1 else rows.rows * rows.mean_longest
+    padded = rows.rows * rows.mean_longest if pads(section) else rows.tokens
     return Epoch(
         padded_tokens=padded / compute.processes,
         trained_tokens=rows.trained_tokens / compute.processes,
@@ -147,6 +147,12 @@ def epoch_of(section: FinetuneSection, rows: RowFacts, compute: ComputeSection) 
         micro_batches=batches,
         steps=math.ceil(batches / section.gradient_accumulation_steps),
     )
+
+
+def pads(section: FinetuneSection) -> bool:
+    """Whether rows of several lengths are filled up to the longest of a batch."""
+    without = section.attention not in ("sdpa", "eager") if section.padding_free == "auto" else section.padding_free
+    return not without and section.batch_size > 1
 
 
 def memory_for(recipe: Recipe, shape: BaseShape, rows: RowFacts, device: Literal["cpu", "cuda"]) -> TuningMemory:
@@ -158,8 +164,7 @@ def memory_for(recipe: Recipe, shape: BaseShape, rows: RowFacts, device: Literal
         rows=share,
         row_tokens=max(1, rows.longest),
         trained_tokens=trained,
-        logit_rows=trained,
-        masked=share > 1 and not section.padding_free,
+        masked=False,  # padding stands behind its row, where causal attention does not look
     )
     return tuning_memory(
         shape,

@@ -41,10 +41,19 @@ class RowFacts(BoundaryModel):
         return self.trained_tokens / max(1, self.tokens)
 
 
-def counted_rows(directory: Path, batch_size: int) -> RowFacts:
-    """The rows of the training split of an examples artifact; DataError(CORRUPTION) when its files do not fit."""
+def counted_rows(directory: Path, batch_size: int, *, paired: bool = False) -> RowFacts:
+    """The rows of the training split of an examples artifact; both answers of a pair are one row.
+
+    DataError(CORRUPTION) when its files do not fit.
+    """
     records = read_sequences(directory, "train")
-    lengths = _row_lengths(directory, [record.tokens for record in records])
+    if paired:
+        pairs: dict[str, int] = {}
+        for record in records:
+            pairs[record.example] = pairs.get(record.example, 0) + record.tokens
+        lengths = list(pairs.values())
+    else:
+        lengths = _row_lengths(directory, [record.tokens for record in records])
     return RowFacts(
         rows=len(lengths),
         tokens=sum(lengths),

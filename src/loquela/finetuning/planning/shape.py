@@ -46,6 +46,7 @@ class BaseShape(BoundaryModel):
     experts: int = Field(1, ge=1)
     experts_per_token: int = Field(1, ge=1)
     attention_bias: bool = False
+    drops_out: bool = Field(False, description="the base itself drops activations and scores while it trains")
 
     @property
     def gated(self) -> bool:
@@ -150,6 +151,7 @@ def shape_of(config: dict[str, JsonValue], where: str) -> BaseShape:
         experts=reader.number("num_local_experts", fallback=8 if model_type == "mixtral" else 1),
         experts_per_token=reader.number("num_experts_per_tok", fallback=2 if model_type == "mixtral" else 1),
         attention_bias=config.get("attention_bias") is True,
+        drops_out=model_type == "gpt2" and config.get("resid_pdrop") != 0,
     )
 
 

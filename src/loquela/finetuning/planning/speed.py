@@ -44,8 +44,19 @@ def epoch_flops(shape: BaseShape, section: FinetuneSection, epoch: Epoch, *, che
     body = shape.forward_flops(epoch.row_tokens)
     learnt = body if adapter is None else 6.0 * trained_parameters(shape, section)
     again = body if checkpointing else 0.0
+    forward = body * forwards(section)
     head = shape.head_flops() * (3 if adapter is None else 2)
-    return epoch.padded_tokens * (2 * body + learnt + again) + epoch.trained_tokens * head
+    return epoch.padded_tokens * (body + learnt + again + forward) + epoch.trained_tokens * head
+
+
+def forwards(section: FinetuneSection) -> int:
+    """How often a row is read: once; by the base too, where answers are compared with it.
+
+    Under the loss kto both also read it with an answer that does not belong to it.
+    """
+    if section.task == "sft":
+        return 1
+    return 4 if section.preference_loss == "kto" else 2
 
 
 def cpu_seconds(flops: float, epoch: Epoch, section: FinetuneSection, flops_per_second: float) -> float:

@@ -7,6 +7,7 @@ are put back into that order. qwen2 and qwen3 are stored as transformers has the
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from pydantic import JsonValue
 from torch import Tensor
@@ -39,6 +40,11 @@ IN_BLOCKS = {
     "ffn_down": "mlp.down_proj",
 }
 BLOCK = re.compile(r"blk\.(\d+)\.(\w+)\.(weight|bias)")
+
+
+def config_of_file(path: Path) -> dict[str, JsonValue]:
+    """`network_config` of the file at `path`."""
+    return network_config(GgufFile(path))
 
 
 def network_config(file: GgufFile) -> dict[str, JsonValue]:

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Protocol
 
+from pydantic import JsonValue
+
 from loquela.artifacts.base import BaseIdentity
 from loquela.core.errors import ErrorCode
 from loquela.core.extras import require
@@ -91,6 +93,15 @@ def commit_of(name: str, revision: str | None) -> str:
     if revision is not None and COMMIT.fullmatch(revision):
         return revision
     return _cached(name, revision).name if offline() else list_model(name, revision).commit
+
+
+def fetch_config(name: str, revision: str | None) -> dict[str, JsonValue]:
+    """config.json alone, as a plan needs it; errors as of `list_model`, DataError(CORRUPTION) for no JSON object."""
+    if offline():
+        return read_json(_cached(name, revision) / CONFIG_NAME)
+    listing = list_model(name, revision)
+    check_names(listing)
+    return read_json(_download(listing, [CONFIG_NAME]) / CONFIG_NAME)
 
 
 def fetch(name: str, commit: str, source: str) -> BaseIdentity:
