@@ -22,15 +22,19 @@ def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     """
     from loquela.recipe.keys import values_of
     from loquela.recipe.pipeline import from_recipe
+    from loquela.stages import wanted_stages
 
     resolved = load(recipe, overrides)
     values = values_of(resolved.recipe)
     flat, _ = from_recipe(resolved.recipe)
-    recommendations = [] if flat is None else flat.recommendations()
+    recommendations = [] if flat is None or resolved.recipe.finetune is not None else flat.recommendations()
     if as_json:
         emit_json({"valid": True, "recommendations": [*recommendations], **resolved.model_dump(mode="json")})
         return
     click.echo(f"{recipe} is valid.")
+    looked_at = {setting for stage in wanted_stages(resolved.recipe) for setting in stage.settings}
     for key, origin in resolved.derived().items():
+        if not any(key == setting or key.startswith(f"{setting}.") for setting in looked_at):
+            continue
         click.echo(f"  {key} = {values[key]}  ({origin.where})")
     tell_notes(recommendations)
