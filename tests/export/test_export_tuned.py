@@ -15,6 +15,7 @@ from loquela.artifacts.bundle import open_bundle
 from loquela.artifacts.context import StageContext
 from loquela.artifacts.manifest import write_manifest
 from loquela.artifacts.token_rows import TokenSequence, write_token_rows
+from loquela.cli.main import answer
 from loquela.core.errors import DataError, ErrorCode, ProofError, RecipeError
 from loquela.export.exporting import Export
 from loquela.export.parity.held_out import held_out_text, longest_window
@@ -236,6 +237,19 @@ def _merged(adapter: Path, folder: Path) -> Path:
         shutil.copyfile(adapter / name, folder / name)
     write_manifest(folder, "merged")
     return folder
+
+
+def test_limits_are_set_on_the_command_line_for_folders_without_a_recipe(adapter: Path, tmp_path: Path) -> None:
+    def export(*limits: str) -> int:
+        asked = ["export", str(adapter), "--format", "onnx", "--quantize", "int8", "--output", str(tmp_path / "out")]
+        settings = ("held_out_tokens=64", *limits)
+        return answer([*asked, *(part for one in settings for part in ("--set", f"export.{one}"))])
+
+    assert export("limits_int8.max_mean_kl=1e-9") == ProofError.exit_code
+    assert not (tmp_path / "out").exists()
+    limits = {"max_mean_kl": 1, "min_top1_agreement": 0.1, "max_loss_increase": 1}
+    assert export(*(f"limits_int8.{name}={value}" for name, value in limits.items())) == 0
+    assert read_report(tmp_path / "out").logits.tokens == 64
 
 
 def test_bundles_end_where_their_base_ended(tmp_path: Path) -> None:

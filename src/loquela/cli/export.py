@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loquela.cli.options import json_option, model_argument, model_place, output_directory_option
+from loquela.cli.options import json_option, model_argument, model_place, output_directory_option, set_option
 from loquela.cli.output import emit_json, table
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from loquela.export.contracts import ExportReport
     from loquela.recipe.export_section import ExportSection
 
@@ -35,6 +37,7 @@ QUANTIZATIONS = ("none", "int8", "int4")
 @click.option(
     "--output", type=click.Path(path_type=Path), help="Folder to make; otherwise one below the run's exports/."
 )
+@set_option
 @output_directory_option
 @json_option
 def command(
@@ -43,6 +46,7 @@ def command(
     quantize: str,
     prune: float,
     output: Path | None,
+    overrides: tuple[str, ...],
     output_directory: Path,
     as_json: bool,
 ) -> None:
@@ -50,7 +54,8 @@ def command(
 
     MODEL is a run (id, prefix of an id, path, or latest), a model folder, or an adapter, which is merged into its base
     first. The export is run by its own runtime on held-out text; where it is further from the model than the recipe's
-    section export allows, nothing is published, the report is kept, and the command exits with 5.
+    section export allows, nothing is published, the report is kept, and the command exits with 5;
+    `--set export.limits_int8.min_top1_agreement=0.9` allows more.
     """
     from loquela.inference.contracts import checked_request
     from loquela.recipe.export_section import ExportTarget
@@ -64,7 +69,7 @@ def command(
     from loquela.monitoring.events import SilentBus
 
     source = find_model(place)
-    section, held_out = settings_of(source.run)
+    section, held_out = settings_of(source.run, overrides)
     bundle = Export(source, target, output or source.exports / target.name, section, held_out, SilentBus()).run()
     report = read_report(bundle.directory)
     if as_json:
@@ -73,17 +78,24 @@ def command(
         show(bundle.directory, report)
 
 
-def settings_of(run: Path | None) -> tuple[ExportSection, Path | None]:
-    """Limits and held-out text: those of the run's recipe and data, the defaults where there is no run."""
+def settings_of(run: Path | None, overrides: tuple[str, ...] = ()) -> tuple[ExportSection, Path | None]:
+    """Limits and held-out text: those of the run's recipe and data, the defaults where there is no run.
+
+    `overrides` are KEY=VALUE of the recipe's section export.
+    """
     from loquela.core.errors import DataError
     from loquela.recipe.export_section import ExportSection
+    from loquela.recipe.loading import load_values
     from loquela.runs.manifest import RUN_MANIFEST_NAME, load_run_manifest
     from loquela.runs.places import artifact_of
 
-    if run is None or not (run / RUN_MANIFEST_NAME).is_file():
-        return ExportSection(), None
-    recipe = load_run_manifest(run).recipe
-    section = recipe.export or ExportSection()
+    recipe = load_run_manifest(run).recipe if run is not None and (run / RUN_MANIFEST_NAME).is_file() else None
+    section = (recipe.export if recipe is not None else None) or ExportSection()
+    if overrides:
+        values: dict[str, JsonValue] = {"export": section.model_dump(mode="json")}
+        section = load_values(values, "the export's settings", overrides).recipe.export or section
+    if run is None or recipe is None:
+        return section, None
     try:
         held_out = artifact_of(run, "prepare" if recipe.finetune is None else "examples")
     except DataError:  # a run whose data was removed is still exported, measured on the proof strings

@@ -228,7 +228,7 @@ class Export:
             ErrorCode.OPTIMIZATION_ERROR if changed else ErrorCode.EXPORT_FAILED,
             f"the export {self.place.name} is too far from its model: {'; '.join(report.failures)}; nothing is "
             f"published, the report is {kept}",
-            "export with less quantisation or pruning, or raise the limits under export in the recipe",
+            "export with less quantisation or pruning, or raise the limits under export in the recipe (or by --set)",
             details={"report": str(kept), "failures": [*report.failures]},
         )
 
