@@ -96,6 +96,15 @@ def test_prepared_parts_are_counted() -> None:
     assert "2 of 5 parts" in terminal.getvalue()
 
 
+def test_a_comparison_says_how_far_which_side_is() -> None:
+    out = io.StringIO()
+    with ProgressDisplay(Console(file=out, width=100)) as display:
+        display(Event(name="pipeline.stage_started.v1", data={"stage": "compare"}))
+        data = {"side": "adapter", "what": "answers", "done": 8, "total": 100}
+        display(Event(name="evaluation.comparison_progress.v1", data=data))
+    assert out.getvalue() == "… base against adapter\n  adapter: answers, 8 of 100\n"
+
+
 def test_what_the_machine_decided_is_shown_with_its_reason() -> None:
     out = io.StringIO()
     with ProgressDisplay(Console(file=out, width=100)) as display:
