@@ -71,6 +71,9 @@ class BareSubject:
             ),
         )
 
+    def check_stop(self) -> None:
+        """Nobody asks."""
+
     # ── rows ──────────────────────────────────────────────────────────────────────────────────────────
 
     def token(self, text: str) -> int:

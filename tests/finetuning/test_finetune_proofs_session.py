@@ -11,14 +11,18 @@ from pydantic import JsonValue
 from tiny_tuning import tuning_session
 
 from loquela.artifacts.proof import Proof
+from loquela.core.errors import Interrupted
 from loquela.finetuning.proofs.borrowed import trained_copy
 from loquela.finetuning.proofs.canary import prove_canary
 from loquela.finetuning.proofs.collated_labels import prove_collated_labels
 from loquela.finetuning.proofs.isolation import prove_isolation
+from loquela.finetuning.proofs.numbers import gradients_of, relative_difference
+from loquela.finetuning.proofs.runner import run_proofs
 from loquela.finetuning.proofs.settings import prove_settings
 from loquela.finetuning.proofs.table import before_training
 from loquela.finetuning.training.session import TuningSession
 from loquela.finetuning.verification import compare_model_checksums, compute_model_state_checksum
+from loquela.monitoring.events import SilentBus
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::FutureWarning")
 CANARY: JsonValue = {"canary_rows": 6, "canary_steps": 60, "canary_learning_rate": 2e-2}
@@ -63,6 +67,39 @@ def test_packed_rows_of_every_shape_are_proven(tmp_path: Path, shape: str) -> No
 def test_dora_with_dropout_is_on_and_rehearsed(tmp_path: Path) -> None:
     session = tuning_session(tmp_path, lora=DORA, proofs={"canary_rows": 0})
     assert [(proof.name, proof.message) for proof in proven(session) if not proof.passed] == []
+
+
+def test_a_request_to_stop_ends_a_proof_between_its_steps(tmp_path: Path) -> None:
+    session = tuning_session(tmp_path, proofs=CANARY)
+    weights, steps = trained_copy(session.model), []
+    accumulate = session.runner.accumulate
+
+    def counted(*given):
+        steps.append(1)
+        if len(steps) == 3:
+            session.stop.request("SIGINT")
+        return accumulate(*given)
+
+    session.runner.accumulate = counted
+    with pytest.raises(Interrupted, match=r"stopped by SIGINT before the training; what was proven is kept"):
+        prove_canary(session)
+    assert len(steps) == 3
+    assert all(torch.equal(value, weights[name]) for name, value in trained_copy(session.model).items())
+    with pytest.raises(Interrupted):
+        run_proofs(session, before_training(session.settings), SilentBus(), "before")
+    assert not (session.directory / "preflight.json").exists()
+
+
+@pytest.mark.parametrize("scale", [1024.0, 2.0**127])
+def test_gradients_have_no_loss_scale_in_them(tmp_path: Path, scale: float) -> None:
+    session = tuning_session(tmp_path)
+    batch = session.batch(session.training_rows[:2])
+    loss = session.step_gradients([batch])
+    expected = gradients_of(session.model)
+    session.runner.scale = scale
+    assert session.step_gradients([batch]) == loss
+    assert relative_difference(expected, gradients_of(session.model))[0] < 1e-6
+    assert session.runner.scale == scale
 
 
 def test_lengths_that_are_forgotten_are_found(tmp_path: Path) -> None:

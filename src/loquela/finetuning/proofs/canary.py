@@ -127,6 +127,7 @@ def _overfit(subject: Subject, rows: list[TokenRow]) -> list[float]:
     for step in range(settings.proofs.canary_steps):
         for group, peak in zip(optimizer.param_groups, peaks, strict=True):
             group["lr"] = peak * _factor(step, settings.proofs.canary_steps)
+        subject.check_stop()
         losses.append(subject.step_gradients(batches))
         if settings.gradient_clip_norm is not None:
             learning = [parameter for parameter in subject.model.parameters() if parameter.grad is not None]

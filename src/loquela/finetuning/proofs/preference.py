@@ -228,6 +228,7 @@ def _learn(subject: Subject, rows: Sequence[TokenRow]) -> list[float]:
     optimizer = torch.optim.AdamW(learning, lr=proofs.canary_learning_rate, weight_decay=0.0)
     losses = []
     for _ in range(proofs.canary_steps):
+        subject.check_stop()
         losses.append(subject.step_gradients(batches))
         torch.nn.utils.clip_grad_norm_(learning, 1.0)
         optimizer.step()

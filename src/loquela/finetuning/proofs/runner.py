@@ -35,7 +35,8 @@ def run_proofs(subject: Subject, entries: Sequence[Entry], bus: Bus, when: str) 
     """All cheap proofs, then the dear ones one by one; each is published and written to `preflight.json` at once.
 
     ProofError with every proof that failed: of the cheap ones all, of the dear ones the first. `when` is before or
-    after. What a proof itself raises (ResourceError: OOM, DISK_FULL) goes through.
+    after. What a proof itself raises (ResourceError: OOM, DISK_FULL) goes through, and
+    Interrupted where the run is asked to stop.
     """
     cheap = [_run(subject, entry, bus, when) for entry in entries if not entry.dear]
     stop_if_failed(cheap, when)
@@ -65,6 +66,7 @@ def record_proof(directory: Path, proof: Proof) -> None:
 
 
 def _run(subject: Subject, entry: Entry, bus: Bus, when: str) -> Proof:
+    subject.check_stop()
     return run_proof(entry.name, lambda: entry.prove(subject), subject.directory, bus, when)
 
 

@@ -58,6 +58,9 @@ class Subject(Protocol):
     def stop_ids(self) -> frozenset[int]:
         """Tokens that end an answer."""
 
+    def check_stop(self) -> None:
+        """Raise Interrupted when somebody asked the run to stop."""
+
     def batch(self, rows: Sequence[TokenRow]) -> Batch:
         """`rows` as the training's collator gives them to the model, on its device."""
 

@@ -103,6 +103,7 @@ def open_session(context: StageContext, group: Group, plan: DevicePlan) -> Tunin
         directory=context.run_directory,
         examples=examples,
         stop_ids=frozenset(base.identity.eos_ids),
+        stop=context.stop,
     )
 
 

@@ -6,7 +6,7 @@ The stage trains with it, the proofs ask it: both use the same parts, so that wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,10 @@ import torch
 from pydantic import JsonValue
 from torch import Tensor, nn
 
+from loquela.artifacts.context import StopRequest
 from loquela.artifacts.token_rows import TokenRow
 from loquela.compute.devices import DevicePlan
+from loquela.core.errors import ErrorCode, Interrupted
 from loquela.finetuning.training import effective
 from loquela.finetuning.training.collate import Collator
 from loquela.finetuning.training.loader import TuningBatch, TuningPlan
@@ -53,6 +55,7 @@ class TuningSession:
     directory: Path
     examples: Path
     stop_ids: frozenset[int]
+    stop: StopRequest = field(default_factory=StopRequest)
 
     @property
     def model(self) -> nn.Module:
@@ -73,6 +76,15 @@ class TuningSession:
     def evaluation_rows(self) -> Sequence[TokenRow]:
         """Every held-out row."""
         return self.held_out.rows
+
+    def check_stop(self) -> None:
+        """Raise Interrupted when somebody asked the run to stop."""
+        if self.stop.requested:
+            raise Interrupted(
+                ErrorCode.INTERRUPTED,
+                f"stopped by {self.stop.reason} before the training; what was proven is kept in {self.directory}",
+                "go on with the same command and --resume auto",
+            )
 
     def batch(self, rows: Sequence[TokenRow]) -> Mapping[str, Tensor]:
         """`rows` as the training's collator gives them to the model, on its device."""
@@ -102,7 +114,23 @@ class TuningSession:
         tokens = sum(batch.label_tokens for batch in held)
         weight = sum(batch.weight for batch in held)
         plan = TuningPlan(0, 0, np.zeros(0, dtype=np.int64), tokens, weight)
-        return float(self.runner.accumulate(StepBatches(plan, list(held)))) / weight
+        return self._accumulated(StepBatches(plan, list(held))) / weight
+
+    def _accumulated(self, loaded: StepBatches) -> float:
+        """Summed loss of a step whose gradients hold no loss scale; one that overflows is done again at half."""
+        scale = self.runner.scale
+        try:
+            while True:
+                total = float(self.runner.accumulate(loaded))
+                gradients = [each.grad for each in self.runner.parameters if each.grad is not None]
+                if self.runner.scale == 1.0 or not gradients:
+                    return total
+                torch._foreach_mul_(gradients, 1.0 / self.runner.scale)
+                if self.runner.scale < 1.0 or all(bool(each.isfinite().all()) for each in gradients):
+                    return total
+                self.runner.scale /= 2
+        finally:
+            self.runner.scale = scale
 
     def new_optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
         """The recipe's optimizer over what is trained, without a history."""
