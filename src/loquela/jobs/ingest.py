@@ -22,6 +22,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
 from loquela.jobs.event_log import append_event
+from loquela.jobs.rollups import forget_rollups, roll_up
 from loquela.jobs.tables import events, ingested, metric_points
 from loquela.monitoring.events import Event
 from loquela.monitoring.logs import FREQUENT
@@ -96,6 +97,7 @@ class Ingester:
         """Events are never taken back: those that are there already are known by their id."""
         if name == METRICS:
             connection.execute(delete(metric_points).where(metric_points.c.run_id == run_id))
+            forget_rollups(connection, run_id)
 
     def _write(self, connection: Connection, run_id: str, job_id: str, name: str, whole: bytes) -> int:
         lines = whole.split(b"\n")[:-1]
@@ -113,6 +115,7 @@ class Ingester:
         if rows:
             self._replace(connection, run_id, rows)
             connection.execute(insert(metric_points), list(rows.values()))
+            roll_up(connection, run_id, rows)
         return len(lines)
 
     def _replace(self, connection: Connection, run_id: str, rows: dict[tuple[str, int], dict[str, object]]) -> None:

@@ -162,6 +162,22 @@ metric_points = Table(
     Column("flag", String(16)),
 )
 
+# Of every ROLLUP_STEPS steps the lowest and the highest value with their steps, so that a chart of a million points
+# reads thousands of rows.
+metric_rollups = Table(
+    "metric_rollups",
+    metadata,
+    Column("run_id", String(96), primary_key=True),
+    Column("key", String(64), primary_key=True),
+    Column("bucket", BigInteger, primary_key=True),
+    Column("points", Integer, nullable=False),
+    Column("flags", Integer, nullable=False),
+    Column("low", Float),
+    Column("low_step", BigInteger),
+    Column("high", Float),
+    Column("high_step", BigInteger),
+)
+
 artifacts = Table(
     "artifacts",
     metadata,

@@ -10,10 +10,10 @@ from loquela.service import errors
 from loquela.service.guard import Guard
 from loquela.service.openai import completions, files, fine_tuning, models
 from loquela.service.parts import Parts
-from loquela.service.routes import events, health, inference, runs, sessions
+from loquela.service.routes import events, health, inference, metrics, runs, sessions
 from loquela.service.streams import Streams
 
-ROUTERS = (health.router, sessions.router, runs.router, events.router, inference.router)
+ROUTERS = (health.router, sessions.router, runs.router, events.router, metrics.router, inference.router)
 OPENAI_ROUTERS = (files.router, models.router, completions.router, fine_tuning.router)
 
 

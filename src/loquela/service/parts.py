@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fastapi import Request
 
+from loquela.jobs.charts import Charts
 from loquela.jobs.claims import Claims, Holder
 from loquela.jobs.clock import Clock, SystemClock
 from loquela.jobs.database import Database
@@ -38,6 +39,7 @@ class Parts:
     listing: Listing
     requests: Requests
     events: EventLog
+    charts: Charts
     keys: KeyStore
     uploads: Uploads
     pool: EnginePool
@@ -82,6 +84,7 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
         listing=listing,
         requests=Requests(database, time),
         events=events,
+        charts=Charts(database),
         keys=KeyStore(database, time, settings.data / "keys"),
         uploads=Uploads(database, time, settings.data / "files", settings.max_upload_bytes),
         pool=pool,

@@ -168,6 +168,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("run_id", "key", "step", name=op.f("pk_metric_points")),
     )
     op.create_table(
+        "metric_rollups",
+        sa.Column("run_id", sa.String(length=96), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("bucket", sa.BigInteger(), nullable=False),
+        sa.Column("points", sa.Integer(), nullable=False),
+        sa.Column("flags", sa.Integer(), nullable=False),
+        sa.Column("low", sa.Float(), nullable=True),
+        sa.Column("low_step", sa.BigInteger(), nullable=True),
+        sa.Column("high", sa.Float(), nullable=True),
+        sa.Column("high_step", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("run_id", "key", "bucket", name=op.f("pk_metric_rollups")),
+    )
+    op.create_table(
         "outbox",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("job_id", sa.String(length=96), nullable=False),
@@ -250,6 +263,7 @@ def downgrade() -> None:
     op.drop_table("secrets")
     op.drop_table("rate_buckets")
     op.drop_table("outbox")
+    op.drop_table("metric_rollups")
     op.drop_table("metric_points")
     op.drop_table("leases")
     with op.batch_alter_table("jobs", schema=None) as batch_op:
