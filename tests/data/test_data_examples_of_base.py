@@ -175,6 +175,7 @@ def test_the_stage_makes_rows_for_the_base(tmp_path: Path, bases: Path) -> None:
     assert record is not None
     assert (record.for_base, record.source) == (True, SHAPES["headers"].template)
     assert record.date == datetime.now().date().isoformat()
+    assert record.ends == identity.eos_ids[:1]
     for row in read_token_rows(tmp_path / "output", "train"):
         text = read_base_parts(bases / "headers").tokenizer.decode(row.ids.tolist())
         assert text.startswith("<|begin|><|header|>system<|/header|>\n\nDay: ")

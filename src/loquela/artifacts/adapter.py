@@ -33,6 +33,8 @@ TOKENIZER_FILES = (
     "merges.txt",
     "tokenizer.model",
 )
+# There where answers end in another token than the base stops at.
+GENERATION_NAME = "generation_config.json"
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,8 @@ class AdapterFolder:
         return {**made_from, KIND: self.digest}
 
     def copy_tokenizer(self, target: Path) -> None:
-        """Copy tokenizer files and chat template to `target`; OSError when the file system refuses."""
-        for name in TOKENIZER_FILES:
+        """Copy tokenizer files, chat template and stop tokens to `target`; OSError when the file system refuses."""
+        for name in (*TOKENIZER_FILES, GENERATION_NAME):
             if (self.directory / name).is_file():
                 shutil.copyfile(self.directory / name, target / name)
 

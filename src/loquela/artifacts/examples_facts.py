@@ -50,7 +50,8 @@ class TemplateRecord(BoundaryModel):
     """`template.json`: the exact template, for holding what is served against what was trained.
 
     `learn`: every answer of a conversation is learnt, the last one (completion), or all of its tokens. With a base,
-    `special_tokens` are what the template calls bos_token and the like, and `date` is the day it took for today.
+    `special_tokens` are what the template calls bos_token and the like, `date` is the day it took for today, and `ends`
+    are the tokens that it ends an answer with.
     """
 
     name: str
@@ -62,6 +63,7 @@ class TemplateRecord(BoundaryModel):
     for_base: bool = False
     special_tokens: dict[str, str] = Field(default_factory=dict)
     date: str | None = None
+    ends: list[int] = Field(default_factory=list)
 
 
 def read_template_record(directory: Path) -> TemplateRecord | None:

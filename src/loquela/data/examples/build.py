@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loquela.artifacts.corpus import LEDGER_NAME, SPLITS, Split
 from loquela.artifacts.examples import Example, ExamplesWriter, read_examples
-from loquela.artifacts.examples_facts import REPORT_NAME, TEMPLATE_NAME, ExamplesFacts, TemplateRecord
+from loquela.artifacts.examples_facts import REPORT_NAME, TEMPLATE_NAME, ExamplesFacts
 from loquela.artifacts.examples_ledger import SplitCount
 from loquela.artifacts.token_rows import TokenSequence, write_token_rows
 from loquela.core.atomic import write_json
@@ -27,8 +27,8 @@ from loquela.data.examples.of_base import BaseParts
 from loquela.data.examples.packing import best_fit_decreasing
 from loquela.data.examples.split import Head, draw_splits, head_of, question_key, question_text
 from loquela.data.examples.spool import ExampleSpool
+from loquela.data.examples.template_record import template_record
 from loquela.data.examples.templates.contract import Template
-from loquela.data.examples.templates.jinja import JinjaTemplate
 from loquela.data.examples.templates.special_text import SpecialText
 from loquela.data.examples.tokens import Encoder, ExampleEncoder, RowEncoder, TemplateEncoder
 from loquela.recipe.examples_section import ExamplesSection
@@ -120,7 +120,8 @@ class _Build:
             packing={split: facts for split, facts in packing.items() if facts is not None},
         )
         write_json(self.directory / REPORT_NAME, report.model_dump(mode="json"))
-        write_json(self.directory / TEMPLATE_NAME, self._template_record().model_dump(mode="json"))
+        record = template_record(self.section, self.materials.template, self.materials.base)
+        write_json(self.directory / TEMPLATE_NAME, record.model_dump(mode="json"))
         return self._facts()
 
     def _incoming(self, intake: Intake) -> Iterator[tuple[Example, Split | None]]:
@@ -232,21 +233,6 @@ class _Build:
             max_tokens=self.section.max_tokens,
             base_digest=self.materials.base.identity.digest if self.materials.base else None,
             dropped=dict(self.dropped),
-        )
-
-    def _template_record(self) -> TemplateRecord:
-        template = self.materials.template
-        custom = self.section.template == "custom"
-        return TemplateRecord(
-            name=template.name,
-            syntax=self.section.template_syntax if custom else "jinja",
-            source=template.source,
-            system_prompt=self.section.system_prompt,
-            controls=list(template.controls),
-            learn=self.section.learn,
-            for_base=self.materials.base is not None,
-            special_tokens=dict(self.materials.base.tokenizer.names) if self.materials.base else {},
-            date=template.date if isinstance(template, JinjaTemplate) else None,
         )
 
     def _nothing_left(self) -> DataError:

@@ -11,6 +11,7 @@ from loquela.core.errors import ErrorCode, RecipeError
 from loquela.data.examples.templates import alpaca, chatml
 from loquela.data.examples.templates.jinja import JinjaTemplate, ModelNames
 from loquela.data.examples.templates.manager import read_template_file
+from loquela.inference.chat_template import TemplateFormat
 from loquela.recipe.examples_section import ExamplesSection
 from loquela.tokenizers.contract import JSON_NAME
 from loquela.tokenizers.of_base import base_template
@@ -98,6 +99,16 @@ def open_base_template(section: ExamplesSection, parts: BaseParts) -> JinjaTempl
     today = datetime.now().date().isoformat() if ASKS_FOR_THE_DAY in source else None
     model = ModelNames(special_tokens=tokenizer.names, controls=tokenizer.controls, date=today)
     return JinjaTemplate(source, origin, name=section.template, model=model)
+
+
+def answer_ends(template: JinjaTemplate, parts: BaseParts) -> list[int]:
+    """The tokens that the template ends an answer with; a chat stops at them, whatever the base itself stops at.
+
+    RecipeError(CONFIG_INVALID) for a template that has no place for a question and an answer.
+    """
+    form = TemplateFormat(template.source, template.origin, parts.tokenizer)
+    form.close()
+    return sorted(form.ends)
 
 
 def _source(section: ExamplesSection, parts: BaseParts) -> tuple[str, str]:

@@ -6,22 +6,23 @@ It is filled from tensors that the checkpointer has copied, in its own thread, w
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from loquela.artifacts.adapter import TOKENIZER_FILES, WEIGHTS_NAME
+from loquela.artifacts.adapter import GENERATION_NAME, TOKENIZER_FILES, WEIGHTS_NAME
 from loquela.artifacts.base import Base, write_base
 from loquela.artifacts.examples_facts import read_template_record
 from loquela.artifacts.manifest import corrupt
-from loquela.core.atomic import write_text
+from loquela.core.atomic import write_json, write_text
 from loquela.core.errors import ErrorCode, InternalError
 from loquela.finetuning.training.saved_state import trained_names
 from loquela.models.pretrained.adapters import AdaptedModel, adapter_tensors, save_adapter
 from loquela.models.pretrained.causal import CausalModel
+from loquela.models.pretrained.folder_files import optional_json
 from loquela.tokenizers.template_file import TEMPLATE_NAME
 from loquela.training.checkpoint import Export, Tensors
 from loquela.training.staging import write_safetensors
@@ -82,13 +83,22 @@ def read_into(model: CausalModel, folder: Path) -> None:
 
 
 def copy_tokenizer(base: Base, examples: Path, folder: Path) -> None:
-    """The base's tokenizer files, and the template that the rows were made by; OSError."""
+    """The base's tokenizer files, the template that the rows were made by, and what its answers end with; OSError."""
     for name in TOKENIZER_FILES:
         if (base.folder / name).is_file():
             shutil.copyfile(base.folder / name, folder / name)
     record = read_template_record(examples)
     if record is not None and record.syntax == "jinja":
         write_text(folder / TEMPLATE_NAME, record.source)
+        _write_ends(base, record.ends, folder)
+
+
+def _write_ends(base: Base, ends: Sequence[int], folder: Path) -> None:
+    """generation_config.json, where the base alone would not stop at what answers were taught to end with."""
+    stops = sorted({*base.identity.eos_ids, *ends})
+    if stops != sorted(base.identity.eos_ids):
+        settings = optional_json(base.folder / GENERATION_NAME)
+        write_json(folder / GENERATION_NAME, {**settings, "eos_token_id": [*stops]})
 
 
 def _save_whole(model: CausalModel, folder: Path, weights: Mapping[str, Tensor]) -> None:

@@ -6,10 +6,12 @@ import logging
 import os
 import warnings
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Literal
 
 from loquela.artifacts.base import Base
 from loquela.artifacts.context import StageContext
+from loquela.artifacts.examples_facts import read_template_record
 from loquela.compute.devices import DevicePlan, choose_device
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.finetuning.training.attention import NAME, register
@@ -102,9 +104,15 @@ def open_session(context: StageContext, group: Group, plan: DevicePlan) -> Tunin
         plan=plan,
         directory=context.run_directory,
         examples=examples,
-        stop_ids=frozenset(base.identity.eos_ids),
+        stop_ids=_stop_ids(base, examples),
         stop=context.stop,
     )
+
+
+def _stop_ids(base: Base, examples: Path) -> frozenset[int]:
+    """What the base stops at, and what the template of the rows ends answers with."""
+    record = read_template_record(examples)
+    return frozenset([*base.identity.eos_ids, *(record.ends if record else [])])
 
 
 def trained_model(base: Base, recipe: Recipe, plan: DevicePlan) -> CausalModel:
