@@ -295,7 +295,6 @@ STAGES = (
         "deployment",
         "loquela.evaluation.deployment.stage:check",
         needs="deploy",
-        without="finetune",
     ),
 )
 
