@@ -10,6 +10,7 @@ from loquela.service import errors
 from loquela.service.guard import Guard
 from loquela.service.openai import completions, files, fine_tuning, models
 from loquela.service.parts import Parts
+from loquela.service.places import Places
 from loquela.service.routes import events, health, inference, metrics, runs, sessions
 from loquela.service.streams import Streams
 
@@ -39,5 +40,6 @@ def build_app(parts: Parts) -> FastAPI:
         origins=settings.allowed_origins,
         max_body_bytes=settings.max_body_bytes,
         max_upload_bytes=settings.max_upload_bytes,
+        places=Places(settings.data),
     )
     return app

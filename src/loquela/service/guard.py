@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from loquela.core.errors import ErrorCode
 from loquela.service.errors import Forbidden, answer
+from loquela.service.places import Places
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 UPLOAD_PATH = "/v1/files"
@@ -42,8 +43,10 @@ class Guard:
         origins: Sequence[str],
         max_body_bytes: int,
         max_upload_bytes: int,
+        places: Places,
     ) -> None:
         self._app = app
+        self._places = places
         self._max_body_bytes = max_body_bytes
         self._max_upload_bytes = max_upload_bytes + FORM_BYTES
         self._hosts = LOCAL_NAMES | {host.lower() for host in hosts}
@@ -71,7 +74,7 @@ class Guard:
         if refused is not None:
             await answer(refused, request_id)(scope, receive, with_headers)
             return
-        await self._app(scope, self._limited(receive, self._most(scope)), with_headers)
+        await self._app(scope, self._limited(receive, self._most(scope)), self._places.hiding(with_headers))
 
     def _most(self, scope: Scope) -> int:
         return self._max_upload_bytes if scope["path"] == UPLOAD_PATH else self._max_body_bytes
