@@ -246,6 +246,7 @@ def test_groundedness_leaves_out_refusals_rows_without_passage_and_empty_answers
     assert groundedness("Yes.", row) == 0.0
     assert groundedness("He is.", row) is None
     assert groundedness("In 1856.", context("1856")) is None
+    assert groundedness("In 1856.", replace(row, expects_refusal=True)) is None
 
 
 def test_stop_rate_is_whether_the_model_ended_by_itself() -> None:

@@ -16,9 +16,9 @@ STEM = 5
 def groundedness(answer: str, context: AnswerContext) -> float | None:
     """Share of the numbers, names and other content words of `answer` that its passage or question has.
 
-    None for rows without a passage, for refusals, and for answers without content ("Yes.").
+    None for rows without a passage or whose passage holds no answer, for refusals, and for answers without content.
     """
-    if context.passage is None or is_refusal(answer, context.refusals):
+    if context.passage is None or context.expects_refusal or is_refusal(answer, context.refusals):
         return None
     return supported_share(answer, f"{context.passage}\n{context.question}", context.language)
 
