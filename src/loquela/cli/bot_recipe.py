@@ -10,12 +10,16 @@ from loquela.recipe.dumping import quoted, yaml_value
 CHUNK_CHARACTERS = 1200
 PAIRS_PER_CHUNK = 3
 HELD_OUT = 0.1
+# Of few passages a tenth would be so few that perhaps no question rests on them.
+FEW_PASSAGES, HELD_OUT_OF_FEW = 100, 0.25
 MAX_TOKENS = 640
 ROWS_AT_ONCE = 4
 # Rows of one optimizer step: few where there is no GPU, since there the documents are few too.
 STEP_ROWS = {True: 8, False: 16}
 # Fewer optimizer steps than this teach an adapter little; more epochs than this, mostly to repeat.
 LEAST_STEPS, MOST_EPOCHS = 60, 10
+
+SHORT_CANARY = "proofs: {canary_rows: 4}"
 
 TEMPLATE = """\
 # {name} learns from your documents. What is left out keeps its default; about a key: loquela config explain KEY
@@ -43,7 +47,7 @@ finetune:
   batch_size: {batch}
   gradient_accumulation_steps: {accumulation}  # rows of one step: {step_rows}
   learning_rate: {learning_rate}
-{compute}evaluate:
+{proofs}{compute}evaluate:
   tuned: {{rows: {tuned_rows}, max_new_tokens: 96}}  # base and adapter answer the same held-out rows
 # track: [tensorboard]  # or wandb, mlflow
 """
@@ -59,8 +63,14 @@ class Bot:
     documents: str
     provider: str
     provider_reason: str
+    passages: int
     rows: int
     slow: bool
+
+
+def held_out(passages: int) -> float:
+    """Share of the passages that is kept for the evaluation."""
+    return HELD_OUT_OF_FEW if passages < FEW_PASSAGES else HELD_OUT
 
 
 def bot_recipe(bot: Bot, base: str, method: str, reason: str = "") -> str:
@@ -74,7 +84,7 @@ def bot_recipe(bot: Bot, base: str, method: str, reason: str = "") -> str:
         sources="\n".join(f"    - {quoted(each)}" for each in bot.sources),
         documents=bot.documents,
         chunk=CHUNK_CHARACTERS,
-        held_out=HELD_OUT,
+        held_out=held_out(bot.passages),
         provider=bot.provider,
         provider_reason=bot.provider_reason,
         pairs=PAIRS_PER_CHUNK,
@@ -88,6 +98,7 @@ def bot_recipe(bot: Bot, base: str, method: str, reason: str = "") -> str:
         batch=ROWS_AT_ONCE,
         accumulation=step_rows // ROWS_AT_ONCE,
         step_rows=step_rows,
+        proofs=f"  {SHORT_CANARY}  # learnt by heart before the training, to prove the way\n" if bot.slow else "",
         compute="" if bot.slow else "compute: {gradient_checkpointing: true}  # less memory, a little slower\n",
         learning_rate="0.0005" if bot.slow else "0.0002",
         tuned_rows=40 if bot.slow else 200,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loquela.cli.bot_recipe import CHUNK_CHARACTERS, HELD_OUT, PAIRS_PER_CHUNK, Bot, bot_recipe
+from loquela.cli.bot_recipe import CHUNK_CHARACTERS, PAIRS_PER_CHUNK, Bot, bot_recipe, held_out
 from loquela.cli.naming import quoted_path, run_name
 from loquela.cli.output import emit_json, table
 
@@ -49,6 +49,7 @@ def init_bot(folder: Path, docs: str, base: str | None, *, as_json: bool) -> Non
         documents=_documents(found),
         provider=provider,
         provider_reason=why,
+        passages=_passages(found),
         rows=rows.rows,
         slow=machine.device != "cuda",
     )
@@ -93,9 +94,12 @@ def _rows(found: DocumentSurvey, provider: str) -> RowFacts:
 
     passage = CHUNK_CHARACTERS / CHARACTERS_PER_TOKEN
     pairs = OFFLINE_PAIRS_PER_CHUNK if provider == "offline" else PAIRS_PER_CHUNK
-    return expected_rows(
-        found.characters, CHUNK_CHARACTERS, pairs, HELD_OUT, (QUESTION_TOKENS, passage + QUESTION_TOKENS)
-    )
+    share = held_out(_passages(found))
+    return expected_rows(found.characters, CHUNK_CHARACTERS, pairs, share, (QUESTION_TOKENS, passage + QUESTION_TOKENS))
+
+
+def _passages(found: DocumentSurvey) -> int:
+    return max(1, round(found.characters / CHUNK_CHARACTERS))
 
 
 def _proposal(bot: Bot, rows: RowFacts, machine: Machine, base: str | None) -> Proposal:
