@@ -10,6 +10,9 @@ import pytest
 import yaml
 
 import loquela
+from loquela.artifacts.checkpoints import list_checkpoints
+from loquela.inference.contracts import GenerateRequest
+from loquela.inference.open import open_engine
 from loquela.monitoring.events import Event
 from loquela.runs.manifest import load_run_manifest
 from loquela.runs.status import WORKING, Phase, load_status
@@ -103,6 +106,13 @@ def test_transformers_loads_the_model_with_the_same_logits(finished):
     with torch.no_grad():
         ours = load_model(final).eval()(tokens)
         np.testing.assert_allclose(theirs(tokens).logits.numpy(), ours.numpy(), atol=2e-5)
+
+
+def test_the_last_checkpoint_is_the_final_model(finished):
+    run = finished.directory
+    final, last = open_engine(run / "final"), open_engine(list_checkpoints(run)[0])
+    request = GenerateRequest(prompt_text="the fox", max_new_tokens=8, temperature=0)
+    assert last.generate(request) == final.generate(request)
 
 
 def test_a_second_run_makes_no_data_anew_and_says_so(finished, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from loquela.artifacts.manifest import write_manifest
 from loquela.artifacts.normalization import write_normalization
@@ -15,6 +16,7 @@ from loquela.inference.open import open_engine
 from loquela.inference.runtimes.torch_model import TorchRuntime
 from loquela.inference.text_stream import Detokenizer
 from loquela.models.build import build_model
+from loquela.models.folder import load_model
 from loquela.recipe.schema import NormalizationSection
 from toy_run import make_run, make_tokenizer, tiny_config
 
@@ -142,8 +144,10 @@ def test_a_checkpoint_finds_the_tokenizer_of_its_run(run, tmp_path):
     copy = shutil.copytree(run, tmp_path / "copy")
     place = copy / "checkpoints" / "00000010"
     place.mkdir(parents=True)
-    for name in ("config.json", "model.safetensors"):
-        shutil.copy(copy / "final" / name, place)
+    model = load_model(copy / "final")
+    # As training writes it: our own names, without a folder format around them.
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, place / "model.safetensors")
+    (place / "config.json").write_text(model.config.model_dump_json())
     write_manifest(place, "checkpoint")
     shutil.rmtree(copy / "final")
     assert open_engine(copy).tokenizer.vocab_size == open_engine(place).tokenizer.vocab_size

@@ -124,6 +124,9 @@ def _read_settings(directory: Path) -> Settings:
         raise _failed(directory, f"{CONFIG_NAME} is not a JSON object")
     if "auto_map" in settings:
         raise _failed(directory, "its config.json asks for code of its own (auto_map), which is never run")
+    if "family" in settings and "model_type" not in settings:
+        # A checkpoint of a run holds our own network under our own names, without the folder's wrapping.
+        return {"model_type": OwnFormat.model_type, "loquela": settings}
     return settings
 
 
