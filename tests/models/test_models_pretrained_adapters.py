@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import peft
@@ -67,6 +68,20 @@ def test_new_then_saved_then_loaded_by_us_and_by_plain_peft(shape: str, tmp_path
     assert read_base(tmp_path) == base.identity
 
 
+def test_plain_peft_is_told_where_the_base_is(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    """A base of the hub by its name and commit, wherever its files were put; any other by the folder of its files."""
+    adapted = attach_new(load_base_model(open_base(toy_base())), OPTIONS)
+    assert not [each for each in recwarn if "renamed" in str(each.message)]
+    save_adapter(adapted, tmp_path / "folder")
+    config = json.loads((tmp_path / "folder" / "adapter_config.json").read_text())
+    assert (config["base_model_name_or_path"], config["revision"]) == (str(toy_base().resolve()), None)
+    hub = {"source": "some/model", "kind": "hub", "revision": "c" * 40}
+    adapted.base = replace(adapted.base, identity=adapted.base.identity.model_copy(update=hub))
+    save_adapter(adapted, tmp_path / "hub")
+    config = json.loads((tmp_path / "hub" / "adapter_config.json").read_text())
+    assert (config["base_model_name_or_path"], config["revision"]) == ("some/model", "c" * 40)
+
+
 def test_what_learns_is_counted() -> None:
     model = load_base_model(open_base(toy_base()))
     assert trainable_summary(model).frozen == 0
@@ -118,7 +133,9 @@ def test_adapters_on_a_quantised_base_learn(kind: str) -> None:
 
 def test_unknown_modules_are_named(tmp_path: Path) -> None:
     model = load_base_model(open_base(toy_base()))
-    with pytest.raises(RecipeError, match="no such module 'q_prj'; did you mean 'q_proj'?"):
+    with pytest.raises(
+        RecipeError, match="finetune.lora.target_modules: no such module 'q_prj'; did you mean 'q_proj'?"
+    ):
         attach_new(model, LoraOptions(target_modules=["v_proj", "q_prj"]))
     tied = load_base_model(open_base(toy_base("smollm")))
     with pytest.raises(RecipeError, match="lm_head of this base is its embedding"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from pydantic import JsonValue, TypeAdapter
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from loquela.artifacts.base import write_base
+from loquela.artifacts.base import Base, write_base
 from loquela.core.atomic import atomic_path, write_json
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.core.extras import require
@@ -99,8 +100,6 @@ def attach_new(model: CausalModel, options: LoraOptions, *, seed: int = 0) -> Ad
         use_rslora=options.rslora,
         use_dora=options.dora,
         fan_in_fan_out=model.base.identity.model_type == "gpt2",
-        base_model_name_or_path=model.base.identity.source,
-        revision=model.base.identity.revision,
     )
     if model.facts.quantization is None and not options.dora:
         config._register_custom_module(custom_modules(require("peft.tuners.lora.layer", extra=EXTRA, purpose=PURPOSE)))
@@ -147,7 +146,7 @@ def save_adapter(adapted: AdaptedModel, folder: Path, weights: Mapping[str, Tens
     the file system refuses.
     """
     identity = adapted.base.identity
-    settings = _plain(adapted.handle)
+    settings = {**_plain(adapted.handle), **_where(adapted.base)}
     live = adapter_tensors(adapted) if weights is None else weights
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in live.items()}
     with atomic_path(folder / ADAPTER_WEIGHTS_NAME) as temporary:
@@ -210,11 +209,22 @@ def _peft() -> ModuleType:
 def _wrapped(peft: ModuleType, model: CausalModel, config: object) -> AdaptedModel:
     try:
         training = model.network.training
-        made = peft.get_peft_model(model.network, config)
+        with warnings.catch_warnings():
+            # PEFT tells of a base that it names by its folder, which `save_adapter` puts right, and of transformers.
+            warnings.simplefilter("ignore")
+            made = peft.get_peft_model(model.network, config)
         made.train(training)
     except ValueError as error:
         raise unusable(model.base.folder, f"PEFT cannot adapt it: {error}") from error
     return AdaptedModel(made, made, model)
+
+
+def _where(base: Base) -> dict[str, JsonValue]:
+    """Where plain PEFT finds the base: its name and commit on the hub, else the folder of its files."""
+    identity = base.identity
+    if identity.kind == "hub":
+        return {"base_model_name_or_path": identity.source, "revision": identity.revision}
+    return {"base_model_name_or_path": str(base.folder.resolve()), "revision": None}
 
 
 def _plain(handle: PeftHandle) -> dict[str, JsonValue]:
