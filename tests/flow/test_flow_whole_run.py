@@ -109,7 +109,8 @@ def test_transformers_loads_the_model_with_the_same_logits(finished):
 
 
 def test_the_last_checkpoint_is_the_final_model(finished):
-    final, last = open_engine(finished / "final"), open_engine(list_checkpoints(finished)[0])
+    run = finished.run.directory
+    final, last = open_engine(run / "final"), open_engine(list_checkpoints(run)[0])
     request = GenerateRequest(prompt_text="the fox", max_new_tokens=8, temperature=0)
     assert last.generate(request) == final.generate(request)
 
