@@ -96,7 +96,7 @@ def test_the_token_reaches_the_hub_and_no_one_else(
 def test_an_interrupted_download_goes_on(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     hub.status = 503
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    with pytest.raises(ResourceError, match="answered 503") as failure:
+    with pytest.raises(ResourceError, match="the hub answered 503 when asked for loquela/tiny") as failure:
         commit_of(NAME, FIRST[:7])
     assert failure.value.retryable
     hub.status = None

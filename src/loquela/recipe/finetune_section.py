@@ -162,6 +162,11 @@ class FinetuneSection(BoundaryModel):
 
     @model_validator(mode="after")
     def _goes_together(self) -> Self:
+        if self.method != "qlora" and self.quantization != QuantizationOptions():
+            raise ValueError(
+                f"quantization says how method: qlora stores the base, and method: {self.method} keeps it as it is or "
+                "has a form of its own; leave quantization out, or set method: qlora"
+            )
         if self.task != "sft" and self.padding_free is True:
             raise ValueError(f"task: {self.task} compares whole answers; leave padding_free out")
         if self.padding_free is True and self.attention in ("sdpa", "eager"):

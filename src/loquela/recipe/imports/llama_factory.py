@@ -229,7 +229,7 @@ def _method(draft: Draft) -> None:
         draft.translate("stage", {"finetune.task": STAGES[stage]})
     method, bits = METHODS[kind or "lora"], draft.value("quantization_bit")
     if bits is not None and draft.value("quantization_method") in (None, "bnb", "bitsandbytes") and method == "lora":
-        chosen = {4: "qlora", 8: "int8_lora"}.get(int(number(bits)))
+        chosen = {"4": "qlora", "8": "int8_lora"}.get(str(bits))
         if chosen is not None:
             method = chosen
             draft.translate("quantization_bit", {"finetune.method": chosen})

@@ -54,6 +54,7 @@ def import_config(path: Path) -> Imported:
         raise RecipeError(
             ErrorCode.CONFIG_INVALID, f"{path} names no datasets", "add them to that file, then import it again"
         )
+    _withdraw_unused(draft)
     _prove(draft, path)
     names = [match[1] for each in draft.keys if (match := HUB_NOTE.search(each.note))]
     to_fetch = [fetch_command(name) for name in dict.fromkeys(names)]
@@ -103,6 +104,13 @@ def _neither(path: Path) -> RecipeError:
 def _run_name(path: Path) -> str:
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-._")
     return name[:64] or "imported"
+
+
+def _withdraw_unused(draft: Draft) -> None:
+    """How a base is quantised means nothing where none is."""
+    if draft.values.get("finetune.method") != "qlora":
+        for key in [key for key in draft.values if key.startswith("finetune.quantization.")]:
+            draft.withdraw(key, "the base is not quantised to 4 bits")
 
 
 def _prove(draft: Draft, path: Path) -> None:
