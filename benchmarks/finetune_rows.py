@@ -3,6 +3,7 @@
 A story and a wish are seen, how another story goes on is learnt, in the base's own chat form.
 """
 
+import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,7 @@ def write_rows(base: Path, folder: Path, steps: int) -> None:
 
 def open_stage(base: Path, folder: Path, steps: int) -> StageContext:
     """A context as the stage has it, with the settings that TRL is given too."""
+    threads = os.environ.get("LOQUELA__COMPUTE__THREADS")
     recipe = Recipe.model_validate(
         {
             "seed": SEED % 2**31,
@@ -68,7 +70,7 @@ def open_stage(base: Path, folder: Path, steps: int) -> StageContext:
                 "warmup_fraction": 0.0,
                 "lora": {"rank": RANK, "alpha": 2 * RANK, "dropout": 0.05},
             },
-            "compute": {"device": "cpu"},
+            "compute": {"device": "cpu", **({"threads": int(threads)} if threads else {})},
         }
     )
     run = folder / "run"
