@@ -18,7 +18,7 @@ from loquela.data.examples.preview import preview
 from loquela.data.examples.templates.render import render_example
 from loquela.data.examples.tokens import TemplateEncoder
 from loquela.recipe.examples_section import ExamplesSection
-from rows_for_base import Row, make_rows
+from rows_for_base import Row, conversation, make_rows
 from template_shapes import SHAPES, reference, write_base_shape
 
 USER = Message(role="user", content="¿Dónde corre el río?")
@@ -322,3 +322,18 @@ def test_both_answers_of_a_preference_stand_behind_the_same_prompt(tmp_path: Pat
             assert answer.ids.tolist()[: len(prompt)] == prompt
             assert answer.weights[: len(prompt)].sum() == 0
             assert answer.weights[len(prompt)] == 1
+
+
+def test_where_everything_is_learnt_the_last_answer_is_recorded(tmp_path: Path, bases: Path) -> None:
+    found = [conversation("Where?", "Here.", "Why?", "It runs.")]
+    for shape in (*TEMPLATED, "thinking"):
+        made(tmp_path, bases / shape, found, learn="all")
+        ((row,), (record,)) = (list(read(tmp_path / "output", "train")) for read in (read_token_rows, read_sequences))
+        assert record.answer is not None
+        assert row.answers == (record.answer,)
+        tokenizer = read_base_parts(bases / shape).tokenizer
+        thought = "<think>\n\n</think>\n\n" if shape == "thinking" else ""
+        (end,) = {tokenizer.decode([token]) for token in read_template_record(tmp_path / "output").ends}
+        assert tokenizer.decode(row.ids[slice(*record.answer)].tolist()) == f"{thought}It runs.{end}"
+    made(tmp_path, bases / "roles", found)
+    assert [record.answer for record in read_sequences(tmp_path / "output", "train")] == [None]

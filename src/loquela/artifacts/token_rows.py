@@ -3,7 +3,7 @@
 rows/<split>/
   tokens.bin       uint32 little endian, sequence after sequence
   weights.bin      float32 little endian, one a token; 0: seen, not learnt
-  sequences.jsonl  {"example", "part", "piece", "turns", "start", "tokens", "learnt"} a line, in the order of the rows
+  sequences.jsonl  {"example", "part", "piece", "turns", "answer", "start", "tokens", "learnt"} a line, by row
   rows.bin         uint64 little endian: number of the first sequence of every row, then the number of sequences
 
 A row holds one sequence, or several when it was packed; positions start anew with every sequence.
@@ -35,13 +35,16 @@ class SequenceRecord(BoundaryModel):
     """One sequence of tokens: which example it shows, which part of a preference, which piece of one that was split.
 
     `turns` are the messages [first, end) of a conversation that this piece shows beside its system prompt, None where
-    it shows all. `start` is its first token in `tokens.bin`, `learnt` how many of its tokens have a weight.
+    it shows all. `answer` is where its last answer stands, tokens [first, end) of the sequence, where all of its tokens
+    are learnt (else its last stretch of learnt tokens is its last answer). `start` is its first token in `tokens.bin`,
+    `learnt` how many of its tokens have a weight.
     """
 
     example: str
     part: Part = ""
     piece: int = 0
     turns: tuple[int, int] | None = None
+    answer: tuple[int, int] | None = None
     start: int
     tokens: int
     learnt: int
@@ -57,16 +60,18 @@ class TokenSequence:
     part: Part = ""
     piece: int = 0
     turns: tuple[int, int] | None = None
+    answer: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
 class TokenRow:
-    """What is read: one row with the tokens of all its sequences; `lengths` are theirs."""
+    """What is read: one row with the tokens of all its sequences; `lengths` and `answers` are theirs."""
 
     examples: tuple[str, ...]
     ids: NDArray[np.uint32]
     weights: NDArray[np.float32]
     lengths: tuple[int, ...]
+    answers: tuple[tuple[int, int] | None, ...] = ()
 
     @property
     def positions(self) -> NDArray[np.int64]:
@@ -87,6 +92,7 @@ def write_token_rows(directory: Path, split: str, rows: Sequence[Sequence[TokenS
             part=sequence.part,
             piece=sequence.piece,
             turns=sequence.turns,
+            answer=sequence.answer,
             start=start,
             tokens=len(sequence.ids),
             learnt=int(np.count_nonzero(sequence.weights)),
@@ -120,7 +126,13 @@ def read_token_rows(directory: Path, split: str) -> Iterator[TokenRow]:
         held = records[first:end]
         start, stop = held[0].start, held[-1].start + held[-1].tokens
         lengths = tuple(record.tokens for record in held)
-        yield TokenRow(tuple(record.example for record in held), ids[start:stop], weights[start:stop], lengths)
+        yield TokenRow(
+            tuple(record.example for record in held),
+            ids[start:stop],
+            weights[start:stop],
+            lengths,
+            tuple(record.answer for record in held),
+        )
 
 
 def read_sequences(directory: Path, split: str) -> list[SequenceRecord]:

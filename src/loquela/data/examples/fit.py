@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from loquela.artifacts.examples import Example, Message
 from loquela.artifacts.token_rows import TokenSequence
-from loquela.core.errors import DataError, ErrorCode
+from loquela.core.errors import DataError, ErrorCode, RecipeError
 from loquela.data.examples.faults import Place, RowFault
 from loquela.data.examples.ledger import ExamplesTally
 from loquela.data.examples.templates.contract import Template
@@ -86,7 +87,7 @@ class Fitter:
         ids, weights = encoder.encode(part.rendered)
         if not np.count_nonzero(weights):
             raise RowFault("nothing to learn", "no token is trained")
-        return TokenSequence(example.id, ids, weights, part.part)
+        return TokenSequence(example.id, ids, weights, part.part, answer=self._answer(example, example.messages, ids))
 
     def _within(
         self, example: Example, sequences: list[TokenSequence], encoder: RowEncoder
@@ -173,7 +174,20 @@ class Fitter:
     ) -> TokenSequence:
         messages = [*system, *example.messages[slice(*turns)]]
         ids, weights = encoder.encode(self.template.render(messages, example.tools, rest_of(self.section.learn)))
-        return TokenSequence(example.id, ids, weights, "", piece, turns)
+        return TokenSequence(example.id, ids, weights, "", piece, turns, self._answer(example, messages, ids))
+
+    def _answer(self, example: Example, messages: Sequence[Message], ids: NDArray[np.uint32]) -> tuple[int, int] | None:
+        """Where the last answer stands, which weights do not say where everything is learnt."""
+        if self.section.learn != "all" or self.encoder is None or example.kind not in ("messages", "prompt_completion"):
+            return None
+        shown = example.model_copy(update={"messages": list(messages)})
+        try:
+            (part,) = render_example(shown, self.template, "completion")
+            same, weights = self.encoder.encode(part.rendered)
+        except (RowFault, RecipeError):
+            return None  # it cannot be told from the rest, which learning everything does not need
+        places = np.flatnonzero(weights)
+        return (int(places[0]), int(places[-1]) + 1) if len(places) and np.array_equal(same, ids) else None
 
 
 def place_of(example: Example) -> Place:

@@ -197,7 +197,7 @@ def _rows(
         if why:
             yield None, why
             continue
-        row = _row(example, ids, weights, decode)
+        row = _row(example, record, ids, weights, decode)
         if len(row.prompt) >= context:
             yield None, NO_ROOM
         elif not _spells(row):
@@ -226,10 +226,14 @@ def _sequences(
             start = end
 
 
-def _row(example: Example, ids: NDArray[np.int64], weights: NDArray[np.float32], decode: Decode) -> HeldOutRow:
+def _row(
+    example: Example, record: SequenceRecord, ids: NDArray[np.int64], weights: NDArray[np.float32], decode: Decode
+) -> HeldOutRow:
     last = int(np.flatnonzero(weights)[-1])
     gaps = np.flatnonzero(weights[:last] == 0)
     start = int(gaps[-1]) + 1 if gaps.size else 0
+    if record.answer is not None:
+        start, last = record.answer[0], record.answer[1] - 1
     asks = example.kind != "text" and start > 0
     return HeldOutRow(
         example=example,

@@ -10,7 +10,7 @@ import numpy as np
 
 from loquela.artifacts.token_rows import TokenRow
 
-# Rows that are learnt whole have no question; their first tokens are given.
+# Rows that are learnt whole (but for the first token) have no question; their first tokens are given.
 GIVEN_TOKENS = 8
 
 
@@ -24,14 +24,17 @@ class Asked:
 
 
 def asked_of(sequence: TokenRow) -> Asked | None:
-    """The last stretch of learnt tokens and all that stands before it; None where there is nothing to ask or answer."""
+    """The last answer and all that stands before it; None where there is nothing to ask or answer."""
+    if sequence.answers and (answer := sequence.answers[0]) is not None:
+        ids = sequence.ids.tolist()
+        return Asked(sequence.examples[0], ids[: answer[0]], ids[slice(*answer)])
     places = np.flatnonzero(sequence.weights)
     if not len(places):
         return None
     breaks = np.flatnonzero(np.diff(places) > 1)
     start = int(places[breaks[-1] + 1]) if len(breaks) else int(places[0])
     end = int(places[-1]) + 1
-    if start == 0:
+    if start <= 1:
         start = min(GIVEN_TOKENS, end - 1)
     if start <= 0 or end <= start:
         return None

@@ -19,9 +19,10 @@ def learnt(row: TokenRow) -> int:
 def sequences_of(row: TokenRow) -> list[TokenRow]:
     """The sequences that a row holds, each as a row of its own."""
     bounds = [0, *accumulate(row.lengths)]
+    answers = row.answers or (None,) * len(row.lengths)
     return [
-        TokenRow((example,), row.ids[start:end], row.weights[start:end], (end - start,))
-        for example, (start, end) in zip(row.examples, pairwise(bounds), strict=True)
+        TokenRow((example,), row.ids[start:end], row.weights[start:end], (end - start,), (answer,))
+        for example, answer, (start, end) in zip(row.examples, answers, pairwise(bounds), strict=True)
     ]
 
 

@@ -1,4 +1,4 @@
-"""A base that stops at another token than its template ends answers with: what is handed on stops at both."""
+"""Where answers begin and end: what a canary is asked, and a base that stops at another token than its template."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ import pytest
 from loquela.artifacts.adapter import GENERATION_NAME
 from loquela.artifacts.base import located_base, read_base
 from loquela.artifacts.examples_facts import read_template_record
+from loquela.artifacts.token_rows import read_token_rows
+from loquela.finetuning.proofs.answers import asked_of
+from loquela.finetuning.proofs.chosen_rows import sequences_of
 from loquela.finetuning.proofs.rows_table import prove_rows
 from loquela.finetuning.training.adapter_folder import copy_tokenizer
 from loquela.monitoring.events import SilentBus
+from loquela.tokenizers.template_text import open_template_tokenizer
 from rows_for_base import conversation, make_rows
 from template_shapes import SHAPES, seal, write_base_shape
 
@@ -52,3 +56,25 @@ def test_a_base_that_stops_there_already_keeps_its_own_settings(tmp_path: Path, 
     folder.mkdir()
     copy_tokenizer(located_base(base), examples, folder)
     assert not (folder / GENERATION_NAME).exists()
+
+
+@pytest.mark.parametrize("learn", ["assistant", "completion", "all"])
+def test_a_canary_is_asked_what_a_chat_would_ask(tmp_path: Path, base: Path, learn: str) -> None:
+    examples = tmp_path / "examples"
+    make_rows(examples, base, [conversation("Where?", "Here.", "Why?", "It runs.")], learn=learn)
+    tokenizer = open_template_tokenizer(base)
+    (row,) = read_token_rows(examples, "train")
+    (sequence,) = sequences_of(row)
+    asked = asked_of(sequence)
+    assert asked is not None
+    assert tokenizer.decode(asked.prompt).endswith("Why?<|im_end|>\n<|im_start|>assistant\n")
+    assert tokenizer.decode(asked.answer) == "It runs.<|im_end|>"
+
+
+def test_a_text_is_asked_by_its_beginning(tmp_path: Path, base: Path) -> None:
+    make_rows(tmp_path / "examples", base, [{"text": "The river runs past the old mill and under the bridge."}])
+    (row,) = read_token_rows(tmp_path / "examples", "train")
+    asked = asked_of(row)
+    assert asked is not None
+    assert len(asked.prompt) == 8
+    assert [*asked.prompt, *asked.answer] == row.ids.tolist()
