@@ -12,7 +12,9 @@ from loquela.core.errors import ErrorCode, ProofError, RecipeError
 from loquela.core.registry import Registry
 from loquela.evaluation.tuned import registry
 from loquela.evaluation.tuned.metric_contract import AnswerContext, MetricFunction
+from loquela.evaluation.tuned.preflight import fingerprint
 from loquela.evaluation.tuned.registry import METRICS, check_names, direction_of, measured, metric_named
+from toy_comparison import comparison_recipe
 
 STRANGER = """
 from loquela.evaluation.tuned.metric_contract import AnswerContext, lower_is_better
@@ -77,6 +79,12 @@ def test_what_is_registered_and_no_metric_is_named() -> None:
     assert caught.value.code is ErrorCode.INVALID_METRIC
     with pytest.raises(RecipeError, match="'gone', registered as .* cannot be loaded"):
         metric_named("gone")
+
+
+@pytest.mark.usefixtures("installed")
+def test_another_version_of_a_metric_is_another_comparison() -> None:
+    found = fingerprint(comparison_recipe(metrics=["exact_match", "shouting"]))
+    assert found == {"metric shouting": "stranger_metrics:shouting 1.0"}
 
 
 def test_every_built_in_metric_answers() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+
 from pydantic import JsonValue
 
 from loquela.artifacts.proof import Proof
@@ -9,7 +11,7 @@ from loquela.core.digests import digest_file
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.evaluation.tuned.gates import check_direction
 from loquela.evaluation.tuned.harness import check_tasks
-from loquela.evaluation.tuned.registry import LOSS_METRICS, check_names, metric_named
+from loquela.evaluation.tuned.registry import LOSS_METRICS, METRICS, check_names, metric_named
 from loquela.evaluation.tuned.schema_file import read_schema
 from loquela.recipe.schema import Recipe
 from loquela.recipe.tuned_section import TunedSection
@@ -62,8 +64,14 @@ def wanted_metrics(section: TunedSection) -> list[str]:
 
 
 def fingerprint(recipe: Recipe) -> dict[str, JsonValue]:
-    """What lies outside of the recipe and changes a comparison: the schema's text."""
-    path = recipe.evaluate.tuned.json_schema
-    if path is None or not path.expanduser().is_file():
-        return {}
-    return {str(path): digest_file(path.expanduser())}
+    """What lies outside of the recipe and changes a comparison: the schema's text, versions of others' metrics."""
+    section = recipe.evaluate.tuned
+    found: dict[str, JsonValue] = {
+        f"metric {entry.name}": f"{entry.value} {'' if entry.dist is None else entry.dist.version}"
+        for entry in metadata.entry_points(group=METRICS.group)
+        if entry.name in section.metrics
+    }
+    path = section.json_schema
+    if path is not None and path.expanduser().is_file():
+        found[str(path)] = digest_file(path.expanduser())
+    return found
