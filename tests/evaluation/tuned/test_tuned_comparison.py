@@ -230,7 +230,7 @@ def test_nothing_held_out_is_said(parts: tuple[Path, Path], tmp_path: Path) -> N
 
 
 def test_refusals_that_the_examples_teach_count(tmp_path: Path, parts: tuple[Path, Path]) -> None:
-    from loquela.evaluation.tuned.held_out import taught_refusals
+    from loquela.evaluation.tuned.asking import taught_refusals
 
     assert taught_refusals(parts[1]) == frozenset({"the passage does not say"})
     assert any(REFUSAL in message.content for row in read_examples(parts[1]) for message in row.messages)

@@ -12,7 +12,8 @@ import torch
 from loquela.core.errors import DataError, ErrorCode, RecipeError, ResourceError
 from loquela.evaluation.tuned import harness
 from loquela.evaluation.tuned.contracts import HarnessScore
-from loquela.evaluation.tuned.harness import HarnessModel, check_tasks, harness_reports, run_task
+from loquela.evaluation.tuned.harness import check_tasks, harness_reports, run_task
+from loquela.evaluation.tuned.harness_model import HarnessModel
 from loquela.models.pretrained.causal import CausalModel
 from loquela.models.pretrained.load import load_base_model
 from loquela.models.pretrained.open import open_base

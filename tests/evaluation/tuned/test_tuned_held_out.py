@@ -10,6 +10,7 @@ import pytest
 from loquela.artifacts.examples import Example, ExampleLineage, ExamplesWriter, Message, with_id
 from loquela.artifacts.token_rows import TokenSequence, write_token_rows
 from loquela.core.errors import DataError, ErrorCode
+from loquela.evaluation.tuned.asking import answer_context, passage_of, question_of
 from loquela.evaluation.tuned.held_out import (
     BAD_ANSWER,
     IN_PIECES,
@@ -17,10 +18,7 @@ from loquela.evaluation.tuned.held_out import (
     NOTHING_LEARNT,
     OTHER_ANSWER,
     SAME,
-    answer_context,
     held_out,
-    passage_of,
-    question_of,
 )
 from toy_comparison import example, write_examples
 
@@ -172,9 +170,7 @@ def test_rows_that_expect_a_refusal(tmp_path: Path, labels: dict[str, str], answ
     made, sequence = row("a", [1, 2, 0], [0, 1, 1], answer="here", labels=labels)
     folder = write(tmp_path / "e", [(made, sequence)])
     (kept,) = held_out(folder, decode, context=8, most=None, seed=1).rows
-    from dataclasses import replace
-
-    assert answer_context(replace(kept, reference=answer), frozenset()).expects_refusal is expects
+    assert answer_context(kept.example, answer, frozenset()).expects_refusal is expects
 
 
 def test_batches_of_losses_stay_within_their_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

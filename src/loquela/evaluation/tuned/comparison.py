@@ -17,7 +17,8 @@ from loquela.evaluation.tuned.answers import answer_batch, left_to_do, stop_toke
 from loquela.evaluation.tuned.contracts import SIDES, ComparisonReport, RowScores, Side
 from loquela.evaluation.tuned.forgetting import KINDS, GeneralQuestions, forgetting_reports
 from loquela.evaluation.tuned.gates import METRICS_NAME
-from loquela.evaluation.tuned.harness import HarnessModel, harness_reports, run_task
+from loquela.evaluation.tuned.harness import harness_reports, run_task
+from loquela.evaluation.tuned.harness_model import HarnessModel
 from loquela.evaluation.tuned.held_out import HeldOut, HeldOutRow, held_out
 from loquela.evaluation.tuned.losses import row_losses
 from loquela.evaluation.tuned.metric_contract import SchemaCheck

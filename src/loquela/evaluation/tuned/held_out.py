@@ -9,17 +9,16 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from loquela.artifacts.examples import Example, Message, read_examples
+from loquela.artifacts.examples import Example, read_examples
 from loquela.artifacts.token_rows import SequenceRecord, read_sequences, read_token_rows
 from loquela.core.errors import DataError, ErrorCode
-from loquela.evaluation.tuned.metric_contract import AnswerContext, SchemaCheck
-from loquela.evaluation.tuned.metrics.refusals import is_refusal
+from loquela.evaluation.tuned.asking import answer_of, calls_tools, taught_refusals
 from loquela.evaluation.tuned.metrics.text import folded
 
 IN_PIECES = "longer than a row, in pieces"
@@ -105,77 +104,6 @@ def held_out(directory: Path, decode: Decode, *, context: int, most: int | None,
     return HeldOut(split, kept, len(examples), dict(left_out), taught_refusals(directory))
 
 
-def answer_context(row: HeldOutRow, refusals: frozenset[str], schema: SchemaCheck | None = None) -> AnswerContext:
-    """What metrics see of a row before anything was generated."""
-    example, reference = row.example, row.reference
-    marked = example.labels.get("answerable")
-    if marked is None:
-        expects_refusal = reference is not None and is_refusal(reference, refusals)
-    else:
-        expects_refusal = marked == "no"
-    return AnswerContext(
-        example=example,
-        question=question_of(example),
-        passage=passage_of(example),
-        reference=reference,
-        expects_refusal=expects_refusal,
-        refusals=refusals,
-        schema=schema,
-    )
-
-
-def answer_of(example: Example) -> str | None:
-    """The last answer that is learnt, as the example has it; None for plain text."""
-    if example.kind == "prompt_completion":
-        return example.completion
-    if example.kind == "preference":
-        return example.chosen[-1].content
-    found = _answer_place(example.messages)
-    return None if found is None else example.messages[found].content
-
-
-def question_of(example: Example) -> str:
-    """What was asked last before the answer: the instruction, or all of it; "" for plain text."""
-    if example.kind == "prompt_completion":
-        return example.prompt or ""
-    asked = _asked(example)
-    if asked is None:
-        return ""
-    return asked.instruction or asked.content
-
-
-def passage_of(example: Example) -> str | None:
-    """The text that the answer rests on; None where the row names none.
-
-    The input of the question; of rows from the qa stage the question with its passage, or the evidence of one that is
-    asked without it.
-    """
-    asked = _asked(example)
-    if asked is not None and asked.input:
-        return asked.input
-    if asked is not None and example.labels.get("form") == "open_book":
-        return asked.content
-    evidence = example.lineage.details.get("evidence")
-    return evidence if isinstance(evidence, str) and evidence else None
-
-
-def taught_refusals(directory: Path) -> frozenset[str]:
-    """The folded answers of all examples, of whatever split, that are marked as unanswerable."""
-    answers = (answer_of(each) for each in read_examples(directory) if each.labels.get("answerable") == "no")
-    return frozenset(folded(answer) for answer in answers if answer)
-
-
-def _answer_place(messages: Sequence[Message]) -> int | None:
-    return next((place for place in reversed(range(len(messages))) if messages[place].learnt), None)
-
-
-def _asked(example: Example) -> Message | None:
-    """The last turn of the user before the answer."""
-    end = len(example.messages) if example.kind == "preference" else _answer_place(example.messages)
-    turns = example.messages[: len(example.messages) if end is None else end]
-    return next((turn for turn in reversed(turns) if turn.role == "user"), None)
-
-
 def _rows(
     directory: Path, split: str, examples: dict[str, Example], context: int, decode: Decode
 ) -> Iterator[tuple[HeldOutRow | None, str]]:
@@ -247,17 +175,10 @@ def _row(
 
 def _spells(row: HeldOutRow) -> bool:
     """Whether the last learnt run is the answer of the example, whole: it may have been cut, or lost its beginning."""
-    if row.reference is None or _calls_tools(row.example):
+    if row.reference is None or calls_tools(row.example):
         return True
     written = answer_of(row.example)
     return written is None or folded(row.reference) == folded(written)
-
-
-def _calls_tools(example: Example) -> bool:
-    """Whether the answer is a call, which only the template can spell."""
-    place = _answer_place(example.messages)
-    turn = example.chosen[-1] if example.kind == "preference" else None if place is None else example.messages[place]
-    return turn is not None and bool(turn.tool_calls)
 
 
 def _drawn(rows: list[HeldOutRow], most: int | None, seed: int) -> list[HeldOutRow]:
@@ -265,16 +186,3 @@ def _drawn(rows: list[HeldOutRow], most: int | None, seed: int) -> list[HeldOutR
         return rows
     places = sorted(random.Random(f"held-out-{seed}").sample(range(len(rows)), most))
     return [rows[place] for place in places]
-
-
-def with_answer(
-    context: AnswerContext, *, tokens: int, stopped: bool, first_token_seconds: float, seconds_per_token: float | None
-) -> AnswerContext:
-    """The context of one answer."""
-    return replace(
-        context,
-        tokens=tokens,
-        stopped=stopped,
-        first_token_seconds=first_token_seconds,
-        seconds_per_token=seconds_per_token,
-    )

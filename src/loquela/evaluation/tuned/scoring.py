@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
+from loquela.evaluation.tuned.asking import answer_context, with_answer
 from loquela.evaluation.tuned.bootstrap import UNITS_MIN, Floats, Interval, Paired, Sums, paired_bootstrap, same
 from loquela.evaluation.tuned.contracts import (
     SIDES,
@@ -17,7 +18,7 @@ from loquela.evaluation.tuned.contracts import (
     Side,
     Verdict,
 )
-from loquela.evaluation.tuned.held_out import HeldOut, answer_context, with_answer
+from loquela.evaluation.tuned.held_out import HeldOut
 from loquela.evaluation.tuned.metric_contract import Better, SchemaCheck
 from loquela.evaluation.tuned.registry import LOSS_METRICS, direction_of, measured, metric_named
 
@@ -34,7 +35,7 @@ def score_rows(
     functions = {name: metric_named(name) for name in metrics}
     found: dict[tuple[Side, str], Answer] = {(answer.side, answer.example): answer for answer in answers}
     for row in held.asked:
-        context = answer_context(row, held.refusals, schema)
+        context = answer_context(row.example, row.reference, held.refusals, schema)
         scores: dict[Side, dict[str, float | None]] = {}
         for side in SIDES:
             given = found[side, row.example.id]
