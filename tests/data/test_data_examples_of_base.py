@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from loquela.artifacts.base import read_base
 from loquela.artifacts.examples import Example, ExampleLineage, Message, ToolCall
@@ -18,6 +19,8 @@ from loquela.data.examples.preview import preview
 from loquela.data.examples.templates.render import render_example
 from loquela.data.examples.tokens import TemplateEncoder
 from loquela.recipe.examples_section import ExamplesSection
+from loquela.recipe.finetune_section import FinetuneSection
+from loquela.recipe.schema import Recipe
 from rows_for_base import Row, conversation, make_rows
 from template_shapes import SHAPES, reference, write_base_shape
 
@@ -145,15 +148,32 @@ def test_a_base_without_a_template_takes_chatml_or_alpaca(bases: Path) -> None:
         ("bare", {}, r"bare cannot be trained with this template: it has no chat template.*lacks <\|im_start\|> and"),
         ("bare", {"template": "base"}, "the base bare has no chat template"),
         ("headers", {"template": "chatml"}, r"headers cannot be trained with this template: its vocabulary lacks"),
-        ("headers", {"on_special_text": "keep"}, "takes such text for the control token itself"),
-        ("headers", {"tokenizer": "tokenizer.json"}, "made with the base's own tokenizer"),
-        ("headers", {"template": "custom", "template_file": "a", "template_syntax": "format"}, "knows Jinja only"),
     ],
 )  # fmt: skip
 def test_what_does_not_go_with_a_base(bases: Path, shape: str, keys: dict[str, object], says: str) -> None:
     with pytest.raises(RecipeError, match=says) as caught:
         encoded(bases / shape, example([USER, ANSWER]), **keys)
     assert caught.value.code is ErrorCode.CONFIG_INVALID
+
+
+@pytest.mark.parametrize(
+    ("keys", "says"),
+    [
+        ({"on_special_text": "keep"}, "takes control tokens that rows spell for the tokens themselves"),
+        ({"tokenizer": "tokenizer.json"}, "made with the base's own tokenizer"),
+        ({"template": "custom", "template_file": "a", "template_syntax": "format"}, "knows Jinja only"),
+    ],
+)
+def test_recipes_say_at_once_what_does_not_go_with_a_base(keys: dict[str, object], says: str) -> None:
+    section = ExamplesSection.model_validate({"sources": ["a.jsonl"], **keys})
+    with pytest.raises(ValidationError, match=says):
+        Recipe(examples=section, finetune=FinetuneSection.model_validate({"base": "b"}))
+    Recipe(examples=section)
+
+
+def test_the_template_of_a_base_needs_one() -> None:
+    with pytest.raises(ValidationError, match="there is no section finetune"):
+        Recipe(examples=ExamplesSection(sources=["a"], template="base"))
 
 
 def rows() -> list[dict[str, object]]:

@@ -146,6 +146,21 @@ class ExamplesSection(BoundaryModel):
         pairs = (entry.partition("=") for entry in self.placeholders)
         return {name: text for name, _, text in pairs}
 
+    def check_for_base(self) -> None:
+        """ValueError for what does not go with a base model (section finetune)."""
+        if self.tokenizer is not None:
+            raise ValueError("rows are made with the base's own tokenizer; take examples.tokenizer out of the recipe")
+        if self.on_special_text == "keep":
+            raise ValueError(
+                "whoever serves the model takes control tokens that rows spell for the tokens themselves; write "
+                "examples.on_special_text: escape"
+            )
+        if self.template == "custom" and self.template_syntax == "format":
+            raise ValueError(
+                "a fine-tuned model is served with its template, and what serves it knows Jinja only; write "
+                "examples.template_syntax: jinja, and the template in Jinja"
+            )
+
     @field_validator("sources")
     @classmethod
     def _each_source_once(cls, sources: list[str]) -> list[str]:

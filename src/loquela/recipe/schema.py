@@ -350,6 +350,10 @@ class Recipe(BoundaryModel):
     def _rows_to_learn(self) -> Self:
         if self.finetune is not None and self.examples is None:
             raise ValueError("finetune learns the rows of examples, and there are none; write examples: {sources: […]}")
+        if self.examples is not None and self.finetune is not None:
+            self.examples.check_for_base()
+        elif self.examples is not None and self.examples.template == "base":
+            raise ValueError("examples.template: base is that of finetune.base, and there is no section finetune")
         return self
 
     track: list[TrackerName] = Field(

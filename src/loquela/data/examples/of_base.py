@@ -51,33 +51,14 @@ def tokenizer_digest(parts: BaseParts) -> str:
 def section_for_base(section: ExamplesSection, parts: BaseParts) -> ExamplesSection:
     """The section with the limit and the template that hold for this base.
 
-    RecipeError(CONFIG_INVALID) for what a base cannot go with.
+    RecipeError(CONFIG_INVALID) for a template that the base does not have.
     """
-    for wrong, why, remedy in (
-        (
-            section.tokenizer is not None,
-            "examples.tokenizer and finetune do not go together: rows are made with the base's own tokenizer",
-            "take examples.tokenizer out of the recipe",
-        ),
-        (
-            section.on_special_text == "keep",
-            "examples.on_special_text: keep does not go with finetune: whoever serves the model takes such text for "
-            "the control token itself",
-            "write examples.on_special_text: escape",
-        ),
-        (
-            section.template == "custom" and section.template_syntax == "format",
-            "a fine-tuned model is served with its template, and what serves it knows Jinja only",
-            "write the template in Jinja: examples.template_syntax: jinja",
-        ),
-        (
-            section.template == "base" and parts.template is None,
+    if section.template == "base" and parts.template is None:
+        raise RecipeError(
+            ErrorCode.CONFIG_INVALID,
             f"the base {parts.identity.source} has no chat template",
             "write examples.template: alpaca, or custom with a template_file",
-        ),
-    ):
-        if wrong:
-            raise RecipeError(ErrorCode.CONFIG_INVALID, why, remedy)
+        )
     chosen = section.template
     if chosen == "auto":
         chosen = "chatml" if parts.template is None else "base"
