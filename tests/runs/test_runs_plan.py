@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 from pydantic import JsonValue
 
+from loquela.compute.plan import Plan
+from loquela.finetuning.planning.gpus import Gpu, GpuTable
+from loquela.finetuning.planning.plan import TuningPlan
 from loquela.recipe.schema import Recipe
 from loquela.runs.corpus_size import corpus_size
 from loquela.runs.manifest import StageRecord, TrainingRunManifest
 from loquela.runs.plan import (
-    Plan,
     actual_against_plan,
     bytes_per_token,
     plan_run,
@@ -126,3 +128,28 @@ def test_every_entry_of_the_tables_resolves() -> None:
     for entry in entries:
         function: object = resolve(entry)
         assert callable(function), entry
+
+
+def test_a_fine_tuning_is_compared_with_its_own_stage() -> None:
+    table = GpuTable(what="none", gpus=[Gpu(name="X", device="X", memory_gb=1, usd_per_hour=1, source="", read_on="")])
+    plan = TuningPlan(
+        parameters=100, flops_per_token=60, corpus_mb=1, train_tokens=50, steps_total=4, tokens_total=9, disk_mb=1,
+        memory_mb={"total": 400.0}, tokens_per_second=5, training_minutes=2, base="b", trained_parameters=8, rows=3,
+        trained_tokens=20, longest_row=9, effective_batch=2, device="cpu", gpus=[], gpu_table=table, cheapest=None,
+    )  # fmt: skip
+    facts = {"parameters": 100, "trained_parameters": 8, "steps_total": 4, "peak_memory_mb": 300.0, "seconds": 240.0}
+    record = StageRecord.model_construct(facts=facts)
+    rows = actual_against_plan(plan, TrainingRunManifest.model_construct(stages={"finetune": record}))
+    assert isinstance(rows, list)
+    found = {row["what"]: row["ratio"] for row in rows if isinstance(row, dict)}
+    assert found == {
+        "trained_parameters": 1.0, "parameters": 1.0, "steps_total": 1.0, "training_minutes": 2.0,
+        "peak_memory_mb": 0.75,
+    }  # fmt: skip
+
+
+def test_a_base_that_is_not_known_yet_stops_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    recipe = recipe_of({"finetune": {"base": "nobody/nothing"}, "examples": {"sources": ["rows.jsonl"]}})
+    assert plan_run(recipe) is None
