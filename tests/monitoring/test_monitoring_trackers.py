@@ -291,3 +291,10 @@ def test_a_tracker_of_another_package_is_called_by_its_name(monkeypatch) -> None
 
 def stranger() -> Broken:
     return Broken("nowhere")
+
+
+def test_the_recipe_of_the_page_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "trackers.md").read_text(encoding="utf-8")
+    (tmp_path / "recipe.yaml").write_text(page.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    recipe = load_recipe(tmp_path / "recipe.yaml").recipe
+    assert (recipe.track, recipe.tracking.offline) == (["tensorboard", "wandb", "mlflow"], True)
