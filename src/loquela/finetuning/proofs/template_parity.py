@@ -48,8 +48,8 @@ def prove_template_parity(subject: RowsSubject, renderings: Renderings) -> Proof
         passed=not count.faults,
         message=f"{len(count.faults)} differences; the first in {count.faults[0]}"
         if count.faults
-        else f"{count.rows:,} rows, the {count.prompts:,} prompts in them and {len(awkward)} awkward conversations have "
-        f"the same tokens in training, transformers and serving{day}",
+        else f"{count.rows:,} rows, the {count.prompts:,} prompts in them and {len(awkward)} awkward conversations "
+        f"have the same tokens in training, transformers and serving{day}",
         remedy=f"{subject.anew}; if it says so again, the base's tokenizer.json and tokenizer_config.json do not "
         "belong together: fetch the base again",
         code=ErrorCode.COMPATIBILITY_ERROR,
