@@ -8,6 +8,7 @@ from loquela.artifacts.proof import Proof
 from loquela.compute.devices import choose_device
 from loquela.core.errors import ErrorCode, LoquelaError
 from loquela.core.extras import missing
+from loquela.finetuning.training.effective import check_compute
 from loquela.finetuning.training.optimizers import check_effective
 from loquela.recipe.finetune_section import FinetuneSection
 from loquela.recipe.schema import Recipe
@@ -45,6 +46,7 @@ def _settings(recipe: Recipe, section: FinetuneSection) -> Proof:
     try:
         plan = choose_device(recipe.compute, family="transformer")
         check_effective(section, plan.device)
+        check_compute(recipe.compute)
     except LoquelaError as error:
         return Proof(
             name="finetuning settings", passed=False, message=error.message, remedy=error.remedy, code=error.code

@@ -10,6 +10,7 @@ from loquela.finetuning.training.attention import NAME
 from loquela.finetuning.training.collate import Collator
 from loquela.models.pretrained.causal import CausalModel
 from loquela.recipe.finetune_section import FinetuneSection
+from loquela.recipe.schema import ComputeSection
 from loquela.training.optimizers import OptimizerSet
 
 # Kernel of transformers → name in a recipe.
@@ -30,6 +31,20 @@ def settings_of(
     if model.facts.quantization in ("nf4", "fp4"):
         found["quantization.compute"] = model.facts.compute_dtype
     return found
+
+
+def check_compute(compute: ComputeSection) -> None:
+    """RecipeError(CONFIG_INVALID) for what training from scratch does with these keys and fine-tuning does not."""
+    asked = {
+        "compile: on": compute.compile == "on",
+        f"loader_workers: {compute.loader_workers}": bool(compute.loader_workers),
+    }
+    for what in (what for what, is_asked in asked.items() if is_asked):
+        raise RecipeError(
+            ErrorCode.CONFIG_INVALID,
+            f"compute.{what} has no effect on a fine-tuning: its rows lie in memory and its network is not compiled",
+            f"leave compute.{what.partition(':')[0]} out of the recipe",
+        )
 
 
 def optimizer_name(optimizer: OptimizerSet) -> str:

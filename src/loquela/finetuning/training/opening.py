@@ -16,7 +16,7 @@ from loquela.compute.devices import DevicePlan, choose_device
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.finetuning.training.attention import NAME, register
 from loquela.finetuning.training.collate import Layout
-from loquela.finetuning.training.effective import require_effective, settings_of
+from loquela.finetuning.training.effective import check_compute, require_effective, settings_of
 from loquela.finetuning.training.optimizers import build, check_effective
 from loquela.finetuning.training.runner import HeldOutRows, TuningRunner
 from loquela.finetuning.training.session import TuningSession
@@ -59,6 +59,7 @@ def open_session(context: StageContext, group: Group, plan: DevicePlan) -> Tunin
     # It warns at its import of a faster kernel that it would fetch from a hub.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     check_effective(section, plan.device)
+    check_compute(recipe.compute)
     base = open_base(context.inputs["base"])
     examples = context.inputs["examples"]
     with warnings.catch_warnings():
