@@ -17,6 +17,7 @@ from loquela.core.errors import DataError, ErrorCode, ProofError
 from loquela.finetuning.proofs.accumulation import prove_accumulation
 from loquela.finetuning.proofs.adapter_on import prove_adapter_on
 from loquela.finetuning.proofs.after import prove_adapter_moved, prove_base_unchanged, prove_reload
+from loquela.finetuning.proofs.answers import asked_of
 from loquela.finetuning.proofs.around import ProofsAround
 from loquela.finetuning.proofs.borrowed import trained_copy
 from loquela.finetuning.proofs.canary import prove_canary
@@ -388,6 +389,24 @@ def test_another_template_at_serving_is_found(tmp_path: Path) -> None:
 
 def test_a_canary_that_learns_nothing_is_found(tmp_path: Path) -> None:
     failed(prove_canary(LearningRateZero(tmp_path)), ErrorCode.MODEL_TRAIN_FAILED, "learns nothing")
+
+
+class KnowsAlready(BareSubject):
+    """A base that gives the answers before it is trained."""
+
+    def step_gradients(self, micro_batches: Sequence[Tensors]) -> float:
+        super().step_gradients(micro_batches)
+        return 1e-3
+
+    def generate(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
+        asked = [each for row in self.training_rows if (each := asked_of(row)) is not None]
+        return [next(each.answer for each in asked if each.prompt == list(prompt)) for prompt in prompts]
+
+
+def test_rows_that_are_known_by_heart_take_no_more_steps(tmp_path: Path) -> None:
+    proof = prove_canary(KnowsAlready(tmp_path))
+    assert proof.passed, proof.message
+    assert proof.numbers["steps"] == 1
 
 
 def test_rows_without_answers_are_found(tmp_path: Path) -> None:

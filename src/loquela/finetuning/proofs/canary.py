@@ -25,6 +25,8 @@ from loquela.finetuning.proofs.subject import Subject
 
 NAME = "canary"
 WARMUP_STEPS = 3
+# Mean loss at which every answer is as good as certain: more steps would only take time.
+KNOWN_BY_HEART = 0.005
 SLOW = ("sgd", "adafactor")
 FULL_SHARE = 0.1
 # Generation may go on a little longer than the answer, so that a model that does not stop is seen not to.
@@ -64,7 +66,7 @@ def prove_canary(subject: Subject) -> Proof:
     parsed = sum(is_json(each.given) for each in as_json) / len(as_json) if as_json else None
     numbers: dict[str, JsonValue] = {
         "rows": len(given),
-        "steps": proofs.canary_steps,
+        "steps": len(losses),
         "loss_before": finite(losses[0]),
         "loss_after": finite(losses[-1]),
         "reproduced": reproduced,
@@ -96,7 +98,7 @@ def _fault(losses: list[float], reproduced: float, stopped: float, parsed: float
     fell = f"(loss {losses[0]:.3g} to {losses[-1]:.3g})"
     if not all(math.isfinite(loss) for loss in losses):
         return f"the canary's loss is not a number after {len(losses)} steps {fell}"
-    if not losses[-1] < losses[0]:
+    if losses[-1] >= max(losses[0], KNOWN_BY_HEART):
         return f"the canary learns nothing {fell}"
     if stopped < needed:
         return f"only {stopped:.0%} of the canary's answers end in a stop token, {needed:.0%} needed {fell}"
@@ -129,6 +131,8 @@ def _overfit(subject: Subject, rows: list[TokenRow]) -> list[float]:
             group["lr"] = peak * _factor(step, settings.proofs.canary_steps)
         subject.check_stop()
         losses.append(subject.step_gradients(batches))
+        if losses[-1] < KNOWN_BY_HEART:
+            break
         if settings.gradient_clip_norm is not None:
             learning = [parameter for parameter in subject.model.parameters() if parameter.grad is not None]
             torch.nn.utils.clip_grad_norm_(learning, settings.gradient_clip_norm)
