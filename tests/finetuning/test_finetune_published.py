@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from loquela.artifacts.crash_points import VARIABLE
-from loquela.artifacts.manifest import read_manifest
+from loquela.artifacts.manifest import read_manifest, write_manifest
 from loquela.artifacts.passport import verify_artifact
 from loquela.cli.main import answer
+from loquela.runs.verify import verify_run
 from toy_bases import toy_base
 from toy_package import make_sources
 
@@ -120,6 +121,19 @@ def test_a_package_without_a_manifest_is_not_taken_for_a_run(finished, at_home, 
     code, said = at_home("verify", str(package))
     assert code == 5
     assert "it has no manifest.json" in said
+
+
+def test_a_package_of_another_adapter_is_found_in_its_run(finished, tmp_path):
+    run = tmp_path / "data" / "runs" / finished.name
+    shutil.copytree(finished, run)
+    package = run / "final_artifact"
+    manifest = read_manifest(package)
+    (package / "manifest.json").unlink()
+    write_manifest(package, manifest.kind, parents={**manifest.parents, "adapter": "0" * 64}, facts=manifest.facts)
+    proofs = {proof.name: proof for proof in verify_run(run).proofs}
+    assert proofs["final_artifact made from"].message == "made from another adapter than the run's"
+    assert proofs["merged made from"].passed
+    assert proofs["base"].passed
 
 
 def test_a_merge_that_is_there_is_not_made_again(finished, at_home):
