@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "launch",
-    epilog="\b\nExamples:\n  loquela launch my/recipe.yaml --dry-run\n  loquela launch my/recipe.yaml\n"
+    epilog="\b\nExample:\n  loquela launch my/recipe.yaml --dry-run\n  loquela launch my/recipe.yaml\n"
     "  loquela launch my/recipe.yaml --collect latest",
 )
 @recipe_argument

@@ -17,7 +17,10 @@ COMMANDS = {
     "init": ("loquela.cli.init", "Write a commented recipe for your text."),
     "demo": ("loquela.cli.demo.command", "See a whole flow at work on this machine."),
     "validate": ("loquela.cli.validate", "Check a recipe and report every problem at once."),
-    "plan": ("loquela.cli.plan", "Predict memory, tokens, minutes and disk before a run."),
+    "plan": (
+        "loquela.cli.plan",
+        "Predict memory, tokens, minutes and disk before a run; of a fine-tuning also the price on GPU types.",
+    ),
     "launch": ("loquela.cli.launch", "Run a recipe on a rented machine that ends itself, within a spending cap."),
     "run": ("loquela.cli.run", "Execute a whole recipe: corpus, tokenizer, training, evaluation, exports."),
     "prepare-data": (

@@ -13,7 +13,7 @@ from loquela.cli.output import emit_json, table
 
 @click.command(
     "plan",
-    epilog="\b\nExamples:\n  loquela plan recipes/bilingual.yaml --set model.size=small\n"
+    epilog="\b\nExample:\n  loquela plan recipes/bilingual.yaml --set model.size=small\n"
     "  loquela plan my/recipe.yaml --fit 24GB --write",
 )
 @recipe_argument
