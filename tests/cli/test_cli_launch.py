@@ -14,6 +14,9 @@ import yaml
 
 from loquela.cli.main import answer
 from loquela.compute.cloud import submit
+from loquela.compute.cloud.bucket import copy_results
+from loquela.compute.cloud.done import Done, list_results, read_done
+from loquela.core.errors import ResourceError
 
 # What SkyPilot 0.14 takes in a task and its resources, as far as we write it.
 TASK_KEYS = {
@@ -188,3 +191,38 @@ def test_skypilot_itself_takes_the_task(recipe, tmp_path, monkeypatch):
         broken = (folder / "task.yaml").read_text().replace("disk_size", "disk_sise")
         (folder / "task.yaml").write_text(broken)
         assert subprocess.run(command, cwd=folder, capture_output=True, check=False).returncode
+
+
+def test_what_sky_refuses_is_told(tmp_path):
+    broken = tmp_path / "sky"
+    broken.write_text("#!/bin/bash\necho no cloud is enabled\nexit 1\n")
+    broken.chmod(0o755)
+    with pytest.raises(ResourceError, match="SkyPilot could not start loquela-x: no cloud is enabled"):
+        submit.submit(str(broken), tmp_path / "task.yaml", "loquela-x", [])
+
+
+def test_a_machine_that_cannot_be_given_back_is_told(tmp_path, monkeypatch):
+    stand_in(tmp_path, monkeypatch)
+    (tmp_path / "pod" / "sky_workdir" / "guard").mkdir(parents=True)
+    (tmp_path / "bin" / "sky").write_text("#!/bin/bash\necho no such cluster\nexit 1\n")
+    with pytest.raises(ResourceError, match="SkyPilot could not give loquela-x back: no such cluster"):
+        submit.release(str(tmp_path / "bin" / "sky"), "loquela-x")
+
+
+def test_results_are_proven_in_the_bucket(tmp_path, monkeypatch):
+    pytest.importorskip("obstore")
+    folder, bucket = tmp_path / "runs", tmp_path / "bucket"
+    folder.mkdir()
+    bucket.mkdir()
+    (folder / "model.bin").write_bytes(b"weights")
+    done = Done(
+        outcome="completed", exit_code=0, message="", seconds=1, cost_usd=0, files=list_results(folder)
+    )  # fmt: skip
+    copy_results(folder, done, f"file://{bucket}")
+    assert (bucket / "model.bin").read_bytes() == b"weights"
+    assert read_done((bucket / "DONE.json").read_text()).files == done.files
+    with pytest.raises(ResourceError, match="results cannot be copied to file:///nowhere"):
+        copy_results(folder, done, "file:///nowhere/at/all")
+    wrong = {"model.bin": done.files["model.bin"].model_copy(update={"sha256": "0" * 64})}
+    with pytest.raises(ResourceError, match="model.bin is not what was written"):
+        copy_results(folder, done.model_copy(update={"files": wrong}), f"file://{bucket}")

@@ -76,7 +76,7 @@ def show(plan: TuningPlan) -> None:
         ("tokens of an epoch", f"{plan.train_tokens:,}, {plan.trained_tokens:,} of them learnt"),
         ("rows per step", f"{plan.effective_batch:,}"),
         ("optimizer steps", f"{plan.steps_total:,}"),
-        (f"on {plan.device}", f"{plan.training_minutes:,.1f} minutes, {plan.tokens_per_second:,.0f} tokens/s"),
+        (f"on {plan.device}", f"{plan.training_minutes:,.1f} minutes, {plan.tokens_per_second:,.0f} learnt tokens/s"),
         ("disk", f"{plan.disk_mb:,.0f} MB"),
         *((f"memory: {part}", f"{size:,.1f} MB") for part, size in plan.memory_mb.items()),
     ]

@@ -193,3 +193,14 @@ def test_the_command_saves_what_fits_with_comments_kept(tmp_path, capsys):
     assert "fits into 24 GiB as it is" in shown
     assert "cheapest that fits" in shown
     assert "estimated" in shown
+
+
+def test_a_recipe_in_toml_is_not_edited(tmp_path, capsys):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text(json.dumps({"prompt": "p" * 5000, "completion": "c" * 9000}) + "\n")
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        f'[finetune]\nbase = "Qwen/Qwen3-8B"\nmethod = "qlora"\nbatch_size = 64\n[examples]\nsources = ["{rows}"]\n'
+    )
+    assert answer(["plan", str(recipe), "--fit", "24GB", "--write"]) == 2
+    assert "is TOML, and only YAML recipes are edited" in capsys.readouterr().err

@@ -28,7 +28,7 @@ STATE_BYTES = {
 LOGIT_CHUNK_BYTES = {"cpu": 16 * 2**20, "cuda": 128 * 2**20}
 LOGIT_COPIES = 2
 # What a process holds before its tensors. CPU: libraries measured on Linux x86-64. CUDA: context and kernels.
-RUNTIME_BYTES = {"cpu": 900 * 2**20, "cuda": 900 * 2**20}
+RUNTIME_BYTES = {"cpu": 680 * 2**20, "cuda": 900 * 2**20}
 # Share that allocator and kernels add to what comes and goes within a step.
 SCRATCH_SHARE = {"cpu": 0.35, "cuda": 0.15}
 

@@ -53,7 +53,7 @@ class GpuEstimate(BoundaryModel):
 
 
 class TuningPlan(Plan):
-    """`train_tokens` are those of an epoch, `trained_tokens` those of them that are learnt."""
+    """`train_tokens` are those of an epoch, `trained_tokens` those of them that are learnt, as per second."""
 
     base: str
     trained_parameters: int
@@ -107,7 +107,7 @@ def plan_tuning(recipe: Recipe, materials: Materials) -> TuningPlan:
         tokens_total=tokens,
         memory_mb=_in_mib(memory),
         disk_mb=round(_disk_mb(shape, section), 1),
-        tokens_per_second=round(tokens / (seconds * epochs), 1),
+        tokens_per_second=round(rows.trained_tokens / seconds, 1),
         training_minutes=round(seconds * epochs / 60, 2),
         device=name,
         gpus=estimates,
