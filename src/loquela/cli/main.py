@@ -14,21 +14,21 @@ from collections.abc import Sequence
 import click
 
 COMMANDS = {
-    "init": ("loquela.cli.init", "Write a commented recipe for your text."),
+    "init": ("loquela.cli.init", "Write a commented recipe for your text or your documents."),
     "demo": ("loquela.cli.demo.command", "See a whole flow at work on this machine."),
     "validate": ("loquela.cli.validate", "Check a recipe and report every problem at once."),
     "plan": (
         "loquela.cli.plan",
         "Predict memory, tokens, minutes and disk before a run; of a fine-tuning also the price on GPU types.",
     ),
-    "launch": ("loquela.cli.launch", "Run a recipe on a rented machine that ends itself, within a spending cap."),
+    "launch": ("loquela.cli.launch", "Run a recipe on a rented machine, within a spending cap."),
     "run": ("loquela.cli.run", "Execute a whole recipe: corpus, tokenizer, training, evaluation, exports."),
     "prepare-data": (
         "loquela.cli.prepare_data",
         "Read the sources of a recipe, train its tokenizer, write its shards.",
     ),
     "train": ("loquela.cli.train", "Execute a recipe up to the trained model."),
-    "resume": ("loquela.cli.resume", "Go on with a run, or prove that going on changes nothing."),
+    "resume": ("loquela.cli.resume", "Go on with a run from its newest whole checkpoint."),
     "evaluate": ("loquela.cli.evaluate", "Evaluate the model of a recipe, making first what it still lacks."),
     "generate-qa": ("loquela.cli.generate_qa", "Make questions and answers with evidence from a recipe's documents."),
     "prepare-examples": (
@@ -42,8 +42,11 @@ COMMANDS = {
     "deploy-check": ("loquela.cli.deploy_check", "Prove that an exported bundle is whole, right and fast enough."),
     "promote": ("loquela.cli.promote", "Mark the bundle that passed its check as the one in use."),
     "export": ("loquela.cli.export", "Export a trained model and prove how near the export is to it."),
-    "merge-adapter": ("loquela.cli.merge_adapter", "Merge an adapter into its base, and prove it."),
-    "verify": ("loquela.cli.verify", "Prove that a run or an artifact on disk is still what it was."),
+    "merge-adapter": (
+        "loquela.cli.merge_adapter",
+        "Merge an adapter into its base and prove that the merged model answers as the two do.",
+    ),
+    "verify": ("loquela.cli.verify", "Prove that a run, or an artifact, on disk is still what it was."),
     "serve": ("loquela.cli.serve", "Serve runs over HTTP: API, a worker and its database in one folder."),
     "worker": ("loquela.cli.worker", "Work on the runs that a service has queued."),
     "keys": ("loquela.cli.keys", "Make, list and revoke the keys of a service."),
