@@ -50,6 +50,13 @@ def test_auto_takes_the_newest_that_is_unfinished_or_the_same(store: RunStore) -
     assert choose_run(store, recipe(), "auto", None) == unfinished
 
 
+def test_auto_does_not_train_again_for_another_evaluation(store: RunStore) -> None:
+    run = make(store, 10, Phase.COMPLETE)
+    for after in ({"prompts": ["Once"]}, {"tuned": {"rows": 7}}):
+        assert choose_run(store, recipe(evaluate=after), "auto", None) == run
+    assert choose_run(store, recipe(seed=3), "auto", None) is None
+
+
 def test_auto_without_a_candidate_is_a_new_run(store: RunStore) -> None:
     assert choose_run(store, recipe(), "auto", None) is None
     make(store, 10, Phase.COMPLETE, of=recipe(train={"epochs": 3}))

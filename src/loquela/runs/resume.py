@@ -19,16 +19,17 @@ Ask = Callable[[str], bool]
 def choose_run(store: RunStore, recipe: Recipe, resume: str, ask: Ask | None) -> Path | None:
     """The folder of the run to resume, or None for a new one.
 
-    `resume`: "never"; "auto" takes the newest run of this name that is unfinished, or finished under the same
-    recipe; "ask" asks when there is one with checkpoints (nobody to ask: a new run); anything else is a run id,
-    prefix or path, and RecipeError(RUN_NOT_FOUND) says when there is none.
+    `resume`: "never"; "auto" takes the newest run of this name that is unfinished, or finished with a model that this
+    recipe would make again (what follows the training is made anew where it differs); "ask" asks when there is one
+    with checkpoints (nobody to ask: a new run); anything else is a run id, prefix or path, and
+    RecipeError(RUN_NOT_FOUND) says when there is none.
     """
     if resume == "never":
         return None
     if resume not in ("auto", "ask"):
         return store.open(resume)
     if resume == "auto" or recipe.resume_from_checkpoint:
-        return next((run for run in candidates(store, recipe) if not _finished(run) or _same(run, recipe)), None)
+        return next((run for run in candidates(store, recipe) if not _finished(run) or _same_model(run, recipe)), None)
     with_checkpoints = [run for run in candidates(store, recipe) if not _finished(run) and has_checkpoints(run)]
     if not with_checkpoints or ask is None:
         return None
@@ -57,11 +58,14 @@ def _finished(run_directory: Path) -> bool:
     return load_status(run_directory).current_phase is Phase.COMPLETE
 
 
-def _same(run_directory: Path, recipe: Recipe) -> bool:
+def _same_model(run_directory: Path, recipe: Recipe) -> bool:
+    """Whether every value that some stage up to the training depends on is equal."""
+    last = max(place for place, stage in enumerate(STAGES) if stage.phase == Phase.MODEL_TRAINING)
     try:
-        return same_settings(load_run_manifest(run_directory).recipe, recipe)
+        before = load_run_manifest(run_directory).recipe
     except LoquelaError:
         return False
+    return all(stage_settings(before, stage) == stage_settings(recipe, stage) for stage in STAGES[: last + 1])
 
 
 def _readable(run_directory: Path) -> bool:
