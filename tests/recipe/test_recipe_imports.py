@@ -224,8 +224,14 @@ def test_preferences_keep_their_task(tmp_path: Path) -> None:
 
 
 VALUES = st.none() | st.booleans() | st.integers(-3, 3000) | st.floats(-1, 3) | st.sampled_from(
-    ["auto", "x/y", "3e-4", "all", "lora", "full", "", "steps", "cosine"]
+    ["auto", "x/y", "3e-4", "inf", "all", "lora", "full", "", "steps", "cosine"]
 ) | st.lists(st.sampled_from(["q_proj", "v_proj"]), max_size=2)  # fmt: skip
+
+
+def test_numbers_that_are_none_are_left(tmp_path: Path) -> None:
+    text = "base_model: a/b\nadapter: lora\ndatasets: [{path: p.jsonl}]\nbatch_size: false\nmicro_batch_size: 0\n"
+    found = outcomes(made(tmp_path, text + "learning_rate: inf\n"))
+    assert (found["batch_size"], found["micro_batch_size"], found["learning_rate"]) == ("left", "left", "left")
 
 
 @settings(max_examples=60, deadline=None)

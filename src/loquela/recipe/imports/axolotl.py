@@ -304,7 +304,11 @@ def _batch(draft: Draft) -> None:
     if draft.value("gradient_accumulation_steps") is not None:
         draft.needless("batch_size", "gradient_accumulation_steps says it")
         return
-    steps = max(1, int(number(whole_batch) // number(micro if micro is not None else 1)))
+    try:
+        steps = max(1, int(number(whole_batch) // max(1.0, number(micro if micro is not None else 1))))
+    except ValueError as error:
+        draft.leave("batch_size", str(error))
+        return
     draft.translate("batch_size", {"finetune.gradient_accumulation_steps": steps}, f"{steps} micro-batches a step")
 
 

@@ -36,8 +36,8 @@ from loquela.recipe.imports.rules import (
 )
 
 NAME = "LLaMA-Factory"
-STAGES: dict[JsonValue, str] = {"sft": "sft", "dpo": "dpo", "kto": "kto"}
-METHODS: dict[JsonValue, str] = {"lora": "lora", "full": "full"}
+STAGES: dict[str, str] = {"sft": "sft", "dpo": "dpo", "kto": "kto"}
+METHODS: dict[str, str] = {"lora": "lora", "full": "full"}
 OWN_BY_CONTENT = "what was prepared is found again by its content, below output_directory"
 NO_OVERWRITING = "every run has a folder of its own"
 OTHER_OPTIMIZER = "no such optimizer here; finetune.optimizer names those that there are"
@@ -221,13 +221,13 @@ def translate(draft: Draft, folder: Path) -> None:
 
 def _method(draft: Draft) -> None:
     stage, kind = draft.value("stage"), draft.value("finetuning_type")
-    if stage is not None and stage not in STAGES:
+    if stage is not None and str(stage) not in STAGES:
         raise other_work(f"stage: {stage} is none of the ways of training that Loquela has (sft, dpo, kto)")
-    if kind is not None and kind not in METHODS:
+    if kind is not None and str(kind) not in METHODS:
         raise other_work(f"finetuning_type: {kind} is none of lora and full")
     if stage is not None:
-        draft.translate("stage", {"finetune.task": STAGES[stage]})
-    method, bits = METHODS[kind or "lora"], draft.value("quantization_bit")
+        draft.translate("stage", {"finetune.task": STAGES[str(stage)]})
+    method, bits = METHODS[str(kind or "lora")], draft.value("quantization_bit")
     if bits is not None and draft.value("quantization_method") in (None, "bnb", "bitsandbytes") and method == "lora":
         chosen = {"4": "qlora", "8": "int8_lora"}.get(str(bits))
         if chosen is not None:

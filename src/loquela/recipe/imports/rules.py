@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping
 
 from pydantic import JsonValue
@@ -24,9 +25,12 @@ def number(value: JsonValue) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("is no number")
     try:
-        return float(value)
+        found = float(value)
     except ValueError:
         raise ValueError("is no number") from None
+    if not math.isfinite(found):
+        raise ValueError("is no number")
+    return found
 
 
 def whole(value: JsonValue) -> int:
