@@ -225,7 +225,8 @@ def test_chat(at_home: Loquela, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     done = chat(b"Hola\n/exit\nnever\n", "--json")
     assert done.code == 0
     answers = [json.loads(line) for line in done.out.splitlines()]
-    assert [sorted(answer) for answer in answers] == [["finished", "messages_left_out", "notes", "steps", "text"]]
+    names = ["finished", "messages_left_out", "notes", "prompt_tokens", "steps", "text"]
+    assert [sorted(answer) for answer in answers] == [names]
     assert "note: the model has no chat template" in done.err
     assert chat(b"Hola\n").out.removesuffix("\n") == answers[0]["text"]
     assert "line 2 is not valid UTF-8" in chat(b"a\n\xff\n").err

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ledger_lines import arrow, changes
-from postgresql_server import PASSWORD, CannotStart, PostgresqlServer
 
 from loquela.core.errors import DataError, ErrorCode, LoquelaError, RecipeError, ResourceError
 from loquela.data.access.source_registry import source_for
@@ -27,6 +26,7 @@ from loquela.data.tally import Tally
 from loquela.recipe.schema import DataSection
 from loquela.recipe.source_entry import SourceEntry
 from loquela.security.credentials.credential import Credential, from_text
+from postgresql_server import PASSWORD, CannotStart, PostgresqlServer
 
 ROWS = [
     (1, "Uno: una frase.", "es", "a"),

@@ -19,14 +19,25 @@ if TYPE_CHECKING:
 SCOPES = ("read", "run", "infer", "admin")
 
 
-@click.group("keys")
+@click.group("keys", epilog="\b\nExample:\n  loquela keys create bot --scope read\n  loquela keys list")
 def command() -> None:
-    """Make, list and revoke the keys of a service. A key is shown once; the service keeps a digest."""
+    """Make, list and revoke the keys of a service.
+
+    A key is shown once; the service keeps a digest.
+    """
 
 
 @command.command("create", epilog="\b\nExample:\n  loquela keys create bot --scope read --days 30")
 @click.argument("name")
-@click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), default=["read"], show_default=True)
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(SCOPES),
+    default=["read"],
+    show_default=True,
+    help="What it may do; may be repeated. admin may do everything.",
+)
 @click.option("--days", type=click.IntRange(1, 3650), help="Until it expires; without it, it does not.")
 @data_option
 @settings_option
@@ -46,7 +57,7 @@ def create(
     click.echo(f"  id {record.id}, may {', '.join(record.scopes)}; it cannot be shown again", err=True)
 
 
-@command.command("list")
+@command.command("list", epilog="\b\nExample:\n  loquela keys list --json")
 @data_option
 @settings_option
 @json_option
@@ -61,7 +72,7 @@ def list_keys(data: Path | None, settings_file: Path | None, as_json: bool) -> N
         click.echo(f"{record.id}  {state:<17}  {', '.join(record.scopes):<20}  {record.name}")
 
 
-@command.command("revoke")
+@command.command("revoke", epilog="\b\nExample:\n  loquela keys revoke 1wO7znuS")
 @click.argument("key_id", metavar="ID")
 @data_option
 @settings_option

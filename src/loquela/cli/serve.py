@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from loquela.cli.options import json_option
 from loquela.cli.service_options import data_option, load, settings_option
 
 if TYPE_CHECKING:
@@ -19,18 +22,28 @@ if TYPE_CHECKING:
 @click.option("--host", metavar="ADDRESS", help="Address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="0 takes any free one.  [default: 8040]")
 @click.option("--workers", type=click.IntRange(0, 64), help="Worker processes beside the API.  [default: 1]")
+@json_option
 def command(
-    data: Path | None, settings_file: Path | None, host: str | None, port: int | None, workers: int | None
+    data: Path | None,
+    settings_file: Path | None,
+    host: str | None,
+    port: int | None,
+    workers: int | None,
+    as_json: bool,
 ) -> None:
-    """Serve runs over HTTP until Ctrl+C: API, workers and database, everything in one folder.
+    """Serve runs over HTTP: API, a worker and its database in one folder.
 
     Every request needs a key. The first one is printed once and kept in DIR/keys/owner.key; the printed link opens a
-    session in a browser, once. Ctrl+C lets the trainers save; the next start goes on with them.
+    session in a browser, once. Ctrl+C lets the trainers save and ends it; the next start goes on with them.
     """
     settings = load(settings_file, data=None if data is None else str(data), host=host, port=port, workers=workers)
     from loquela.service.serving import serve
 
-    serve(settings, _tell)
+    serve(settings, _tell_json if as_json else _tell)
+
+
+def _tell_json(announcement: Announcement) -> None:
+    click.echo(json.dumps({**asdict(announcement)}, default=str))
 
 
 def _tell(announcement: Announcement) -> None:

@@ -14,7 +14,7 @@ from pydantic import Field, JsonValue, ValidationError
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.core.model import BoundaryModel
 from loquela.core.near_names import unknown_name
-from loquela.jobs.database import sqlite_url
+from loquela.jobs.database import shown, sqlite_url
 
 SETTINGS_NAME = "service.toml"
 ENVIRONMENT_PREFIX = "LOQUELA_"
@@ -54,6 +54,11 @@ class ServiceSettings(BoundaryModel):
     def database(self) -> str:
         """The URL of the database in use."""
         return self.database_url or sqlite_url(self.data / "service.db")
+
+    @property
+    def shown_database(self) -> str:
+        """The same for people: without a password."""
+        return shown(self.database)
 
     @property
     def corpus(self) -> Path:
