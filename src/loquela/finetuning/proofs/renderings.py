@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self
 
 from jinja2 import TemplateError
 from pydantic import JsonValue
@@ -14,7 +14,7 @@ from pydantic import JsonValue
 from loquela.artifacts.examples import Message
 from loquela.artifacts.examples_facts import TemplateRecord
 from loquela.artifacts.shown_turns import chat_message
-from loquela.core.errors import ErrorCode, InternalError, RecipeError
+from loquela.core.errors import RecipeError
 from loquela.core.extras import require
 from loquela.inference.chat_contracts import ChatMessage
 from loquela.inference.chat_template import TemplateFormat
@@ -25,7 +25,6 @@ from loquela.tokenizers.template_text import TemplateTokenizer
 EXTRA, PURPOSE = "finetune", "holding rows against what transformers makes of them"
 
 
-@runtime_checkable
 class Reference(Protocol):
     """The part of a tokenizer of transformers that is needed."""
 
@@ -47,11 +46,9 @@ class Reference(Protocol):
 def open_reference(folder: Path) -> Reference:
     """The tokenizer in `folder` as transformers opens it: no code of the folder's is run, nothing is fetched."""
     transformers = require("transformers", extra=EXTRA, purpose=PURPOSE)
-    opened: object = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    if not isinstance(opened, Reference):
-        raise InternalError(
-            ErrorCode.INTERNAL, f"transformers opened {folder} as {type(opened).__name__}", "report this as a bug"
-        )
+    opened: Reference = transformers.AutoTokenizer.from_pretrained(
+        folder, trust_remote_code=False, local_files_only=True
+    )
     return opened
 
 
