@@ -204,6 +204,12 @@ def test_other_work_is_refused(tmp_path: Path, text: str, said: str) -> None:
     assert caught.value.code is ErrorCode.UNSUPPORTED_FORMAT
 
 
+def test_online_reinforcement_learning_is_refused_whole(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="^this configuration cannot be imported: rl: grpo is none of") as caught:
+        made(tmp_path, "base_model: a/b\nrl: grpo\n")
+    assert caught.value.remedy == "import one that fine-tunes on answers or on preferences (dpo, kto)"
+
+
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="neither YAML nor JSON by its name"):
         made(tmp_path, "x = 1", "axolotl.toml")

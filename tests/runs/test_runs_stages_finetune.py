@@ -50,10 +50,10 @@ def test_training_is_the_fine_tuning() -> None:
 
 
 def test_a_stage_that_the_recipe_leaves_out() -> None:
-    with pytest.raises(RecipeError, match="does not export: it has no export.targets") as caught:
+    with pytest.raises(RecipeError, match=r"this recipe does not export: it has no export\.targets") as caught:
         stage_for("export", recipe())
     assert caught.value.code is ErrorCode.CONFIG_INVALID
-    with pytest.raises(RecipeError, match=r"does not finetune: it has no finetune"):
+    with pytest.raises(RecipeError, match="this recipe does not finetune: it has no finetune"):
         stage_for("finetune", Recipe())
 
 

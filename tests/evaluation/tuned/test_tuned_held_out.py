@@ -184,3 +184,16 @@ def test_batches_of_losses_stay_within_their_memory(monkeypatch: pytest.MonkeyPa
     assert [len(batch) for batch in losses.loss_batches(kept, 8, 8)] == [1, 1, 1, 1]
     monkeypatch.setattr(losses, "LOGITS_AT_ONCE", 1 << 20)
     assert [len(batch) for batch in losses.loss_batches(kept, 3, 8)] == [3, 1]
+
+
+def test_examples_of_which_all_are_learnt_hold_nothing_out(tmp_path: Path) -> None:
+    made, sequence = row("a", [1, 2, 0], [0, 1, 1], split="train")
+    directory = tmp_path / "e"
+    directory.mkdir()
+    with ExamplesWriter(directory) as writer:
+        writer.write(made)
+    write_token_rows(directory, "train", [[sequence]])
+    with pytest.raises(DataError, match="hold nothing out: they have neither a test nor a validation split") as caught:
+        held_out(directory, decode, context=16, most=None, seed=1)
+    assert caught.value.code is ErrorCode.INSUFFICIENT_DATA
+    assert caught.value.details == {"path": str(directory)}
