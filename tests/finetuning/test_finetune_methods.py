@@ -12,7 +12,10 @@ from transformers import AutoModelForCausalLM
 
 from loquela.artifacts.context import StageContext, StageResult
 from loquela.artifacts.manifest import verify
+from loquela.core.errors import InternalError, RecipeError
 from loquela.finetuning.stage import finetune
+from loquela.finetuning.training.adapter_folder import published_names
+from loquela.finetuning.training.saved_state import trained_names
 from loquela.recipe.schema import Recipe
 from toy_bases import toy_base
 
@@ -78,3 +81,21 @@ def _gradients(folder: Path, recipe: Recipe) -> list[torch.Tensor]:
             parameter.data.normal_(0, 0.1)
     session.step_gradients([session.batch(session.training_rows[:3])])
     return [p.grad.clone() for p in session.model.parameters() if p.grad is not None]
+
+
+def test_no_processor_computes_in_fp16(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="quantization.compute is fp16, which no processor computes in") as caught:
+        tuning_session(tmp_path, method="qlora", quantization={"compute": "fp16"})
+    assert caught.value.remedy == "set finetune.quantization.compute: auto"
+
+
+def test_what_learns_and_would_not_be_saved_stops_the_folder(tmp_path: Path) -> None:
+    """A norm of the base that learns beside the adapter: PEFT's file holds the adapter alone."""
+    causal = tuning_session(tmp_path).causal
+    assert set(published_names(causal).values()) == trained_names(causal.module)
+    norms = [name for name, _ in causal.module.named_parameters() if "norm" in name]
+    for name in norms:
+        causal.module.get_parameter(name).requires_grad_(True)
+    with pytest.raises(InternalError, match=f"PEFT does not save .*, and {len(norms) - 1} more") as caught:
+        published_names(causal)
+    assert sorted(norms)[0] in caught.value.message
