@@ -174,6 +174,20 @@ def test_a_recipe_without_cloud_is_told_what_to_write(tmp_path, capsys):
     assert "write compute: {cloud:" in capsys.readouterr().err
 
 
+def test_a_training_from_scratch_names_its_gpu(tmp_path, capsys):
+    (tmp_path / "story.txt").write_text("The fox walked. " * 1000)
+    path = tmp_path / "recipe.yaml"
+    path.write_text(
+        f"name: x\noutput_directory: {tmp_path / 'out'}\ndata: {{sources: [{tmp_path / 'story.txt'}]}}\n"
+        "compute: {cloud: {max_cost_usd: 3}}\n"
+    )
+    assert answer(["launch", str(path), "--dry-run"]) == 2
+    said = capsys.readouterr().err
+    assert "compute.cloud.gpu is auto, and only fine-tunings are planned for GPU types" in said
+    assert not (tmp_path / "out").exists()
+    assert answer(["launch", str(path), "--dry-run", "--set", "compute.cloud.gpu=L40S"]) == 0
+
+
 @pytest.mark.slow
 def test_skypilot_itself_takes_the_task(recipe, tmp_path, monkeypatch):
     """SkyPilot lives in an environment of its own: LOQUELA_SKY_PYTHON names its interpreter."""
