@@ -80,7 +80,12 @@ def test_what_cannot_be_answered_says_why(owner, run):
     assert owner.post(f"/runs/{run}/chat", json={"messages": []}).status_code == 422
     assert owner.get(f"/runs/{run}/generate/generate-{'0' * 32}").status_code == 404
     asked = owner.post(f"/runs/{run}/score", json={"text": "x"}).json()["request_id"]
-    assert owner.get(f"/runs/{run}/generate/{asked}").status_code == 404
+    other = owner.get(f"/runs/{run}/generate/{asked}")
+    assert (other.status_code, other.json()["error"]["code"]) == (404, "RUN_NOT_FOUND")
+    assert other.json()["error"]["message"] == f"run {run} has no request {asked}"
+    no_run = owner.post(f"/runs/{asked}/score", json={"text": "x"})
+    assert (no_run.status_code, no_run.json()["error"]["code"]) == (404, "RUN_NOT_FOUND")
+    assert no_run.json()["error"]["message"] == f"{asked} is no run"
 
 
 def test_a_run_without_a_model_says_so(owner, story):
