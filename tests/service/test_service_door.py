@@ -29,6 +29,7 @@ def test_every_route_but_health_and_login_wants_a_key(client_of):
             answer = stranger.request(method, path.replace("{", "").replace("}", ""), headers=sent, json={})
             assert (method, path, answer.status_code) == (method, path, 401)
             assert answer.json()["error"]["code"] == "UNAUTHORIZED"
+            assert answer.json()["error"]["message"] == "a valid API key is needed"
             assert answer.headers["www-authenticate"] == "Bearer"
     assert seen > 10
 
@@ -91,7 +92,8 @@ def test_its_own_page_is_let_in_and_no_other_gets_a_word_of_permission(owner):
 
 
 def test_a_browser_that_was_sent_here_by_a_stranger_is_refused(owner):
-    assert owner.get("/runs", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    answer = owner.get("/runs", headers={"Sec-Fetch-Site": "cross-site"})
+    assert (answer.status_code, answer.json()["error"]["message"]) == (403, "another page sent the browser here")
 
 
 def test_every_answer_has_an_id_and_forbids_what_pages_need_not_do(owner):
@@ -119,7 +121,8 @@ def test_the_printed_link_opens_one_session_once(app, client_of, parts, clock):
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
     assert browser.get("/runs").status_code == 200
-    assert client_of().get("/login", params={"token": app.state.login.text}).status_code == 401
+    again = client_of().get("/login", params={"token": app.state.login.text})
+    assert (again.status_code, again.json()["error"]["message"]) == (401, "this link was used already, or is too old")
     assert browser.post("/runs/run-1/cancel").status_code == 401
     assert browser.post("/runs/run-1/cancel", headers={"Origin": "http://localhost"}).status_code == 404
     clock.advance(13 * 3600)
@@ -151,3 +154,18 @@ def test_the_description_holds_every_route(owner):
     described = owner.get("/openapi.json").json()
     found = {(method.upper(), path) for path, methods in described["paths"].items() for method in methods}
     assert found == set(routes())
+
+
+def test_an_error_of_ours_is_told_without_its_inside_and_kept_in_the_log(app, owner, parts):
+    @app.get("/broken")
+    def broken():
+        raise ZeroDivisionError("a secret of the inside")
+
+    answer = owner.get("/broken", headers={"X-Request-ID": "mine-2"})
+    assert answer.status_code == 500
+    error = answer.json()["error"]
+    assert (error["code"], error["message"]) == ("INTERNAL", "an error of Loquela's own")
+    assert error["request_id"] == "mine-2"
+    assert "secret" not in answer.text
+    (kept,) = [event for event in parts.events.after(0) if event.name == "service.bug.v1"]
+    assert kept.data == {"request_id": "mine-2", "error": "ZeroDivisionError: a secret of the inside"}
