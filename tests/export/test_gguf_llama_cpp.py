@@ -21,6 +21,7 @@ from loquela.artifacts.word_cuts import PRE_TOKENIZERS
 from loquela.core.errors import DataError, ErrorCode
 from loquela.inference.runtimes import llama_cpp
 from loquela.inference.runtimes.llama_cpp import LlamaModel, LlamaRuntime, open_runtime
+from loquela.inference.runtimes.llama_library import llama_library
 from loquela.tokenizers.contract import TokenizerConfig, TokenizerTrainRequest
 from loquela.tokenizers.load import load_tokenizer
 from loquela.tokenizers.methods import TOKENIZERS
@@ -124,6 +125,16 @@ def test_what_is_no_gguf_file_is_named_with_the_library_s_reason(tmp_path):
     with pytest.raises(DataError, match="llama.cpp does not load .*model.gguf: .*magic") as caught:
         LlamaModel(path)
     assert caught.value.code == ErrorCode.PRETRAINED_LOAD_FAILED
+
+
+def test_the_reason_is_heard_after_another_user_of_the_library_took_the_listener_s_place(tmp_path):
+    library = llama_library()
+    deaf = type(library._callback)(lambda level, text, data: None)
+    library.functions.llama_log_set(deaf, None)
+    path = tmp_path / "model.gguf"
+    path.write_bytes(b"GGML" + bytes(100))
+    with pytest.raises(DataError, match="llama.cpp does not load .*model.gguf: .*magic"):
+        LlamaModel(path)
 
 
 def test_a_truncated_file_is_an_error(tmp_path, tokenizer_folder):

@@ -30,6 +30,7 @@ class LlamaModel:
 
     def __init__(self, path: Path, *, vocabulary_only: bool = False) -> None:
         self.library = llama_library()
+        self.library.listen()
         params = self.library.model_params()
         params.n_gpu_layers = 0
         params.vocab_only = vocabulary_only

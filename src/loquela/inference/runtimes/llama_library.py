@@ -173,8 +173,12 @@ class LlamaLibrary:
         self._check_layout()
         # The library keeps the pointer: the callback must live as long as it does.
         self._callback = _LOG_CALLBACK(self._log)
-        self.functions.llama_log_set(self._callback, None)
+        self.listen()
         self.functions.llama_backend_init()
+
+    def listen(self) -> None:
+        """Hear what goes wrong from now on: a process has one listener, and other users of the library replace it."""
+        self.functions.llama_log_set(self._callback, None)
 
     def model_params(self) -> ModelParams:
         """llama_model_default_params."""
