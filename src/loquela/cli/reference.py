@@ -11,6 +11,7 @@ from loquela.cli.error_meanings import MEANINGS
 from loquela.cli.main import group
 from loquela.core.atomic import write_text
 from loquela.core.errors import (
+    AccessError,
     DataError,
     InternalError,
     Interrupted,
@@ -31,6 +32,7 @@ FAMILIES: tuple[type[LoquelaError], ...] = (
     DataError,
     ResourceError,
     ProofError,
+    AccessError,
     InternalError,
     Interrupted,
 )

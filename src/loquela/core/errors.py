@@ -5,6 +5,7 @@
     ├── DataError          what the text, shard or artifact contains               exit 3   HTTP 422
     ├── ResourceError      what the machine, network or file system lacks          exit 4   HTTP 503
     ├── ProofError         a proof, budget or quality gate that failed             exit 5   HTTP 409
+    ├── AccessError        what a caller of the service may not do                 exit 4   HTTP 401, 403
     ├── InternalError      our bug                                                 exit 70  HTTP 500
     └── Interrupted        stopped by the user or a signal; resumable              exit 75  HTTP 409
 
@@ -163,6 +164,14 @@ class ProofError(LoquelaError):
     exit_code = 5
     http_status = 409
     failure_class = FailureClass.FATAL
+
+
+class AccessError(LoquelaError):
+    """Who asks is not known, or may not do what they ask."""
+
+    exit_code = 4
+    http_status = 403
+    failure_class = FailureClass.USER_INPUT
 
 
 class InternalError(LoquelaError):

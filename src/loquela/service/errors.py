@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from loquela.core.errors import ErrorCode, InternalError, LoquelaError, RecipeError
+from loquela.core.errors import AccessError, ErrorCode, InternalError, LoquelaError, RecipeError
 from loquela.core.model import BoundaryModel
 from loquela.jobs.event_log import EventLog
 
@@ -32,18 +32,14 @@ class ErrorAnswer(BoundaryModel):
     error: ErrorBody
 
 
-class Unauthorized(LoquelaError):
+class Unauthorized(AccessError):
     """No key, or none that is known."""
 
-    exit_code = 4
     http_status = 401
 
 
-class Forbidden(LoquelaError):
+class Forbidden(AccessError):
     """A key that may not do this."""
-
-    exit_code = 4
-    http_status = 403
 
 
 def status_of(error: LoquelaError) -> int:
