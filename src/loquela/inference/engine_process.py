@@ -1,7 +1,8 @@
 """One model, ready: `python -m loquela.inference.engine_process FOLDER`. Lines of JSON in, lines of JSON out.
 
-    {"verb": "generate" | "score" | "chat", "request": {…}}   ─▶ {"piece": "…"} …  {"result": {…}} | {"error": {…}}
-    {"cancel": true}                                          what is being written ends after its next piece
+    {"id": n, "verb": "generate" | "score" | "chat", "request": {…}}
+                      ─▶ {"piece": "…"} …  {"result": {…}} | {"error": {…}}
+    {"cancel": n}     the writing of answer n ends after its next piece
 
 It ends when nobody holds the other end of its input any more. Standard output carries nothing but these lines.
 """
@@ -36,24 +37,24 @@ class EngineProcess:
     def __init__(self, chat: Chat) -> None:
         self._chat = chat
         self._waiting: SimpleQueue[Message | None] = SimpleQueue()
-        self._cancelled = threading.Event()
+        self._cancelled: JsonValue = None
+        self._ended = threading.Event()
 
     def run(self) -> None:
         """Answer until the input ends."""
         threading.Thread(target=self._listen, name="requests", daemon=True).start()
         while (message := self._waiting.get()) is not None:
-            self._cancelled.clear()
             self._answer(message)
 
     def _listen(self) -> None:
         for line in sys.stdin:
             message: Message = json.loads(line)
-            if message.get("cancel"):
-                self._cancelled.set()
+            if "cancel" in message:
+                self._cancelled = message["cancel"]
             else:
                 self._waiting.put(message)
         # Whoever asked is gone: so is the reason to write on.
-        self._cancelled.set()
+        self._ended.set()
         self._waiting.put(None)
 
     def _answer(self, message: Message) -> None:
@@ -63,7 +64,8 @@ class EngineProcess:
                 raise RecipeError(ErrorCode.CONFIG_INVALID, "a request is an object", "send an object")
             for said in self._done(str(verb), values):
                 say(said)
-                if self._cancelled.is_set():
+                stopped = self._ended.is_set() or self._cancelled == message.get("id")
+                if stopped and "result" not in said:
                     say({"result": None})
                     return
         except LoquelaError as error:

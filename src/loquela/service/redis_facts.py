@@ -28,6 +28,8 @@ LOOK_EVERY_SECONDS = 0.5
 AWAY_SECONDS = 2.0
 CONNECT_SECONDS = 2.0
 POSITION = "loquela:facts:seq"
+# Written only together with everything else: without it, Redis has lost what it was told.
+MARK = "loquela:facts:whole"
 
 
 class RedisFacts:
@@ -59,14 +61,10 @@ class RedisFacts:
 
     def tell(self) -> int:
         """Publish what was not published yet; how many events those were."""
-        at = self._redis.get(POSITION)
-        if at is None:
-            # A Redis that is new, or was emptied, hears of what happens from now on, and where every run stands.
-            seq = self._events.last_seq()
-            for job in self._listing.page(kind="run", limit=200).jobs:
-                self._keep(job)
-            self._redis.set(POSITION, seq)
+        if self._redis.get(MARK) is None:
+            self._fill()
             return 0
+        at = self._redis.get(POSITION)
         found = self._events.after(int(str(at, "ascii") if isinstance(at, bytes) else "0"), limit=200)
         for event in found:
             self._publish(event)
@@ -75,6 +73,16 @@ class RedisFacts:
             self._beat(job)
         return len(found)
 
+    def _fill(self) -> None:
+        """For a Redis that is new, or was emptied: where every run stands, all at once or not at all."""
+        seq = self._events.last_seq()
+        with self._redis.pipeline(transaction=True) as together:
+            for job in self._listing.page(kind="run", limit=200).jobs:
+                self._keep(job, together)
+            together.set(POSITION, seq)
+            together.set(MARK, "1")
+            together.execute()
+
     def _publish(self, event: StoredEvent) -> None:
         if event.run_id is None or event.job_id is None:
             return
@@ -82,7 +90,7 @@ class RedisFacts:
         if event.name.startswith(PUBLISHED):
             self._send(event, job, event.name)
         if event.name.startswith("job."):
-            self._keep(job)
+            self._keep(job, self._redis)
 
     def _send(self, event: StoredEvent, job: Job, name: str) -> None:
         body: dict[str, JsonValue] = {
@@ -95,21 +103,21 @@ class RedisFacts:
         }
         self._redis.publish(CHANNEL, json.dumps(body))
 
-    def _keep(self, job: Job) -> None:
+    def _keep(self, job: Job, redis: Redis) -> None:
         """The keys of one job."""
         if job.kind in ("generate", "score"):
             if job.result is not None:
                 key = f"{job.kind}:{job.run_id}:{job.id}"
-                self._redis.set(key, json.dumps(worded_object(job.result)), ex=KEPT_SECONDS)
+                redis.set(key, json.dumps(worded_object(job.result)), ex=KEPT_SECONDS)
             return
-        self._redis.set(f"runs:status:{job.run_id}", job.state, ex=KEPT_SECONDS)
+        redis.set(f"runs:status:{job.run_id}", job.state, ex=KEPT_SECONDS)
         if job.message:
-            self._redis.set(f"runs:msg:{job.run_id}", job.message, ex=KEPT_SECONDS)
+            redis.set(f"runs:msg:{job.run_id}", job.message, ex=KEPT_SECONDS)
         cancelled = f"runs:{job.run_id}:cancelled"
         if job.state in (JobState.CANCELLING, JobState.CANCELLED):
-            self._redis.set(cancelled, "1", ex=KEPT_SECONDS)
+            redis.set(cancelled, "1", ex=KEPT_SECONDS)
         else:
-            self._redis.delete(cancelled)
+            redis.delete(cancelled)
 
     def _beat(self, job: Job) -> None:
         self._redis.set(f"runs:hb:{job.run_id}", job.updated_at, ex=KEPT_SECONDS)

@@ -37,6 +37,8 @@ class EngineHandle:
         self.folder = folder
         self.used_at = time.monotonic()
         self.lock = threading.Lock()
+        self._asked = 0
+        self._died_once = False
         self._process = subprocess.Popen(  # noqa: S603 - our own module, no shell
             [sys.executable, "-m", "loquela.inference.engine_process", str(folder)],
             stdin=subprocess.PIPE,
@@ -54,14 +56,15 @@ class EngineHandle:
     @property
     def alive(self) -> bool:
         """Whether it can be asked."""
-        return self._process.poll() is None
+        return not self._died_once and self._process.poll() is None
 
     def ask(self, verb: str, request: Message) -> Generator[Message, None, None]:
         """What it answers: pieces, then the result. A caller that goes away in between ends the writing.
 
         Raises the error that it met, ResourceError(WORKER_CRASH) when it died. Hold `lock` meanwhile.
         """
-        self._tell({"verb": verb, "request": request})
+        self._asked += 1
+        self._tell({"id": self._asked, "verb": verb, "request": request})
         ended = False
         try:
             while not ended:
@@ -95,7 +98,7 @@ class EngineHandle:
     def _wind_up(self) -> None:
         """Tell it to stop writing, and hear it out, so that the next one to ask hears nothing of this."""
         try:
-            self._tell({"cancel": True})
+            self._tell({"cancel": self._asked})
             while "result" not in self._hear():
                 pass
         except LoquelaError:
@@ -128,6 +131,8 @@ class EngineHandle:
         return message
 
     def _died(self) -> ResourceError:
+        # The end of its output is seen before the end of the process is.
+        self._died_once = True
         return ResourceError(
             ErrorCode.WORKER_CRASH,
             f"the process of the model in {self.folder.name} ended without a word; its memory may not have been enough",
