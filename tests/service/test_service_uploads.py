@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from loquela.core.errors import DataError, RecipeError
+from loquela.core.errors import DataError, LoquelaError, RecipeError
 from loquela.service.uploads import Uploads
 
 
@@ -52,7 +52,7 @@ def test_too_much_nothing_and_a_broken_stream_leave_nothing(uploads, tmp_path):
         def read(self, size=-1):
             raise ConnectionResetError
 
-    with pytest.raises(Exception, match=""):
+    with pytest.raises(LoquelaError, match="WRITE_FAILED"):
         uploads.add(Broken(), name="x", purpose="fine-tune", owner="me")
     assert os.listdir(tmp_path / "files") == []
     assert uploads.page(after=None, limit=10, purpose=None) == []
