@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -198,8 +199,9 @@ class _Collating:
     def __call__(self, rows: Sequence[object]) -> dict[str, torch.Tensor]:
         return self.change(self.inner(rows))
 
+    @abstractmethod
     def change(self, batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        raise NotImplementedError
+        """The batch with the fault in it."""
 
 
 class _Shifted(_Collating):

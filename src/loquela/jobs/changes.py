@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.jobs.event_log import append_event
 from loquela.jobs.records import Job, JobError, JsonObject, Level, job_of
 from loquela.jobs.states import HELD, SENTENCES, TERMINAL, JobState, Reason, check_transition
-from loquela.jobs.tables import jobs, outbox
+from loquela.jobs.tables import jobs
 
 
 class Superseded(Exception):
@@ -58,15 +58,8 @@ def change_state(
     if connection.execute(update(jobs).where(guard).values(**values)).rowcount != 1:
         raise Superseded(job.id)
     changed = find_job(connection, job.id)
-    if state is JobState.QUEUED:
-        ring(connection, changed, at)
     _tell(connection, job, changed, at)
     return changed
-
-
-def ring(connection: Connection, job: Job, at: float) -> None:
-    """Note that somebody should look at the queue; the bell itself is rung outside the transaction."""
-    connection.execute(insert(outbox).values(job_id=job.id, fence=job.fence, created_at=at))
 
 
 def _tell(connection: Connection, before: Job, job: Job, at: float) -> None:

@@ -109,13 +109,6 @@ class Claims:
                 changed = self._again(connection, changed, ended, now)
             return changed
 
-    def summarise(self, job: Job, summary: JsonObject) -> None:
-        """Replace what lists show of the job."""
-        with self._database.write() as connection:
-            done = connection.execute(update(jobs).where(_held_under(job)).values(summary=json_text(summary)))
-            if done.rowcount != 1:
-                raise Superseded(job.id)
-
     def lost(self) -> list[Job]:
         """Held jobs whose lease has run out; whether their process is really gone is the caller's to prove."""
         query = select(jobs).where(jobs.c.state.in_(list(HELD)) & (jobs.c.lease_until < self._clock.now()))

@@ -6,7 +6,6 @@ that no transaction finds out halfway that somebody was faster.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +20,6 @@ from loquela.core import extras
 from loquela.core.errors import ErrorCode, RecipeError, ResourceError
 
 BUSY_SECONDS = 15.0
-# A write-ahead log of two connections could damage the file before this version (sqlite.org/wal.html#walresetbug).
-FIRST_SOUND_SQLITE = (3, 51, 3)
 IMMEDIATE = "loquela_immediate"
 
 
@@ -81,11 +78,6 @@ def shown(url: str) -> str:
         return make_url(url).render_as_string(hide_password=True)
     except ArgumentError:
         return "<not a database URL>"
-
-
-def sqlite_is_sound() -> bool:
-    """Whether the SQLite library is free of the write-ahead-log fault."""
-    return sqlite3.sqlite_version_info >= FIRST_SOUND_SQLITE
 
 
 def _engine(url: str) -> Engine:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from loquela.core.model import BoundaryModel
 from loquela.jobs.changes import find_job
@@ -56,9 +56,3 @@ class Listing:
             found = [job_of(row) for row in connection.execute(query)]
         more = len(found) > size
         return JobPage(jobs=found[:size], next_before=found[size - 1].seq if more else None)
-
-    def counts(self) -> dict[JobState, int]:
-        """How many jobs are in each state that has any."""
-        query = select(jobs.c.state, func.count()).group_by(jobs.c.state)
-        with self._database.read() as connection:
-            return {JobState(state): int(number) for state, number in connection.execute(query)}

@@ -51,7 +51,6 @@ class Job(BoundaryModel):
     ended_at: float | None = None
     progress_at: float | None = None
     progress: JsonObject = Field(default_factory=dict)
-    summary: JsonObject = Field(default_factory=dict)
     labels: dict[str, str] = Field(default_factory=dict)
     created_by: str = ""
     result: JsonObject | None = None
@@ -87,7 +86,7 @@ def job_of(row: Row[tuple[object, ...]] | Mapping[str, object]) -> Job:
     """A row of `jobs` as a value."""
     fields: dict[str, object] = dict(row if isinstance(row, Mapping) else row._mapping)
     fields.pop("spec_digest", None)
-    for name in ("spec", "progress", "summary", "labels", "error", "result"):
+    for name in ("spec", "progress", "labels", "error", "result"):
         if fields.get(name) is not None:
             fields[name] = JSON_OBJECT.validate_json(str(fields[name]))
     return Job.model_validate(fields)

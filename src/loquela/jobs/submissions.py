@@ -1,4 +1,4 @@
-"""Asking for work: one row, its event and its bell in one transaction; the same request twice is one job."""
+"""Asking for work: one row and its event in one transaction; the same request twice is one job."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from sqlalchemy import Connection, insert, select
 
 from loquela.core.digests import digest_json
 from loquela.core.errors import ErrorCode, RecipeError
-from loquela.jobs.changes import find_job, ring
+from loquela.jobs.changes import find_job
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
 from loquela.jobs.event_log import append_event
@@ -82,7 +82,6 @@ class Submissions:
             )
         )
         job = find_job(connection, new.id)
-        ring(connection, job, now)
         append_event(
             connection,
             "job.queued.v1",

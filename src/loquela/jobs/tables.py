@@ -8,18 +8,15 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
     Float,
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
-    UniqueConstraint,
 )
 
 metadata = MetaData(
@@ -59,7 +56,6 @@ jobs = Table(
     Column("ended_at", Float),
     Column("progress_at", Float),
     Column("progress", Text, nullable=False, server_default="{}"),
-    Column("summary", Text, nullable=False, server_default="{}"),
     Column("labels", Text, nullable=False, server_default="{}"),
     Column("created_by", String(64), nullable=False, server_default=""),
     Column("result", Text),
@@ -111,36 +107,6 @@ events = Table(
     Index("ix_events_run", "run_id", "seq"),
 )
 
-outbox = Table(
-    "outbox",
-    metadata,
-    Column("seq", Sequence, primary_key=True, autoincrement=True),
-    Column("job_id", String(96), nullable=False),
-    Column("fence", Integer, nullable=False),
-    Column("created_at", Float, nullable=False),
-)
-
-leases = Table(
-    "leases",
-    metadata,
-    Column("name", String(64), primary_key=True),
-    Column("owner", String(128), nullable=False),
-    Column("until", Float, nullable=False),
-    Column("fence", Integer, nullable=False),
-)
-
-workers = Table(
-    "workers",
-    metadata,
-    Column("id", String(128), primary_key=True),
-    Column("host", String(255), nullable=False),
-    Column("pid", Integer, nullable=False),
-    Column("started_at", Float, nullable=False),
-    Column("seen_at", Float, nullable=False),
-    Column("job_id", String(96)),
-    Column("stopping", Boolean, nullable=False, server_default="0"),
-)
-
 # How far a run's append-only file was taken in; written in the transaction that takes its lines.
 ingested = Table(
     "ingested",
@@ -178,18 +144,6 @@ metric_rollups = Table(
     Column("high_step", BigInteger),
 )
 
-artifacts = Table(
-    "artifacts",
-    metadata,
-    Column("run_id", String(96), primary_key=True),
-    Column("kind", String(32), primary_key=True),
-    Column("name", String(128), primary_key=True),
-    Column("sha256", String(64), nullable=False),
-    Column("size_bytes", BigInteger, nullable=False),
-    Column("uploaded_at", Float, nullable=False),
-    Column("local_removed_at", Float),
-)
-
 files = Table(
     "files",
     metadata,
@@ -216,70 +170,4 @@ api_keys = Table(
     Column("expires_at", Float),
     Column("revoked_at", Float),
     Column("last_used_at", Float),
-)
-
-secrets = Table(
-    "secrets",
-    metadata,
-    Column("name", String(128), primary_key=True),
-    Column("key_version", Integer, nullable=False),
-    Column("nonce", LargeBinary, nullable=False),
-    Column("ciphertext", LargeBinary, nullable=False),
-    Column("updated_at", Float, nullable=False),
-)
-
-audit = Table(
-    "audit",
-    metadata,
-    Column("seq", Sequence, primary_key=True, autoincrement=False),
-    Column("at", Float, nullable=False),
-    Column("actor", String(64), nullable=False),
-    Column("action", String(64), nullable=False),
-    Column("target", String(255), nullable=False),
-    Column("outcome", String(16), nullable=False),
-    Column("data", Text, nullable=False),
-    Column("previous", String(64), nullable=False),
-    Column("digest", String(64), nullable=False),
-)
-
-rate_buckets = Table(
-    "rate_buckets",
-    metadata,
-    Column("key", String(160), primary_key=True),
-    Column("tokens", Float, nullable=False),
-    Column("at", Float, nullable=False),
-)
-
-alert_states = Table(
-    "alert_states",
-    metadata,
-    Column("key", String(200), primary_key=True),
-    Column("active", Boolean, nullable=False),
-    Column("last_sent_at", Float),
-    Column("suppressed", Integer, nullable=False, server_default="0"),
-)
-
-deliveries = Table(
-    "deliveries",
-    metadata,
-    Column("seq", Sequence, primary_key=True, autoincrement=True),
-    Column("dedup_key", String(200), nullable=False),
-    Column("channel", String(64), nullable=False),
-    Column("alert", Text, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("tries", Integer, nullable=False, server_default="0"),
-    Column("not_before", Float, nullable=False, server_default="0"),
-    Column("last_error", Text, nullable=False, server_default=""),
-    Column("created_at", Float, nullable=False),
-    Column("delivered_at", Float),
-    UniqueConstraint("dedup_key", "channel"),
-)
-
-subscriptions = Table(
-    "subscriptions",
-    metadata,
-    Column("subscriber", String(128), primary_key=True),
-    Column("run_id", String(96), primary_key=True),
-    Column("created_at", Float, nullable=False),
-    Column("seen_seq", BigInteger, nullable=False, server_default="0"),
 )
