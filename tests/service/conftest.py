@@ -19,7 +19,7 @@ def clock():
 
 @pytest.fixture
 def parts(tmp_path, clock):
-    made = make_parts(ServiceSettings(data=tmp_path / "a service"), clock)
+    made = make_parts(ServiceSettings(data=tmp_path / "a service", failures_per_minute=0), clock)
     yield made
     made.close()
 

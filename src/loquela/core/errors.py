@@ -6,6 +6,7 @@
     ├── ResourceError      what the machine, network or file system lacks          exit 4   HTTP 503
     ├── ProofError         a proof, budget or quality gate that failed             exit 5   HTTP 409
     ├── AccessError        what a caller of the service may not do                 exit 4   HTTP 401, 403
+    │   └── LimitError     more than a caller may ask for                          exit 4   HTTP 429
     ├── InternalError      our bug                                                 exit 70  HTTP 500
     └── Interrupted        stopped by the user or a signal; resumable              exit 75  HTTP 409
 
@@ -90,6 +91,7 @@ class ErrorCode(StrEnum):
     RUN_NOT_FOUND = "RUN_NOT_FOUND"
     INTERRUPTED = "INTERRUPTED"
     UNAUTHORIZED = "UNAUTHORIZED"
+    RATE_LIMITED = "RATE_LIMITED"
     INTERNAL = "INTERNAL"
 
 
@@ -172,6 +174,12 @@ class AccessError(LoquelaError):
     exit_code = 4
     http_status = 403
     failure_class = FailureClass.USER_INPUT
+
+
+class LimitError(AccessError):
+    """More than a caller may ask for; `retry_after_seconds` in the details says when to ask again."""
+
+    http_status = 429
 
 
 class InternalError(LoquelaError):

@@ -39,6 +39,11 @@ class ServiceSettings(BoundaryModel):
     max_body_bytes: int = Field(2**20, ge=1024, le=2**30, description="of a request that is no upload")
     max_upload_bytes: int = Field(512 * 2**20, ge=1024, le=2**40, description="of an uploaded file")
     max_streams: int = Field(64, ge=1, le=10_000, description="open event streams at once")
+    reads_per_minute: int = Field(3000, ge=0, description="requests of a key that read; 0: any number")
+    writes_per_minute: int = Field(300, ge=0, description="requests of a key that change something; 0: any number")
+    inferences_per_minute: int = Field(600, ge=0, description="requests of a key for text or measures; 0: any number")
+    failures_per_minute: int = Field(30, ge=0, description="refused attempts from an address; 0: any number")
+    max_queued_jobs: int = Field(10_000, ge=1, le=1_000_000, description="jobs of one owner that wait at once")
     allowed_sources: list[Annotated[str, Field(min_length=1)]] = Field(
         ["builtin:", "gutenberg:", "https:"],
         description="beginnings of data sources that requests may name, beside uploads and the folder corpus/",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from loquela.core.digests import digest_json
-from loquela.core.errors import ErrorCode, RecipeError
+from loquela.core.errors import ErrorCode, LimitError, RecipeError
 from loquela.jobs.changes import find_job
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
@@ -14,19 +14,24 @@ from loquela.jobs.records import Job, JsonObject, NewJob, json_text
 from loquela.jobs.states import JobState
 from loquela.jobs.tables import idempotency_keys, jobs
 
+# When to ask again of a queue that is full.
+FULL_QUEUE_SECONDS = 60
+
 
 class Submissions:
     """Where jobs come from."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, *, most_queued: int | None = None) -> None:
+        """`most_queued`: how many jobs of one owner may wait at once."""
         self._database = database
         self._clock = clock
+        self._most_queued = most_queued
 
     def submit(self, new: NewJob, *, idempotency_key: str | None = None, request: JsonObject | None = None) -> Job:
         """Queue a job, or return the one that the same key made from the same request.
 
         `request` is what the caller was sent; `new.spec` where it is not given. Raises RecipeError(CONFIG_INVALID)
-        where the key was used for another request.
+        where the key was used for another request, LimitError(RATE_LIMITED) where too many jobs wait.
         """
         digest = digest_json(request if request is not None else new.spec)
         with self._database.write() as connection:
@@ -34,6 +39,7 @@ class Submissions:
                 earlier = self._earlier(connection, new.created_by, idempotency_key, digest)
                 if earlier is not None:
                     return earlier
+            self._check_room(connection, new.created_by)
             job = self._insert(connection, new, digest)
             if idempotency_key is not None:
                 connection.execute(
@@ -46,6 +52,19 @@ class Submissions:
                     )
                 )
             return job
+
+    def _check_room(self, connection: Connection, owner: str) -> None:
+        if self._most_queued is None:
+            return
+        waiting = select(func.count()).where((jobs.c.state == JobState.QUEUED) & (jobs.c.created_by == owner))
+        if connection.execute(waiting).scalar_one() >= self._most_queued:
+            raise LimitError(
+                ErrorCode.RATE_LIMITED,
+                f"{self._most_queued} jobs of {owner} are waiting, which is the most",
+                "wait until some have ended, cancel some, or raise max_queued_jobs",
+                retryable=True,
+                details={"retry_after_seconds": FULL_QUEUE_SECONDS},
+            )
 
     def _earlier(self, connection: Connection, owner: str, key: str, digest: str) -> Job | None:
         found = connection.execute(

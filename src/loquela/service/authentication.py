@@ -24,6 +24,8 @@ def caller(request: Request) -> KeyRecord:
     sent = _sent(request)
     record = parts_of(request).keys.check(sent) if sent else None
     if record is None:
+        # Only who has no valid key is held back: nobody can lock out another by failing on their machine.
+        parts_of(request).limits.failed(address_of(request))
         raise Unauthorized(
             ErrorCode.UNAUTHORIZED,
             "a valid API key is needed",
@@ -43,6 +45,7 @@ def allowed(scope: Scope) -> Callable[[Request], KeyRecord]:
                 f"this key may not do that: it lacks the scope {scope}",
                 f"ask for a key with {scope}: loquela keys create NAME --scope {scope}",
             )
+        parts_of(request).limits.take(scope, record.id)
         return record
 
     return check
@@ -52,6 +55,11 @@ Reader = Annotated[KeyRecord, Depends(allowed(Scope.READ))]
 Runner = Annotated[KeyRecord, Depends(allowed(Scope.RUN))]
 Inferrer = Annotated[KeyRecord, Depends(allowed(Scope.INFER))]
 Administrator = Annotated[KeyRecord, Depends(allowed(Scope.ADMIN))]
+
+
+def address_of(request: Request) -> str:
+    """The address that a request came from; a proxy's where there is one, since anybody may write a header."""
+    return request.client.host if request.client is not None else ""
 
 
 def _sent(request: Request) -> str:

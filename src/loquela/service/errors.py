@@ -60,7 +60,9 @@ def answer(error: LoquelaError, request_id: str) -> JSONResponse:
         request_id=request_id,
         details=error.details,
     )
-    headers = {"WWW-Authenticate": "Bearer"} if status_of(error) == 401 else None
+    headers = {"WWW-Authenticate": "Bearer"} if status_of(error) == 401 else {}
+    if "retry_after_seconds" in error.details:
+        headers["Retry-After"] = str(error.details["retry_after_seconds"])
     content = ErrorAnswer(error=body).model_dump_json()
     return _json(content, status_of(error), headers)
 

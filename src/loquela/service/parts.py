@@ -23,6 +23,7 @@ from loquela.jobs.submissions import Submissions
 from loquela.service.inference.dispatcher import Dispatcher
 from loquela.service.inference.pool import EnginePool
 from loquela.service.keys import KeyStore
+from loquela.service.limits import Limits, MonotonicClock
 from loquela.service.redis_facts import RedisFacts
 from loquela.service.uploads import Uploads
 
@@ -41,6 +42,7 @@ class Parts:
     events: EventLog
     charts: Charts
     keys: KeyStore
+    limits: Limits
     uploads: Uploads
     pool: EnginePool
     dispatcher: Dispatcher
@@ -80,12 +82,13 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
         clock=time,
         database=database,
         doorbell=doorbell_for(settings.redis_url),
-        submissions=Submissions(database, time),
+        submissions=Submissions(database, time, most_queued=settings.max_queued_jobs),
         listing=listing,
         requests=Requests(database, time),
         events=events,
         charts=Charts(database),
         keys=KeyStore(database, time, settings.data / "keys"),
+        limits=Limits(settings, clock or MonotonicClock()),
         uploads=Uploads(database, time, settings.data / "files", settings.max_upload_bytes),
         pool=pool,
         dispatcher=Dispatcher(settings.data, claims, pool, Holder(worker_name(), host_name(), boot_id())),

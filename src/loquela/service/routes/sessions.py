@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from loquela.core.errors import ErrorCode
 from loquela.core.model import BoundaryModel
-from loquela.service.authentication import COOKIE, Reader
+from loquela.service.authentication import COOKIE, Reader, address_of
 from loquela.service.errors import Unauthorized
 from loquela.service.keys import KeyRecord, Scope
 from loquela.service.parts import parts_of
@@ -30,6 +30,7 @@ def login(token: Annotated[str, Query(max_length=128)], request: Request, respon
     parts = parts_of(request)
     held: LoginToken | None = request.app.state.login
     if held is None or not held.use(token):
+        parts.limits.failed(address_of(request))
         raise Unauthorized(
             ErrorCode.UNAUTHORIZED, "this link was used already, or is too old", "start the service again for a new one"
         )

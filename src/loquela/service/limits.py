@@ -1,0 +1,112 @@
+"""How often a key may ask, and how often an address may be refused.
+
+Each pair of a key and a scope, and each address, has a bucket that holds a minute's worth of requests and fills up
+evenly. The buckets are this process's own: in the database every request would be a write that waits for the disk,
+a thousand times the price, to hold back what reaches the database anyway. So several API processes allow as many times
+as much. Time is counted by a clock that nobody sets; one that jumps back only begins to count anew.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import threading
+import time
+from collections import OrderedDict
+
+from loquela.core.errors import ErrorCode, LimitError
+from loquela.jobs.clock import Clock
+from loquela.jobs.settings import ServiceSettings
+from loquela.service.keys import Scope
+
+# Strangers can have many addresses: who has not been heard of for longest is forgotten first.
+MOST_BUCKETS = 10_000
+
+
+class MonotonicClock:
+    """Seconds since some moment; setting the machine's clock does not change it."""
+
+    def now(self) -> float:
+        """The time."""
+        return time.monotonic()
+
+
+class Buckets:
+    """Token buckets by name, each of `per_minute` tokens; 0: there is no limit."""
+
+    def __init__(self, per_minute: int, clock: Clock) -> None:
+        self.per_minute = per_minute
+        self._clock = clock
+        self._lock = threading.Lock()
+        # Name → (tokens left, when).
+        self._held: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, name: str) -> float:
+        """Take a token and return 0, or the seconds until there is one."""
+        if self.per_minute == 0:
+            return 0.0
+        now, rate = self._clock.now(), self.per_minute / 60
+        with self._lock:
+            left, at = self._held.pop(name, (float(self.per_minute), now))
+            left = min(float(self.per_minute), left + max(0.0, now - at) * rate)
+            wait = 0.0 if left >= 1 else (1 - left) / rate
+            self._held[name] = (left - 1 if wait == 0 else left, now)
+            if len(self._held) > MOST_BUCKETS:
+                self._held.popitem(last=False)
+        return wait
+
+
+class Limits:
+    """The limits of a service; all refusals are LimitError(RATE_LIMITED)."""
+
+    def __init__(self, settings: ServiceSettings, clock: Clock) -> None:
+        writes = Buckets(settings.writes_per_minute, clock)
+        self._of_scope = {
+            Scope.READ: Buckets(settings.reads_per_minute, clock),
+            Scope.RUN: writes,
+            Scope.ADMIN: writes,
+            Scope.INFER: Buckets(settings.inferences_per_minute, clock),
+        }
+        self._failures = Buckets(settings.failures_per_minute, clock)
+
+    def take(self, scope: Scope, key_id: str) -> None:
+        """Count a request of a key."""
+        bucket = self._of_scope[scope]
+        wait = bucket.take(key_id)
+        if wait > 0:
+            raise _too_often(
+                f"this key has asked {bucket.per_minute} times in a minute, which is the most",
+                "ask more slowly, follow a stream instead of asking again, or raise the limit in the settings",
+                wait,
+            )
+
+    def failed(self, address: str) -> None:
+        """Count an attempt to get in that failed."""
+        wait = self._failures.take(network_of(address))
+        if wait > 0:
+            raise _too_often(
+                f"{self._failures.per_minute} attempts from this address failed within a minute",
+                "wait, and send a key that is valid: loquela keys list shows which are",
+                wait,
+            )
+
+
+def network_of(address: str) -> str:
+    """What one stranger has: an IPv4 address, or a /64 of IPv6 addresses."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 6:
+        return str(ipaddress.IPv6Network((parsed.packed, 64), strict=False))
+    return address
+
+
+def _too_often(message: str, remedy: str, wait_seconds: float) -> LimitError:
+    return LimitError(
+        ErrorCode.RATE_LIMITED,
+        message,
+        remedy,
+        retryable=True,
+        details={"retry_after_seconds": max(1, math.ceil(wait_seconds))},
+    )
