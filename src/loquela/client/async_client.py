@@ -1,0 +1,221 @@
+"""The same as `Client`, for programs that wait for many things at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+from pydantic import JsonValue
+
+from loquela.client import answers, calls
+from loquela.client.calls import Call, Json
+from loquela.client.connection import TRIES, connection, pause_before
+from loquela.client.failures import BUSY, made, refusal, unreachable
+from loquela.client.patience import Patience, looks
+from loquela.client.server_events import EventParser, ServerEvent
+from loquela.core.errors import DataError, ErrorCode, LoquelaError
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """Every verb of the service, awaited.
+
+    `url` and `key` default to LOQUELA_SERVER and LOQUELA_API_KEY. What the service refuses is raised as the same
+    error that the command line would show, with code, message and remedy; what may pass (a connection that breaks,
+    HTTP 429 and 503) is tried again where that cannot do anything twice.
+    """
+
+    def __init__(self, url: str | None = None, key: str | None = None, *, timeout_seconds: float = 60.0) -> None:
+        self._connection = connection(url, key, timeout_seconds)
+        self._http = httpx.AsyncClient(
+            base_url=self._connection.url, headers=self._connection.headers, timeout=timeout_seconds
+        )
+
+    @property
+    def url(self) -> str:
+        """The address of the service."""
+        return self._connection.url
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._http.aclose()
+
+    async def me(self) -> answers.ApiKey:
+        """The key in use and what it may do."""
+        return await self.send(calls.me())
+
+    async def train(
+        self,
+        recipe: str | Json,
+        *,
+        until: str | None = None,
+        priority: int = 0,
+        labels: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> answers.Run:
+        """Queue a run. `recipe` is what a recipe file holds: its YAML text, or an object."""
+        return await self.send(calls.train(recipe, until, priority, labels, idempotency_key))
+
+    async def plan(self, recipe: str | Json, *, until: str | None = None) -> answers.Plan:
+        """What a recipe would do and need; nothing is queued."""
+        return await self.send(calls.plan(recipe, until))
+
+    async def runs(self, *, before: int | None = None, limit: int = 50, states: Sequence[str] = ()) -> answers.RunPage:
+        """Runs, newest first, a page at a time."""
+        return await self.send(calls.runs(before, limit, states))
+
+    async def run(self, run_id: str) -> answers.Run:
+        """One run."""
+        return await self.send(calls.run(run_id))
+
+    async def cancel(self, run_id: str) -> answers.Run:
+        """Stop a run with everything saved."""
+        return await self.send(calls.change(run_id, "cancel"))
+
+    async def pause(self, run_id: str) -> answers.Run:
+        """Stop a run until it is resumed."""
+        return await self.send(calls.change(run_id, "pause"))
+
+    async def resume(self, run_id: str) -> answers.Run:
+        """Queue a stopped run again; it goes on from its last checkpoint."""
+        return await self.send(calls.change(run_id, "resume"))
+
+    async def events(self, *, after: int = 0, run_id: str | None = None, limit: int = 100) -> answers.EventPage:
+        """Events behind number `after`, oldest first."""
+        return await self.send(calls.events(after, run_id, limit))
+
+    async def follow(
+        self, run_id: str | None = None, *, after: int = 0, patience_seconds: float = 60.0
+    ) -> AsyncIterator[answers.Event]:
+        """Events as they happen, none twice and none left out, until the run has ended; of all runs: without end.
+
+        A connection that breaks is opened again behind the last event; the error is raised when nothing has come
+        through for `patience_seconds`.
+        """
+        patience, position = Patience(patience_seconds), after
+        while True:
+            try:
+                behind = {"Last-Event-ID": str(position)}
+                async with aclosing(self._stream("GET", calls.stream_path(run_id), behind)) as stream:
+                    async for event in stream:
+                        patience.succeeded()
+                        if event.name == "end":
+                            return
+                        position = int(event.id)
+                        yield answers.Event.model_validate_json(event.data)
+                raise unreachable(self.url, httpx.ReadError("the stream ended early"))
+            except LoquelaError as error:
+                await asyncio.sleep(patience.pause_after(error))
+
+    async def logs(self, run_id: str, *, lines: int = 200) -> list[str]:
+        """The newest lines of a run's log."""
+        return (await self.send(calls.logs(run_id, lines))).lines
+
+    async def metric_names(self, run_id: str) -> list[str]:
+        """The metrics that a run has told."""
+        return (await self.send(calls.metric_names(run_id))).keys
+
+    async def metrics(self, run_id: str, names: Sequence[str], *, most: int = 1000) -> list[answers.Series]:
+        """Metrics by name, each with at most about `most` points, extremes kept."""
+        return await self.send(calls.metrics(run_id, names, most))
+
+    async def generate(self, run_id: str, request: Json, *, idempotency_key: str | None = None) -> answers.Generated:
+        """Text from a run's model; waits for it. `request` has the fields of a generation, e.g. prompt_text."""
+        asked = await self.send(calls.generate(run_id, request, idempotency_key))
+        for pause in looks():
+            if asked.status in answers.ENDED:
+                break
+            await asyncio.sleep(pause)
+            asked = await self.send(calls.generated(run_id, asked.request_id))
+        if asked.error is not None:
+            raise made(asked.error, 422)
+        return asked
+
+    async def score(self, run_id: str, request: Json, *, idempotency_key: str | None = None) -> answers.Scored:
+        """How well a run's model expects a text; waits for it."""
+        asked = await self.send(calls.score(run_id, request, idempotency_key))
+        for pause in looks():
+            if asked.status in answers.ENDED:
+                break
+            await asyncio.sleep(pause)
+            asked = await self.send(calls.scored(run_id, asked.request_id))
+        if asked.error is not None:
+            raise made(asked.error, 422)
+        return asked
+
+    async def chat(self, run_id: str, request: Json) -> answers.ChatTurn:
+        """The model's next turn, whole."""
+        return await self.send(calls.chat(run_id, request))
+
+    async def chat_stream(self, run_id: str, request: Json, turns: list[answers.ChatTurn]) -> AsyncIterator[str]:
+        """The model's next turn in pieces, as it is written; the whole turn is added to `turns` at its end."""
+        async with aclosing(self._stream("POST", calls.chat_stream_path(run_id), {}, dict(request))) as stream:
+            async for event in stream:
+                for piece in calls.chat_piece(event, turns):
+                    yield piece
+
+    async def upload(self, path: Path, *, purpose: str = "user_data") -> answers.UploadedFile:
+        """Send a file; recipes name it as `upload:<id>`."""
+        try:
+            with path.open("rb") as stream:
+                response = await self._http.post(
+                    "/v1/files", files={"file": (path.name, stream)}, data={"purpose": purpose}, timeout=None
+                )
+        except OSError as error:
+            raise DataError(ErrorCode.READ_FAILED, f"{path} cannot be read: {error}", "check its name") from error
+        except httpx.HTTPError as error:
+            raise unreachable(self.url, error) from error
+        if not response.is_success:
+            raise refusal(response)
+        return answers.UploadedFile.model_validate_json(response.content)
+
+    async def send(self, call: Call[T]) -> T:
+        """Send one call; its answer, or the error that came instead."""
+        for number in range(1, TRIES + 1):
+            last = number == TRIES or not call.repeatable
+            try:
+                response = await self._http.request(
+                    call.method, call.path, params=call.query or None, json=call.body, headers=call.headers
+                )
+            except httpx.HTTPError as error:
+                if last or not isinstance(error, httpx.TransportError):
+                    raise unreachable(self.url, error) from error
+                await asyncio.sleep(pause_before(number + 1, None))
+                continue
+            if response.is_success:
+                return call.read(response.content)
+            if last or response.status_code not in BUSY:
+                raise refusal(response)
+            await asyncio.sleep(pause_before(number + 1, response))
+        raise AssertionError("the last try returns or raises")
+
+    async def _stream(
+        self, method: str, path: str, headers: dict[str, str], body: dict[str, JsonValue] | None = None
+    ) -> AsyncGenerator[ServerEvent, None]:
+        parser = EventParser()
+        timeout = self._connection.stream_timeout
+        try:
+            async with self._http.stream(method, path, headers=headers, json=body, timeout=timeout) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise refusal(response)
+                async for line in response.aiter_lines():
+                    event = parser.feed(line)
+                    if event is not None:
+                        yield event
+        except httpx.HTTPError as error:
+            raise unreachable(self.url, error) from error

@@ -1,0 +1,142 @@
+"""Every request of the service as a value; the two clients only differ in how they send one."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+from urllib.parse import quote
+
+from pydantic import JsonValue, TypeAdapter
+
+from loquela.client import answers
+from loquela.client.failures import made
+from loquela.client.server_events import ServerEvent
+
+T = TypeVar("T")
+Words = tuple[tuple[str, str], ...]
+Json = Mapping[str, JsonValue]
+PIECE: TypeAdapter[str] = TypeAdapter(str)
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """One request and how its answer is read. `repeatable`: sent twice it does what it does once."""
+
+    method: str
+    path: str
+    read: Callable[[bytes], T]
+    query: Words = ()
+    body: dict[str, JsonValue] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    repeatable: bool = True
+
+
+def me() -> Call[answers.ApiKey]:
+    return Call("GET", "/me", answers.ApiKey.model_validate_json)
+
+
+def train(
+    recipe: str | Json,
+    until: str | None = None,
+    priority: int = 0,
+    labels: Mapping[str, str] | None = None,
+    idempotency_key: str | None = None,
+) -> Call[answers.Run]:
+    body: dict[str, JsonValue] = {**_recipe(recipe, until), "priority": priority, "labels": dict(labels or {})}
+    return Call("POST", "/runs/train", answers.Run.model_validate_json, body=body, headers=_once(idempotency_key))
+
+
+def plan(recipe: str | Json, until: str | None = None) -> Call[answers.Plan]:
+    return Call("POST", "/runs/plan", answers.Plan.model_validate_json, body=_recipe(recipe, until))
+
+
+def runs(before: int | None = None, limit: int = 50, states: Sequence[str] = ()) -> Call[answers.RunPage]:
+    query = [("limit", str(limit)), *(("state", state) for state in states)]
+    if before is not None:
+        query.append(("before", str(before)))
+    return Call("GET", "/runs", answers.RunPage.model_validate_json, tuple(query))
+
+
+def run(run_id: str) -> Call[answers.Run]:
+    return Call("GET", _of(run_id), answers.Run.model_validate_json)
+
+
+def change(run_id: str, verb: str) -> Call[answers.Run]:
+    """`verb` is cancel, pause or resume; each is idempotent."""
+    return Call("POST", _of(run_id, verb), answers.Run.model_validate_json)
+
+
+def events(after: int = 0, run_id: str | None = None, limit: int = 100) -> Call[answers.EventPage]:
+    path = "/events" if run_id is None else _of(run_id, "events")
+    return Call("GET", path, answers.EventPage.model_validate_json, (("after", str(after)), ("limit", str(limit))))
+
+
+def logs(run_id: str, lines: int = 200) -> Call[answers.LogLines]:
+    return Call("GET", _of(run_id, "logs"), answers.LogLines.model_validate_json, (("lines", str(lines)),))
+
+
+def metric_names(run_id: str) -> Call[answers.MetricNames]:
+    return Call("GET", _of(run_id, "metrics/names"), answers.MetricNames.model_validate_json)
+
+
+def metrics(run_id: str, names: Sequence[str], most: int = 1000) -> Call[list[answers.Series]]:
+    query = (*(("name", name) for name in names), ("most", str(most)))
+    return Call("GET", _of(run_id, "metrics"), TypeAdapter(list[answers.Series]).validate_json, query)
+
+
+def generate(run_id: str, request: Json, idempotency_key: str | None = None) -> Call[answers.Generated]:
+    read = answers.Generated.model_validate_json
+    return Call("POST", _of(run_id, "generate"), read, body=dict(request), headers=_once(idempotency_key))
+
+
+def generated(run_id: str, request_id: str) -> Call[answers.Generated]:
+    return Call("GET", _of(run_id, "generate", request_id), answers.Generated.model_validate_json)
+
+
+def score(run_id: str, request: Json, idempotency_key: str | None = None) -> Call[answers.Scored]:
+    read = answers.Scored.model_validate_json
+    return Call("POST", _of(run_id, "score"), read, body=dict(request), headers=_once(idempotency_key))
+
+
+def scored(run_id: str, request_id: str) -> Call[answers.Scored]:
+    return Call("GET", _of(run_id, "score", request_id), answers.Scored.model_validate_json)
+
+
+def chat(run_id: str, request: Json) -> Call[answers.ChatTurn]:
+    return Call("POST", _of(run_id, "chat"), answers.ChatTurn.model_validate_json, body=dict(request))
+
+
+def chat_piece(event: ServerEvent, turns: list[answers.ChatTurn]) -> list[str]:
+    """The piece of text in an event of a chat; its whole turn goes into `turns`, and an error is raised."""
+    if event.name == "result":
+        turns.append(answers.ChatTurn.model_validate_json(event.data))
+    elif event.name == "error":
+        raise made(answers.Problem.model_validate_json(event.data), 422)
+    elif event.name == "piece":
+        return [PIECE.validate_json(event.data)]
+    return []
+
+
+def stream_path(run_id: str | None) -> str:
+    """Where the events of a run, or of all runs, are streamed."""
+    return "/events/stream" if run_id is None else _of(run_id, "events/stream")
+
+
+def chat_stream_path(run_id: str) -> str:
+    """Where a turn is streamed as it is written."""
+    return _of(run_id, "chat/stream")
+
+
+def _of(run_id: str, *more: str) -> str:
+    # An id is one part of a path, whatever is in it.
+    return "/".join(["/runs", quote(run_id, safe=""), *more])
+
+
+def _recipe(recipe: str | Json, until: str | None) -> dict[str, JsonValue]:
+    return {"recipe": recipe if isinstance(recipe, str) else dict(recipe), "until": until}
+
+
+def _once(idempotency_key: str | None) -> dict[str, str]:
+    return {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}

@@ -1,0 +1,222 @@
+"""The service from Python.
+
+with loquela.Client("http://127.0.0.1:8040", key) as client:
+    run = client.train(open("recipe.yaml").read())
+    for event in client.follow(run.run_id):
+        print(event.name, event.data)
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+from pydantic import JsonValue
+
+from loquela.client import answers, calls
+from loquela.client.calls import Call, Json
+from loquela.client.connection import TRIES, connection, pause_before
+from loquela.client.failures import BUSY, made, refusal, unreachable
+from loquela.client.patience import Patience, looks
+from loquela.client.server_events import EventParser, ServerEvent
+from loquela.core.errors import DataError, ErrorCode, LoquelaError
+
+T = TypeVar("T")
+
+
+class Client:
+    """Every verb of the service. May be used by several threads.
+
+    `url` and `key` default to LOQUELA_SERVER and LOQUELA_API_KEY. What the service refuses is raised as the same
+    error that the command line would show, with code, message and remedy; what may pass (a connection that breaks,
+    HTTP 429 and 503) is tried again where that cannot do anything twice.
+    """
+
+    def __init__(self, url: str | None = None, key: str | None = None, *, timeout_seconds: float = 60.0) -> None:
+        self._connection = connection(url, key, timeout_seconds)
+        self._http = httpx.Client(
+            base_url=self._connection.url, headers=self._connection.headers, timeout=timeout_seconds
+        )
+
+    @property
+    def url(self) -> str:
+        """The address of the service."""
+        return self._connection.url
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def me(self) -> answers.ApiKey:
+        """The key in use and what it may do."""
+        return self.send(calls.me())
+
+    def train(
+        self,
+        recipe: str | Json,
+        *,
+        until: str | None = None,
+        priority: int = 0,
+        labels: Mapping[str, str] | None = None,
+        idempotency_key: str | None = None,
+    ) -> answers.Run:
+        """Queue a run. `recipe` is what a recipe file holds: its YAML text, or an object."""
+        return self.send(calls.train(recipe, until, priority, labels, idempotency_key))
+
+    def plan(self, recipe: str | Json, *, until: str | None = None) -> answers.Plan:
+        """What a recipe would do and need; nothing is queued."""
+        return self.send(calls.plan(recipe, until))
+
+    def runs(self, *, before: int | None = None, limit: int = 50, states: Sequence[str] = ()) -> answers.RunPage:
+        """Runs, newest first, a page at a time."""
+        return self.send(calls.runs(before, limit, states))
+
+    def run(self, run_id: str) -> answers.Run:
+        """One run."""
+        return self.send(calls.run(run_id))
+
+    def cancel(self, run_id: str) -> answers.Run:
+        """Stop a run with everything saved."""
+        return self.send(calls.change(run_id, "cancel"))
+
+    def pause(self, run_id: str) -> answers.Run:
+        """Stop a run until it is resumed."""
+        return self.send(calls.change(run_id, "pause"))
+
+    def resume(self, run_id: str) -> answers.Run:
+        """Queue a stopped run again; it goes on from its last checkpoint."""
+        return self.send(calls.change(run_id, "resume"))
+
+    def events(self, *, after: int = 0, run_id: str | None = None, limit: int = 100) -> answers.EventPage:
+        """Events behind number `after`, oldest first."""
+        return self.send(calls.events(after, run_id, limit))
+
+    def follow(
+        self, run_id: str | None = None, *, after: int = 0, patience_seconds: float = 60.0
+    ) -> Iterator[answers.Event]:
+        """Events as they happen, none twice and none left out, until the run has ended; of all runs: without end.
+
+        A connection that breaks is opened again behind the last event; the error is raised when nothing has come
+        through for `patience_seconds`.
+        """
+        patience, position = Patience(patience_seconds), after
+        while True:
+            try:
+                for event in self._stream("GET", calls.stream_path(run_id), {"Last-Event-ID": str(position)}):
+                    patience.succeeded()
+                    if event.name == "end":
+                        return
+                    position = int(event.id)
+                    yield answers.Event.model_validate_json(event.data)
+                raise unreachable(self.url, httpx.ReadError("the stream ended early"))
+            except LoquelaError as error:
+                time.sleep(patience.pause_after(error))
+
+    def logs(self, run_id: str, *, lines: int = 200) -> list[str]:
+        """The newest lines of a run's log."""
+        return self.send(calls.logs(run_id, lines)).lines
+
+    def metric_names(self, run_id: str) -> list[str]:
+        """The metrics that a run has told."""
+        return self.send(calls.metric_names(run_id)).keys
+
+    def metrics(self, run_id: str, names: Sequence[str], *, most: int = 1000) -> list[answers.Series]:
+        """Metrics by name, each with at most about `most` points, extremes kept."""
+        return self.send(calls.metrics(run_id, names, most))
+
+    def generate(self, run_id: str, request: Json, *, idempotency_key: str | None = None) -> answers.Generated:
+        """Text from a run's model; waits for it. `request` has the fields of a generation, e.g. prompt_text."""
+        asked = self.send(calls.generate(run_id, request, idempotency_key))
+        for pause in looks():
+            if asked.status in answers.ENDED:
+                break
+            time.sleep(pause)
+            asked = self.send(calls.generated(run_id, asked.request_id))
+        if asked.error is not None:
+            raise made(asked.error, 422)
+        return asked
+
+    def score(self, run_id: str, request: Json, *, idempotency_key: str | None = None) -> answers.Scored:
+        """How well a run's model expects a text; waits for it."""
+        asked = self.send(calls.score(run_id, request, idempotency_key))
+        for pause in looks():
+            if asked.status in answers.ENDED:
+                break
+            time.sleep(pause)
+            asked = self.send(calls.scored(run_id, asked.request_id))
+        if asked.error is not None:
+            raise made(asked.error, 422)
+        return asked
+
+    def chat(self, run_id: str, request: Json) -> answers.ChatTurn:
+        """The model's next turn, whole."""
+        return self.send(calls.chat(run_id, request))
+
+    def chat_stream(self, run_id: str, request: Json, turns: list[answers.ChatTurn]) -> Iterator[str]:
+        """The model's next turn in pieces, as it is written; the whole turn is added to `turns` at its end."""
+        for event in self._stream("POST", calls.chat_stream_path(run_id), {}, dict(request)):
+            yield from calls.chat_piece(event, turns)
+
+    def upload(self, path: Path, *, purpose: str = "user_data") -> answers.UploadedFile:
+        """Send a file; recipes name it as `upload:<id>`."""
+        try:
+            with path.open("rb") as stream:
+                response = self._http.post(
+                    "/v1/files", files={"file": (path.name, stream)}, data={"purpose": purpose}, timeout=None
+                )
+        except OSError as error:
+            raise DataError(ErrorCode.READ_FAILED, f"{path} cannot be read: {error}", "check its name") from error
+        except httpx.HTTPError as error:
+            raise unreachable(self.url, error) from error
+        if not response.is_success:
+            raise refusal(response)
+        return answers.UploadedFile.model_validate_json(response.content)
+
+    def send(self, call: Call[T]) -> T:
+        """Send one call; its answer, or the error that came instead."""
+        for number in range(1, TRIES + 1):
+            last = number == TRIES or not call.repeatable
+            try:
+                response = self._http.request(
+                    call.method, call.path, params=call.query or None, json=call.body, headers=call.headers
+                )
+            except httpx.HTTPError as error:
+                if last or not isinstance(error, httpx.TransportError):
+                    raise unreachable(self.url, error) from error
+                time.sleep(pause_before(number + 1, None))
+                continue
+            if response.is_success:
+                return call.read(response.content)
+            if last or response.status_code not in BUSY:
+                raise refusal(response)
+            time.sleep(pause_before(number + 1, response))
+        raise AssertionError("the last try returns or raises")
+
+    def _stream(
+        self, method: str, path: str, headers: dict[str, str], body: dict[str, JsonValue] | None = None
+    ) -> Iterator[ServerEvent]:
+        parser = EventParser()
+        timeout = self._connection.stream_timeout
+        try:
+            with self._http.stream(method, path, headers=headers, json=body, timeout=timeout) as response:
+                if not response.is_success:
+                    response.read()
+                    raise refusal(response)
+                for line in response.iter_lines():
+                    event = parser.feed(line)
+                    if event is not None:
+                        yield event
+        except httpx.HTTPError as error:
+            raise unreachable(self.url, error) from error

@@ -1,0 +1,70 @@
+"""What goes wrong between client and service, as errors of the one hierarchy."""
+
+from __future__ import annotations
+
+import httpx
+from pydantic import ValidationError
+
+from loquela.client.answers import Answer, Problem
+from loquela.core.errors import (
+    AccessError,
+    DataError,
+    ErrorCode,
+    InternalError,
+    LoquelaError,
+    ProofError,
+    RecipeError,
+    ResourceError,
+)
+
+BUSY = (429, 502, 503, 504)
+STATE_CODES = (ErrorCode.INVALID_STATE, ErrorCode.RUN_LOCKED)
+
+
+class Refusal(Answer):
+    """The body of an answer that is no success."""
+
+    error: Problem
+
+
+def refusal(response: httpx.Response) -> LoquelaError:
+    """The error that an answer tells: the server's code, message and remedy."""
+    try:
+        said = Refusal.model_validate_json(response.content).error
+    except ValidationError:
+        return ResourceError(
+            ErrorCode.NETWORK_ERROR,
+            f"{response.request.url.host} answered HTTP {response.status_code}, and not as Loquela does",
+            "check the address of the service, and what stands before it",
+            retryable=response.status_code in BUSY,
+        )
+    return made(said, response.status_code)
+
+
+def made(said: Problem, status: int) -> LoquelaError:
+    """A problem that was told, with the class that its status stands for."""
+    code = ErrorCode(said.code) if said.code in ErrorCode.__members__ else ErrorCode.INTERNAL
+    kind = _kind(status, code)
+    return kind(code, said.message, said.remedy or "see the service's log", retryable=status in BUSY)
+
+
+def unreachable(address: str, error: httpx.HTTPError) -> ResourceError:
+    """Nothing answered, or the connection broke."""
+    return ResourceError(
+        ErrorCode.NETWORK_ERROR,
+        f"the service at {address} cannot be reached: {error or type(error).__name__}",
+        "start it with loquela serve, or give its address",
+        retryable=True,
+    )
+
+
+def _kind(status: int, code: ErrorCode) -> type[LoquelaError]:
+    if status in (401, 403):
+        return AccessError
+    if status == 409 and code not in STATE_CODES:
+        return ProofError
+    if status == 422 and code != ErrorCode.CONFIG_INVALID:
+        return DataError
+    if status in BUSY:
+        return ResourceError
+    return RecipeError if status < 500 else InternalError
