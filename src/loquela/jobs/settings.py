@@ -15,6 +15,7 @@ from loquela.core.errors import ErrorCode, RecipeError
 from loquela.core.model import BoundaryModel
 from loquela.core.near_names import unknown_name
 from loquela.jobs.database import shown, sqlite_url
+from loquela.security.credentials.reference import resolved
 
 SETTINGS_NAME = "service.toml"
 ENVIRONMENT_PREFIX = "LOQUELA_"
@@ -22,7 +23,7 @@ DEFAULT_DATA = Path("loquela-data")
 
 
 class ServiceSettings(BoundaryModel):
-    """Everything that can be set; secrets come from the environment or .env only."""
+    """Everything that can be set. A URL may be `credential:<name>`: then the stored credential is the URL."""
 
     data: Path = Field(DEFAULT_DATA, description="folder of everything: runs, artifacts, files, database, keys")
     database_url: str | None = Field(None, description="postgresql://… or sqlite:///…; null: a file in the data folder")
@@ -48,6 +49,9 @@ class ServiceSettings(BoundaryModel):
         ["builtin:", "gutenberg:", "https:"],
         description="beginnings of data sources that requests may name, beside uploads and the folder corpus/",
     )
+    allowed_credentials: list[Annotated[str, Field(min_length=1)]] = Field(
+        [], description="names of stored credentials that requests may use"
+    )
     fine_tuning_recipe: Path | None = Field(
         None, description="recipe file that fine-tuning jobs in OpenAI's format start from; null: the defaults"
     )
@@ -58,7 +62,12 @@ class ServiceSettings(BoundaryModel):
     @property
     def database(self) -> str:
         """The URL of the database in use."""
-        return self.database_url or sqlite_url(self.data / "service.db")
+        return resolved(self.database_url) if self.database_url else sqlite_url(self.data / "service.db")
+
+    @property
+    def redis(self) -> str | None:
+        """The URL of Redis, where there is one."""
+        return resolved(self.redis_url) if self.redis_url else None
 
     @property
     def shown_database(self) -> str:

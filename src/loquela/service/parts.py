@@ -81,7 +81,7 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
         settings=settings,
         clock=time,
         database=database,
-        doorbell=doorbell_for(settings.redis_url),
+        doorbell=doorbell_for(settings.redis),
         submissions=Submissions(database, time, most_queued=settings.max_queued_jobs),
         listing=listing,
         requests=Requests(database, time),
@@ -92,7 +92,7 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
         uploads=Uploads(database, time, settings.data / "files", settings.max_upload_bytes),
         pool=pool,
         dispatcher=Dispatcher(settings.data, claims, pool, Holder(worker_name(), host_name(), boot_id())),
-        facts=RedisFacts(settings.redis_url, events, listing) if settings.redis_url is not None else None,
+        facts=RedisFacts(settings.redis, events, listing) if settings.redis is not None else None,
     )
 
 

@@ -7,23 +7,22 @@ else that lies on the server can be named.
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, JsonValue
 
-from loquela.core.errors import ErrorCode, RecipeError
 from loquela.jobs.settings import ServiceSettings
 from loquela.recipe.loading import ResolvedRecipe, load_values
 from loquela.recipe.schema import Recipe
 from loquela.recipe.source_entry import PREFIX
+from loquela.security.addresses import refusal
+from loquela.service.request_rules import OWN_KEYS, check_request, refused
 
 REQUEST = "request"
 UPLOAD = "upload:"
-# Where the service itself decides.
-OWN_KEYS = ("output_directory", "resume_from_checkpoint", "skip_phases")
-# What would send the server's keys to an address of the caller's choice, or open its own network.
-REFUSED_WHEN_SET = ("data.allow_private_addresses", "qa.base_url", "examples.augment.rewriting.base_url")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 FindUpload = Callable[[str], Path]
 Values = dict[str, JsonValue]
@@ -35,16 +34,11 @@ def admit(values: JsonValue, settings: ServiceSettings, find_upload: FindUpload)
     Raises RecipeError(CONFIG_INVALID) with every problem at once, or for what may not be asked from outside.
     """
     asked = load_values(values, REQUEST)
-    for key in OWN_KEYS:
-        if asked.origins[key].kind != "default":
-            raise _refused(key, "it is the service's to decide", f"leave {key} out")
+    check_request(asked, settings.allowed_credentials)
     places = _Places(settings, find_upload)
     overrides: dict[str, JsonValue] = {"output_directory": str(settings.data)}
     overrides |= {key: str(places.file(key, str(path))) for key, path in _paths(asked.recipe)}
     overrides |= _sources(asked.recipe, places)
-    for key in REFUSED_WHEN_SET:
-        if asked.origins.get(key) is not None and asked.origins[key].kind != "default":
-            raise _refused(key, "a request may not open the server's own network or keys", f"leave {key} out")
     return load_values(values, REQUEST, overrides)
 
 
@@ -65,10 +59,11 @@ class _Places:
         """An address that a request may name, as the recipe takes it."""
         if address.startswith(UPLOAD):
             return str(self._find_upload(address.removeprefix(UPLOAD)))
+        _check_number(key, address)
         if any(address.startswith(beginning) for beginning in self._settings.allowed_sources):
             return address
         if PREFIX.match(address):
-            raise _refused(
+            raise refused(
                 key,
                 f"{address!r} is no source that requests may name here",
                 "name one beginning with " + ", ".join([*self._settings.allowed_sources, UPLOAD]),
@@ -90,10 +85,10 @@ class _Places:
         plain = Path(name)
         strange = "\0" in name or "\\" in name or "%" in name or PREFIX.match(name) is not None
         if strange or plain.is_absolute() or ".." in plain.parts:
-            raise _refused(key, f"{name!r} is no name of a file below corpus/", "give a relative name without ..")
+            raise refused(key, f"{name!r} is no name of a file below corpus/", "give a relative name without ..")
         place = (self._root / plain).resolve()
         if not place.is_relative_to(self._root):
-            raise _refused(key, f"{name!r} leads out of corpus/", "give a name of a file that lies in it")
+            raise refused(key, f"{name!r} leads out of corpus/", "give a name of a file that lies in it")
         return place
 
 
@@ -130,5 +125,17 @@ def _sources(recipe: Recipe, places: _Places) -> dict[str, JsonValue]:
     return found
 
 
-def _refused(key: str, why: str, remedy: str) -> RecipeError:
-    return RecipeError(ErrorCode.CONFIG_INVALID, f"{key}: {why}", remedy, details={"key": key})
+def _check_number(key: str, address: str) -> None:
+    """Refuse an address that is written as a number of this machine or its network, in any spelling.
+
+    Names are looked up when they are fetched, and refused then where they lead there.
+    """
+    try:
+        host = urlsplit(address).hostname or ""
+        found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST) if host else []
+    except (OSError, ValueError):
+        return
+    for entry in found:
+        kind = refusal(str(entry[4][0]))
+        if kind is not None:
+            raise refused(key, f"{host} is a {kind} address", "name a public address")

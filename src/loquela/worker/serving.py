@@ -18,7 +18,7 @@ def work(settings: ServiceSettings, parent: int | None) -> None:
     settings.data.mkdir(parents=True, exist_ok=True)
     database = Database(settings.database)
     migrate(database)
-    doorbell = doorbell_for(settings.redis_url)
+    doorbell = doorbell_for(settings.redis)
     worker = Worker(
         settings.data.resolve(),
         database,
