@@ -55,6 +55,7 @@ CONTRACTS = (
     "loquela.compute.contracts",
     "loquela.training.contracts",
     "loquela.monitoring.contracts",
+    "loquela.monitoring.alerts.contracts",
     "loquela.inference.chat_contracts",
     "loquela.inference.contracts",
     "loquela.evaluation.contracts",
