@@ -158,6 +158,27 @@ files = Table(
     Column("deleted_at", Float),
 )
 
+# Tarballs that lie in the store, each written down only after it was read back and proven. `as_of` is before it was
+# packed: whatever happened to the run later is not in it.
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("kind", String(16), nullable=False),
+    Column("subject", String(192), nullable=False),
+    Column("run_id", String(96), nullable=False),
+    Column("store", String(512), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("files", Integer, nullable=False),
+    Column("as_of", Float, nullable=False),
+    Column("verified_at", Float, nullable=False),
+    Column("cleaned_at", Float),
+    Index("ix_artifacts_subject", "kind", "subject", "run_id", unique=True),
+    Index("ix_artifacts_run", "run_id"),
+    Index("ix_artifacts_digest", "sha256"),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,

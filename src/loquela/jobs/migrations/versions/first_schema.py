@@ -25,6 +25,26 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
     )
     op.create_table(
+        "artifacts",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("subject", sa.String(length=192), nullable=False),
+        sa.Column("run_id", sa.String(length=96), nullable=False),
+        sa.Column("store", sa.String(length=512), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
+        sa.Column("files", sa.Integer(), nullable=False),
+        sa.Column("as_of", sa.Float(), nullable=False),
+        sa.Column("verified_at", sa.Float(), nullable=False),
+        sa.Column("cleaned_at", sa.Float(), nullable=True),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_artifacts")),
+    )
+    with op.batch_alter_table("artifacts", schema=None) as batch_op:
+        batch_op.create_index("ix_artifacts_digest", ["sha256"], unique=False)
+        batch_op.create_index("ix_artifacts_run", ["run_id"], unique=False)
+        batch_op.create_index("ix_artifacts_subject", ["kind", "subject", "run_id"], unique=True)
+
+    op.create_table(
         "audit",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
         sa.Column("at", sa.Float(), nullable=False),
@@ -187,4 +207,10 @@ def downgrade() -> None:
 
     op.drop_table("events")
     op.drop_table("audit")
+    with op.batch_alter_table("artifacts", schema=None) as batch_op:
+        batch_op.drop_index("ix_artifacts_subject")
+        batch_op.drop_index("ix_artifacts_run")
+        batch_op.drop_index("ix_artifacts_digest")
+
+    op.drop_table("artifacts")
     op.drop_table("api_keys")
