@@ -6,6 +6,7 @@ import importlib
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def every_command() -> list[tuple[str, click.Command]]:
 def test_every_command_has_help_an_example_and_json(name: str, command: click.Command) -> None:
     assert command.help
     assert "Example:" in (command.epilog or "")
-    assert f"loquela {name}" in (command.epilog or "")
+    assert re.search(rf"loquela (--server \S+ )?{name}", command.epilog or "")
     if not isinstance(command, click.Group):
         assert "as_json" in [parameter.name for parameter in command.params]
         assert all(option.help for option in command.params if isinstance(option, click.Option))

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loquela.cli.options import json_option, model_argument, model_place, output_directory_option
+from loquela.cli.models import Talker, talker_of
+from loquela.cli.options import json_option, model_argument, output_directory_option
 from loquela.cli.output import tell_notes
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from loquela.inference.chat import Chat
     from loquela.inference.chat_contracts import ChatResult
 
 COMMANDS = "/reset forgets the conversation, /exit ends it, Ctrl+C stops an answer"
@@ -64,12 +64,9 @@ def command(
     }
     # The settings are checked before seconds are spent on loading the model.
     checked_request(ChatRequest, {**settings, "messages": [{"role": "user", "content": ""}]})
-    place = model_place(model, output_directory)
-
-    from loquela.inference.open_chat import open_chat
-
-    with open_chat(place) as chat:
-        tell_notes([chat.form.note] if chat.form.note else [])
+    notes: list[str] = []
+    with talker_of(model, output_directory, notes) as chat:
+        tell_notes(notes)
         conversation = Conversation(chat, settings, system, as_json=as_json)
         if sys.stdin.isatty() and not as_json:
             click.echo(COMMANDS, err=True)
@@ -82,7 +79,7 @@ def command(
 class Conversation:
     """The history of one chat, and how its answers are shown."""
 
-    def __init__(self, chat: Chat, settings: dict[str, JsonValue], system: str | None, *, as_json: bool) -> None:
+    def __init__(self, chat: Talker, settings: dict[str, JsonValue], system: str | None, *, as_json: bool) -> None:
         self._chat = chat
         self._settings = settings
         self._head: list[JsonValue] = [] if system is None else [{"role": "system", "content": system}]

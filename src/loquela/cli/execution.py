@@ -11,6 +11,7 @@ import click
 
 from loquela.cli.options import load
 from loquela.cli.output import emit_json
+from loquela.cli.remote.service import service_in_use
 from loquela.core.errors import ProofError
 
 if TYPE_CHECKING:
@@ -25,6 +26,16 @@ def carry_out(
 
     Progress goes to stderr, the result to stdout.
     """
+    client = service_in_use()
+    if client is not None:
+        if resume != "ask":
+            raise click.UsageError(
+                "with --server every run is a new one; loquela --server … resume RUN goes on with one"
+            )
+        from loquela.cli.remote.runs import queue
+
+        queue(client, recipe, overrides, until=until, quiet=quiet, as_json=as_json)
+        return
     from loquela.cli.run_result import show_result
     from loquela.runs.execution import execute
 

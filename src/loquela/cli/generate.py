@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loquela.cli.options import json_option, model_argument, model_place, output_directory_option
+from loquela.cli.models import writer_of
+from loquela.cli.options import json_option, model_argument, output_directory_option
 from loquela.cli.output import emit_json, tell_notes
 
 if TYPE_CHECKING:
@@ -75,11 +76,7 @@ def command(
     # The request is checked before seconds are spent on loading the model.
     request = checked_request(GenerateRequest, values)
     requests = None if batch is None else _batch(batch, values)
-    place = model_place(model, output_directory)
-
-    from loquela.inference.open import open_engine
-
-    engine = open_engine(place)
+    engine = writer_of(model, output_directory)
     if requests is not None:
         for each in requests:
             click.echo(json.dumps(engine.generate(each).model_dump(mode="json"), ensure_ascii=False))

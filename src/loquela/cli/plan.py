@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from loquela.cli.options import json_option, load, recipe_argument, set_option
 from loquela.cli.output import emit_json, table
+from loquela.cli.remote.service import service_in_use
 
 
 @click.command(
@@ -29,6 +30,14 @@ def command(
 
     Nothing is downloaded, and nothing written but with --write; a matrix product of about 0.1 s measures this machine.
     """
+    client = service_in_use()
+    if client is not None:
+        if fit or write or prices:
+            raise click.UsageError("--fit, --write and --prices look at this machine: leave --server out")
+        from loquela.cli.remote.plan import show_remote_plan
+
+        show_remote_plan(client, recipe, overrides, as_json=as_json)
+        return
     resolved = load(recipe, overrides)
     if resolved.recipe.finetune is not None:
         from loquela.cli.plan_tuning import show_tuning

@@ -10,6 +10,7 @@ import click
 
 from loquela.cli.options import json_option, load, output_directory_option, quiet_option
 from loquela.cli.output import emit_json, table
+from loquela.cli.remote.service import service_in_use
 
 if TYPE_CHECKING:
     from loquela.recipe.origins import ResolvedRecipe
@@ -43,6 +44,14 @@ def command(reference: str, prove: bool, steps: int, output_directory: Path, qui
     with a stop half-way, and the order of the rows, every loss, learning rate and gradient norm, the optimizer's state
     and the weights are compared. The first difference is shown, and exits with 5.
     """
+    client = service_in_use()
+    if client is not None:
+        if prove or Path(reference).suffix in RECIPE_SUFFIXES:
+            raise click.UsageError("with --server, resume takes a run of that service, and --prove is for this machine")
+        from loquela.cli.remote.runs import change
+
+        change(client, reference, "resume", as_json=as_json)
+        return
     from loquela.runs.execution import execute
     from loquela.runs.store import RunStore
 

@@ -1,4 +1,4 @@
-"""`loquela runs list|show|diff|watch`: what ran, how it went, what differs, what happens now."""
+"""`loquela runs`: what ran, how it went, what differs, what happens now; on a service also cancel and pause."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from loquela.cli.options import json_option, output_directory_option, quiet_option, run_argument
 from loquela.cli.output import emit_json, table
+from loquela.cli.remote.service import named_run, service_in_use
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -30,6 +31,12 @@ def command() -> None:
 @json_option
 def list_runs(output_directory: Path, as_json: bool) -> None:
     """List all runs, newest first."""
+    client = service_in_use()
+    if client is not None:
+        from loquela.cli.remote import runs as remote
+
+        remote.list_runs(client, as_json=as_json)
+        return
     from loquela.runs.store import RunStore
 
     found = RunStore(output_directory).list()
@@ -61,6 +68,12 @@ def show(run: str, output_directory: Path, as_json: bool) -> None:
 
     Phase, stages with their times, samples, budgets, numbers, prediction against fact, and what went wrong.
     """
+    client = service_in_use()
+    if client is not None:
+        from loquela.cli.remote import runs as remote
+
+        remote.show(named_run(client, run), as_json=as_json)
+        return
     from loquela.cli.comparison import show_comparison_of
     from loquela.cli.run_result import show_budgets, show_numbers, show_plan_against_actual, show_samples
     from loquela.runs.manifest import load_run_manifest
@@ -109,6 +122,8 @@ def diff(first: str, second: str, output_directory: Path, as_json: bool) -> None
     Recipe, what each stage made (by digest), versions, hardware and results are compared; of runs that fine-tune also
     the examples, and metrics and answers of the two adapters on the rows that both were evaluated on.
     """
+    if service_in_use() is not None:
+        raise click.UsageError("diff looks at runs of this machine: leave --server out")
     from loquela.cli.runs_diff import show_adapters, show_examples
     from loquela.runs.comparison import compare_runs
     from loquela.runs.store import RunStore
@@ -145,6 +160,12 @@ def watch(run: str, output_directory: Path, quiet: bool, as_json: bool) -> None:
     Works from any terminal and changes nothing: Ctrl+C ends the watching, not the run. With --json, the last status is
     printed at the end.
     """
+    client = service_in_use()
+    if client is not None:
+        from loquela.cli.remote import runs as remote
+
+        remote.watch(client, named_run(client, run), quiet=quiet, as_json=as_json)
+        return
     from loquela.cli.execution import display_unless
     from loquela.cli.watching import follow
     from loquela.runs.status import load_status
@@ -160,6 +181,40 @@ def watch(run: str, output_directory: Path, quiet: bool, as_json: bool) -> None:
         emit_json(status.model_dump(mode="json"))
     else:
         click.echo(headline(status))
+
+
+@command.command(
+    "cancel",
+    epilog="\b\nExample:\n  loquela --server http://127.0.0.1:8040 runs cancel latest",
+)
+@run_argument
+@json_option
+def cancel(run: str, as_json: bool) -> None:
+    """Stop a run of a service, with everything saved.
+
+    `loquela resume` goes on with it.
+    """
+    _change(run, "cancel", as_json=as_json)
+
+
+@command.command(
+    "pause",
+    epilog="\b\nExample:\n  loquela --server http://127.0.0.1:8040 runs pause latest",
+)
+@run_argument
+@json_option
+def pause(run: str, as_json: bool) -> None:
+    """Stop a run of a service until it is resumed."""
+    _change(run, "pause", as_json=as_json)
+
+
+def _change(run: str, verb: str, *, as_json: bool) -> None:
+    from loquela.cli.remote import runs as remote
+
+    client = service_in_use()
+    if client is None:
+        raise click.UsageError(f"{verb} is for runs of a service: name it with --server; here Ctrl+C stops a run")
+    remote.change(client, run, verb, as_json=as_json)
 
 
 def headline(status: PipelineStatus) -> str:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loquela.cli.options import json_option, model_argument, model_place, output_directory_option
+from loquela.cli.models import writer_of
+from loquela.cli.options import json_option, model_argument, output_directory_option
 from loquela.cli.output import emit_json, table, tell_notes
 
 if TYPE_CHECKING:
@@ -47,11 +48,7 @@ def command(
         "top_k": top_k,
     }
     request = checked_request(ScoreRequest, values)
-    place = model_place(model, output_directory)
-
-    from loquela.inference.open import open_engine
-
-    result = open_engine(place).score(request)
+    result = writer_of(model, output_directory).score(request)
     if as_json:
         emit_json(result.model_dump(mode="json"))
         return
