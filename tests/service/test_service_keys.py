@@ -94,4 +94,4 @@ def test_the_pepper_is_made_once_and_only_its_owner_reads_it(parts, tmp_path):
 
 def test_another_pepper_knows_no_key(parts, clock, tmp_path):
     key, _ = parts.keys.create("bot", [Scope.READ])
-    assert KeyStore(parts.database, clock, tmp_path / "other").check(key.text) is None
+    assert KeyStore(parts.database, clock, tmp_path / "other", parts.audit).check(key.text) is None

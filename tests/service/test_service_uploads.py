@@ -9,7 +9,7 @@ from loquela.service.uploads import Uploads
 
 @pytest.fixture
 def uploads(parts, clock, tmp_path):
-    return Uploads(parts.database, clock, tmp_path / "files", max_bytes=1000)
+    return Uploads(parts.database, clock, tmp_path / "files", max_bytes=1000, audit=parts.audit)
 
 
 def add(uploads, content=b"hello", name="rows.jsonl", **more):

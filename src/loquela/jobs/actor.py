@@ -9,13 +9,15 @@ from dataclasses import dataclass
 
 @dataclass
 class Actor:
-    """`name` is a key's id, `user:<login>` for a command, empty for a stranger; the object is filled in as it is known."""
+    """`name` is a key's id, `user:<login>` for a command, empty for a stranger; filled in as it becomes known."""
 
     name: str = ""
     address: str = ""
     request_id: str = ""
     # Whether what was asked has an entry of its own in the audit log.
     noted: bool = False
+    # Whether they act with a right that changes things.
+    privileged: bool = False
 
 
 # The object is put there before a request is taken apart, so that every thread that works on it sees the same one.

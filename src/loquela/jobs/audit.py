@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import Field, JsonValue
-from sqlalchemy import Connection, insert, select, text
+from pydantic import Field, JsonValue, ValidationError
+from sqlalchemy import Connection, Row, insert, select, text
 
-from loquela.core.errors import LoquelaError
+from loquela.core.errors import DataError, ErrorCode, LoquelaError
 from loquela.core.model import BoundaryModel
 from loquela.jobs.actor import current_actor
 from loquela.jobs.audit_anchor import Anchor, AnchorFacts
@@ -115,15 +115,15 @@ class AuditLog:
             self.append(connection, action, target, outcome=outcome, details=details)
 
     def page(self, *, after: int = 0, limit: int = 100, action: str | None = None) -> list[AuditEntry]:
-        """At most `limit` entries behind number `after`, oldest first; of one action where it is named."""
+        """At most `limit` entries behind number `after`, oldest first; of one action where it is named.
+
+        Raises DataError(CORRUPTION) for one that cannot be read.
+        """
         query = select(audit).where(audit.c.seq > after).order_by(audit.c.seq).limit(limit)
         if action is not None:
             query = query.where(audit.c.action == action)
         with self.database.read() as connection:
-            rows = [dict(row._mapping) for row in connection.execute(query)]
-        return [
-            AuditEntry.model_validate({**row, "details": JSON_OBJECT.validate_json(row["details"])}) for row in rows
-        ]
+            return [entry_of(row) for row in connection.execute(query)]
 
     def _move_anchor(self) -> None:
         """To the newest entry, as long as the entry that it names is still there: a broken end stays visible."""
@@ -147,3 +147,17 @@ def digest_at(connection: Connection, seq: int) -> str | None:
     """The digest of one entry; None where there is none of that number."""
     found: str | None = connection.execute(select(audit.c.digest).where(audit.c.seq == seq)).scalar()
     return BEGINNING if seq == 0 else found
+
+
+def entry_of(row: Row[tuple[object, ...]]) -> AuditEntry:
+    """A row of `audit` as a value; DataError(CORRUPTION) for one that no entry can be."""
+    fields: dict[str, object] = dict(row._mapping)
+    try:
+        fields["details"] = JSON_OBJECT.validate_json(str(fields["details"]))
+        return AuditEntry.model_validate(fields)
+    except ValidationError as error:
+        raise DataError(
+            ErrorCode.CORRUPTION,
+            f"entry {fields['seq']} of the audit log is not as it was written: it cannot be read",
+            "see what else is broken: loquela audit verify",
+        ) from error

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterator
+
+from sqlalchemy import Row, select
 
 from loquela.core.errors import DataError
 from loquela.core.model import BoundaryModel
-from loquela.jobs.audit import BEGINNING, AuditEntry, AuditLog
+from loquela.jobs.audit import BEGINNING, AuditLog, entry_of
+from loquela.jobs.audit_anchor import AnchorFacts
+from loquela.jobs.tables import audit
 
 PAGE = 1000
 
 
 class AuditReport(BoundaryModel):
-    """What checking found. `broken_at` is the number of the first entry that is not as it should be."""
+    """What checking found: `entries` are whole, `broken_at` is the number of the first that is not."""
 
     whole: bool
     entries: int
@@ -24,50 +29,62 @@ class AuditReport(BoundaryModel):
 
 def verify_audit(log: AuditLog) -> AuditReport:
     """Check every digest, every link, every number, and the anchor; nothing is changed."""
-    seq, digest = 0, BEGINNING
-    at_anchor: str | None = BEGINNING
-    anchored = 0
     try:
         held = log.anchor.read()
     except DataError as error:
-        return AuditReport(whole=False, entries=0, last_digest=digest, anchored=0, problem=error.message)
-    if held is not None:
-        anchored = held.seq
-        at_anchor = BEGINNING if held.seq == 0 else None
-    while page := log.page(after=seq, limit=PAGE):
-        for entry in page:
-            broken = _broken(log.secret, entry, seq, digest)
-            if broken:
-                first = seq + 1
-                return AuditReport(
-                    whole=False, entries=seq, last_digest=digest, anchored=anchored, broken_at=first, problem=broken
-                )
-            seq, digest = entry.seq, entry.digest
-            if seq == anchored:
-                at_anchor = digest
-    problem, first_lost = "", None
-    if held is None and seq > 0:
-        problem = "the anchor beside the database is gone: whether the end is whole cannot be told"
-    elif held is not None and seq < held.seq:
-        problem, first_lost = f"entries {seq + 1} to {held.seq} were removed from the end", seq + 1
-    elif held is not None and not hmac.compare_digest(at_anchor or "", held.digest):
-        problem, first_lost = f"entry {held.seq} is another than the anchor beside the database names", held.seq
+        return AuditReport(whole=False, entries=0, last_digest=BEGINNING, anchored=0, problem=error.message)
+    anchored = held.seq if held is not None else 0
+    last, at_anchor, broken = AnchorFacts(seq=0, digest=BEGINNING), BEGINNING, ""
+    for row in _rows(log):
+        broken, digest = _checked(log.secret, row, last)
+        if broken:
+            break
+        last = AnchorFacts(seq=last.seq + 1, digest=digest)
+        at_anchor = digest if last.seq == anchored else at_anchor
+    if broken:
+        problem, place = broken, last.seq + 1
+    elif held is None and last.seq > 0:
+        problem, place = "the anchor beside the database is gone: nothing shows whether the end is whole", None
+    elif last.seq < anchored:
+        problem, place = f"entries {last.seq + 1} to {anchored} were removed from the end", last.seq + 1
+    elif held is not None and not hmac.compare_digest(at_anchor, held.digest):
+        problem, place = f"entry {anchored} is another than the one that the anchor beside the database names", anchored
+    else:
+        problem, place = "", None
     return AuditReport(
         whole=not problem,
-        entries=seq,
-        last_digest=digest,
+        entries=last.seq,
+        last_digest=last.digest,
         anchored=anchored,
-        broken_at=first_lost,
+        broken_at=place,
         problem=problem,
     )
 
 
-def _broken(secret: bytes, entry: AuditEntry, last_seq: int, last_digest: str) -> str:
-    """What is wrong with an entry that stands behind the one called `last_seq`; empty when nothing is."""
-    if entry.seq != last_seq + 1:
-        return f"entry {last_seq + 1} is missing"
-    if not hmac.compare_digest(entry.expected_digest(secret), entry.digest):
-        return f"entry {entry.seq} is not as it was written: changed, put in or moved"
-    if not hmac.compare_digest(entry.previous, last_digest):
-        return f"entry {entry.seq} does not follow entry {last_seq}"
-    return ""
+def _rows(log: AuditLog) -> Iterator[Row[tuple[object, ...]]]:
+    """All rows in order of their numbers, some at a time."""
+    after: int | None = None
+    while True:
+        query = select(audit).order_by(audit.c.seq).limit(PAGE)
+        with log.database.read() as connection:
+            page = connection.execute(query if after is None else query.where(audit.c.seq > after)).all()
+        yield from page
+        if len(page) < PAGE:
+            return
+        after = page[-1].seq
+
+
+def _checked(secret: bytes, row: Row[tuple[object, ...]], last: AnchorFacts) -> tuple[str, str]:
+    """What is wrong with the row behind `last` (empty: nothing), and its digest."""
+    number = row._mapping["seq"]
+    if number != last.seq + 1:
+        return f"entry {last.seq + 1} is missing: {number} stands in its place", ""
+    try:
+        entry = entry_of(row)
+    except DataError as error:
+        return error.message, ""
+    if not hmac.compare_digest(entry.expected_digest(secret).encode(), entry.digest.encode()):
+        return f"entry {entry.seq} is not as it was written: changed, put in or moved", ""
+    if entry.previous != last.digest:
+        return f"entry {entry.seq} does not follow entry {last.seq}", ""
+    return "", entry.digest

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+
+from sqlalchemy import Connection
+
 from loquela.core.errors import ErrorCode, RecipeError
+from loquela.jobs.audit import AuditLog
 from loquela.jobs.changes import Superseded, change_state, find_job
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
@@ -20,9 +25,10 @@ ALREADY: dict[str, frozenset[JobState]] = {
 class Requests:
     """Each is idempotent: asking for what is so already changes nothing."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, audit: AuditLog | None = None) -> None:
         self._database = database
         self._clock = clock
+        self._audit = audit
 
     def cancel(self, job_id: str) -> Job:
         """Stop a job, with everything saved; RecipeError(INVALID_STATE) for one that has ended."""
@@ -39,7 +45,7 @@ class Requests:
     def _ask(self, verb: str, job_id: str, ways: dict[JobState, JobState]) -> Job:
         for _ in range(TRIES):
             try:
-                with self._database.write() as connection:
+                with self._writing() as connection:
                     job = find_job(connection, job_id)
                     if job.state in ALREADY[verb]:
                         return job
@@ -47,14 +53,20 @@ class Requests:
                         raise _not_now(verb, job)
                     crashes = 0 if verb == "resume" else None
                     reason = None if verb == "resume" else Reason.USER
-                    return change_state(
+                    changed = change_state(
                         connection, job, ways[job.state], at=self._clock.now(), reason=reason, crashes=crashes
                     )
+                    if self._audit is not None:
+                        self._audit.append(connection, f"{job.kind}.{verb}", job.id, details={"was": job.state})
+                    return changed
             except Superseded:
                 continue
         raise RecipeError(
             ErrorCode.INVALID_STATE, f"{job_id} changes faster than it can be asked to {verb}", "ask again"
         )
+
+    def _writing(self) -> AbstractContextManager[Connection]:
+        return self._audit.writing() if self._audit is not None else self._database.write()
 
 
 def _not_now(verb: str, job: Job) -> RecipeError:

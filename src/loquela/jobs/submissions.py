@@ -6,6 +6,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from loquela.core.digests import digest_json
 from loquela.core.errors import ErrorCode, LimitError, RecipeError
+from loquela.jobs.audit import AuditLog
 from loquela.jobs.changes import find_job
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
@@ -14,6 +15,8 @@ from loquela.jobs.records import Job, JsonObject, NewJob, json_text
 from loquela.jobs.states import JobState
 from loquela.jobs.tables import idempotency_keys, jobs
 
+# Asking a model for text changes nothing and gives away nothing that reading does not.
+UNAUDITED = ("generate", "score", "chat")
 # When to ask again of a queue that is full.
 FULL_QUEUE_SECONDS = 60
 
@@ -21,11 +24,14 @@ FULL_QUEUE_SECONDS = 60
 class Submissions:
     """Where jobs come from."""
 
-    def __init__(self, database: Database, clock: Clock, *, most_queued: int | None = None) -> None:
-        """`most_queued`: how many jobs of one owner may wait at once."""
+    def __init__(
+        self, database: Database, clock: Clock, *, most_queued: int | None = None, audit: AuditLog | None = None
+    ) -> None:
+        """`most_queued`: how many jobs of one owner may wait at once; `audit`: where what is queued is written down."""
         self._database = database
         self._clock = clock
         self._most_queued = most_queued
+        self._audit = audit
 
     def submit(self, new: NewJob, *, idempotency_key: str | None = None, request: JsonObject | None = None) -> Job:
         """Queue a job, or return the one that the same key made from the same request.
@@ -34,7 +40,8 @@ class Submissions:
         where the key was used for another request, LimitError(RATE_LIMITED) where too many jobs wait.
         """
         digest = digest_json(request if request is not None else new.spec)
-        with self._database.write() as connection:
+        audit = self._audit if new.kind not in UNAUDITED else None
+        with audit.writing() if audit is not None else self._database.write() as connection:
             if idempotency_key is not None:
                 earlier = self._earlier(connection, new.created_by, idempotency_key, digest)
                 if earlier is not None:
@@ -51,6 +58,8 @@ class Submissions:
                         created_at=self._clock.now(),
                     )
                 )
+            if audit is not None:
+                audit.append(connection, f"{job.kind}.submit", job.id, details={"run_id": job.run_id, "spec": digest})
             return job
 
     def _check_room(self, connection: Connection, owner: str) -> None:

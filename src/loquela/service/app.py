@@ -7,14 +7,15 @@ from importlib import metadata
 from fastapi import FastAPI
 
 from loquela.service import errors
+from loquela.service.audited import Audited
 from loquela.service.guard import Guard
 from loquela.service.openai import completions, files, fine_tuning, models
 from loquela.service.parts import Parts
 from loquela.service.places import Places
-from loquela.service.routes import events, health, inference, metrics, runs, sessions
+from loquela.service.routes import audit, events, health, inference, metrics, runs, sessions
 from loquela.service.streams import Streams
 
-ROUTERS = (health.router, sessions.router, runs.router, events.router, metrics.router, inference.router)
+ROUTERS = (health.router, sessions.router, runs.router, events.router, metrics.router, inference.router, audit.router)
 OPENAI_ROUTERS = (files.router, models.router, completions.router, fine_tuning.router)
 
 
@@ -42,4 +43,6 @@ def build_app(parts: Parts) -> FastAPI:
         max_upload_bytes=settings.max_upload_bytes,
         places=Places(settings.data),
     )
+    # Last, so that it is the outermost: what the guard refuses is written down too.
+    app.add_middleware(Audited, audit=parts.audit, limits=parts.limits)
     return app

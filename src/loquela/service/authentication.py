@@ -9,11 +9,14 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from loquela.core.errors import ErrorCode
+from loquela.jobs.actor import current_actor
 from loquela.service.errors import Forbidden, Unauthorized
 from loquela.service.keys import KeyRecord, Scope
 from loquela.service.parts import parts_of
 
 COOKIE = "loquela_session"
+# Reading, and asking a model, changes nothing.
+PRIVILEGED = (Scope.RUN, Scope.ADMIN)
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 # Only for the description in openapi.json; what is sent is read below.
 SCHEMES = (HTTPBearer(auto_error=False), APIKeyHeader(name="X-Api-Key", auto_error=False))
@@ -31,6 +34,8 @@ def caller(request: Request) -> KeyRecord:
             "a valid API key is needed",
             "send it as Authorization: Bearer …; loquela keys create makes one",
         )
+    actor = current_actor()
+    actor.name = record.id
     return record
 
 
@@ -46,6 +51,7 @@ def allowed(scope: Scope) -> Callable[[Request], KeyRecord]:
                 f"ask for a key with {scope}: loquela keys create NAME --scope {scope}",
             )
         parts_of(request).limits.take(scope, record.id)
+        current_actor().privileged = scope in PRIVILEGED
         return record
 
     return check

@@ -15,6 +15,7 @@ from sqlalchemy import insert, select, update
 from loquela.core.atomic import write_error
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.core.model import BoundaryModel
+from loquela.jobs.audit import AuditLog
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
 from loquela.jobs.tables import api_keys
@@ -54,8 +55,9 @@ class KeyRecord(BoundaryModel):
 class KeyStore:
     """Keys under the pepper that lies in the data folder, readable by its owner alone."""
 
-    def __init__(self, database: Database, clock: Clock, folder: Path) -> None:
+    def __init__(self, database: Database, clock: Clock, folder: Path, audit: AuditLog) -> None:
         self._database = database
+        self._audit = audit
         self._clock = clock
         self._pepper = load_or_make_secret(folder / "pepper", PEPPER_BYTES)
 
@@ -73,8 +75,11 @@ class KeyStore:
             "created_at": self._clock.now(),
             "expires_at": expires_at,
         }
-        with self._database.write() as connection:
+        with self._audit.writing() as connection:
             connection.execute(insert(api_keys).values(**values))
+            self._audit.append(
+                connection, "key.create", key.id, details={"name": name, "scopes": [*scopes], "expires_at": expires_at}
+            )
         return key, self.get(key.id)
 
     def check(self, text: str) -> KeyRecord | None:
@@ -115,8 +120,9 @@ class KeyStore:
         """End a key at once; a second time changes nothing."""
         self.get(key_id)
         unrevoked = (api_keys.c.id == key_id) & api_keys.c.revoked_at.is_(None)
-        with self._database.write() as connection:
-            connection.execute(update(api_keys).where(unrevoked).values(revoked_at=self._clock.now()))
+        with self._audit.writing() as connection:
+            if connection.execute(update(api_keys).where(unrevoked).values(revoked_at=self._clock.now())).rowcount:
+                self._audit.append(connection, "key.revoke", key_id)
         return self.get(key_id)
 
 

@@ -21,6 +21,8 @@ from loquela.service.keys import Scope
 
 # Strangers can have many addresses: who has not been heard of for longest is forgotten first.
 MOST_BUCKETS = 10_000
+# In the audit log, over all addresses.
+REFUSALS_NOTED_PER_MINUTE = 60
 
 
 class MonotonicClock:
@@ -68,6 +70,7 @@ class Limits:
             Scope.INFER: Buckets(settings.inferences_per_minute, clock),
         }
         self._failures = Buckets(settings.failures_per_minute, clock)
+        self._refusals = Buckets(REFUSALS_NOTED_PER_MINUTE, clock)
 
     def take(self, scope: Scope, key_id: str) -> None:
         """Count a request of a key."""
@@ -89,6 +92,10 @@ class Limits:
                 "wait, and send a key that is valid: loquela keys list shows which are",
                 wait,
             )
+
+    def may_note_refusal(self) -> bool:
+        """Whether one more refusal may be written down."""
+        return self._refusals.take("") == 0
 
 
 def network_of(address: str) -> str:

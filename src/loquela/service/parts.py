@@ -7,6 +7,8 @@ from pathlib import Path
 
 from fastapi import Request
 
+from loquela.core.errors import ErrorCode, RecipeError
+from loquela.jobs.audit import AuditLog
 from loquela.jobs.charts import Charts
 from loquela.jobs.claims import Claims, Holder
 from loquela.jobs.clock import Clock, SystemClock
@@ -22,10 +24,15 @@ from loquela.jobs.settings import ServiceSettings
 from loquela.jobs.submissions import Submissions
 from loquela.service.inference.dispatcher import Dispatcher
 from loquela.service.inference.pool import EnginePool
-from loquela.service.keys import KeyStore
+from loquela.service.keys import KeyStore, load_or_make_secret
 from loquela.service.limits import Limits, MonotonicClock
 from loquela.service.redis_facts import RedisFacts
 from loquela.service.uploads import Uploads
+
+# Only whoever reads this can write an entry that fits, and the anchor shows whether the end is whole.
+AUDIT_SECRET = Path("keys") / "audit.key"
+AUDIT_ANCHOR = Path("keys") / "audit.anchor"
+AUDIT_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,7 @@ class Parts:
     events: EventLog
     charts: Charts
     keys: KeyStore
+    audit: AuditLog
     limits: Limits
     uploads: Uploads
     pool: EnginePool
@@ -74,6 +82,7 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
     time = clock or SystemClock()
     database = Database(settings.database)
     migrate(database)
+    audit = _audit(settings, database, time)
     pool = EnginePool()
     events, listing = EventLog(database, time), Listing(database)
     claims = Claims(database, time, lease_seconds=settings.lease_seconds)
@@ -82,18 +91,35 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
         clock=time,
         database=database,
         doorbell=doorbell_for(settings.redis),
-        submissions=Submissions(database, time, most_queued=settings.max_queued_jobs),
+        submissions=Submissions(database, time, most_queued=settings.max_queued_jobs, audit=audit),
         listing=listing,
-        requests=Requests(database, time),
+        requests=Requests(database, time, audit),
         events=events,
         charts=Charts(database),
-        keys=KeyStore(database, time, settings.data / "keys"),
+        keys=KeyStore(database, time, settings.data / "keys", audit),
+        audit=audit,
         limits=Limits(settings, clock or MonotonicClock()),
-        uploads=Uploads(database, time, settings.data / "files", settings.max_upload_bytes),
+        uploads=Uploads(database, time, settings.data / "files", settings.max_upload_bytes, audit),
         pool=pool,
         dispatcher=Dispatcher(settings.data, claims, pool, Holder(worker_name(), host_name(), boot_id())),
         facts=RedisFacts(settings.redis, events, listing) if settings.redis is not None else None,
     )
+
+
+def open_audit(settings: ServiceSettings) -> AuditLog:
+    """The audit log alone, for reading; RecipeError(RUN_NOT_FOUND) where no service was."""
+    if not (settings.data / AUDIT_SECRET).is_file():
+        raise RecipeError(
+            ErrorCode.RUN_NOT_FOUND,
+            f"{settings.data} has no audit log: no service has worked there, or {AUDIT_SECRET} was taken away",
+            "name the service's data folder: --data DIR",
+        )
+    return _audit(settings, Database(settings.database), SystemClock())
+
+
+def _audit(settings: ServiceSettings, database: Database, clock: Clock) -> AuditLog:
+    secret = load_or_make_secret(settings.data / AUDIT_SECRET, AUDIT_SECRET_BYTES)
+    return AuditLog(database, clock, secret, settings.data / AUDIT_ANCHOR)
 
 
 def parts_of(request: Request) -> Parts:

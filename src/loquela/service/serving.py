@@ -12,6 +12,7 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from pydantic import JsonValue
 
 from loquela.core.atomic import write_text
 from loquela.core.errors import ErrorCode, RecipeError, ResourceError
@@ -65,6 +66,7 @@ def _serve_on(listener: socket.socket, parts: Parts, tell: Callable[[Announcemen
     name = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"{scheme}://{name}:{port}"
     new_key = _owner_key(parts)
+    parts.audit.note("service.start", address, details=_shown(settings))
     workers = WorkerProcesses(worker_command(), settings.workers, _environment(settings))
     tell(
         Announcement(
@@ -87,6 +89,12 @@ def _serve_on(listener: socket.socket, parts: Parts, tell: Callable[[Announcemen
         server.run(sockets=[listener])
     finally:
         workers.stop(settings.grace_seconds + 10)
+
+
+def _shown(settings: ServiceSettings) -> dict[str, JsonValue]:
+    """The settings in force, without a password."""
+    values: dict[str, JsonValue] = settings.model_dump(mode="json", exclude={"database_url", "redis_url"})
+    return {**values, "database": settings.shown_database, "redis": settings.redis_url is not None}
 
 
 def _uvicorn(app: FastAPI, settings: ServiceSettings) -> uvicorn.Server:

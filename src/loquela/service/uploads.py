@@ -15,6 +15,7 @@ from sqlalchemy import insert, select, update
 from loquela.core.atomic import fsync_directory, write_error
 from loquela.core.errors import DataError, ErrorCode, RecipeError
 from loquela.core.model import BoundaryModel
+from loquela.jobs.audit import AuditLog
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
 from loquela.jobs.tables import files
@@ -40,11 +41,12 @@ class Upload(BoundaryModel):
 class Uploads:
     """Content below `<data>/files/<sha256>/`, rows in the database. A file is gone when its row says so."""
 
-    def __init__(self, database: Database, clock: Clock, folder: Path, max_bytes: int) -> None:
+    def __init__(self, database: Database, clock: Clock, folder: Path, max_bytes: int, audit: AuditLog) -> None:
         self._database = database
         self._clock = clock
         self._folder = folder
         self._max_bytes = max_bytes
+        self._audit = audit
 
     def add(self, stream: BinaryIO, *, name: str, purpose: str, owner: str) -> Upload:
         """Keep what `stream` holds.
@@ -65,8 +67,9 @@ class Uploads:
             "size_bytes": size,
             "created_at": self._clock.now(),
         }
-        with self._database.write() as connection:
+        with self._audit.writing() as connection:
             connection.execute(insert(files).values(**values))
+            self._audit.append(connection, "file.upload", file_id, details={"sha256": digest, "size_bytes": size})
         return self.get(file_id)
 
     def get(self, file_id: str) -> Upload:
@@ -106,7 +109,8 @@ class Uploads:
     def remove(self, file_id: str) -> None:
         """Forget an upload. Its content stays as long as it may be needed by a run that was made from it."""
         self.get(file_id)
-        with self._database.write() as connection:
+        with self._audit.writing() as connection:
+            self._audit.append(connection, "file.delete", file_id)
             connection.execute(update(files).where(files.c.id == file_id).values(deleted_at=self._clock.now()))
 
     def _store(self, stream: BinaryIO, name: str) -> tuple[str, int]:
