@@ -10,6 +10,7 @@ import io
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -59,6 +60,9 @@ COMMANDS = {
 }
 """Name → module that holds `command`, and the first sentence of its help."""
 
+REMOTE = ("run", "train", "plan", "resume", "generate", "chat", "score", "runs")
+"""What `--server` carries out at a service; everything else works on this machine."""
+
 INTERRUPTED = 130
 
 
@@ -77,6 +81,8 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if ctx.params.get("server") is not None and args[0] in COMMANDS and args[0] not in REMOTE:
+            raise click.UsageError(f"{args[0]} works on this machine only; --server is for {', '.join(REMOTE)}", ctx)
         if args[0] in COMMANDS or args[0].startswith("-"):
             return super().resolve_command(ctx, args)
         from loquela.core.near_names import unknown_name
@@ -93,9 +99,20 @@ class LazyGroup(click.Group):
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="\b\nExample:\n  loquela init my.yaml\n  loquela run my.yaml\n  loquela generate latest --prompt 'Once'",
 )
+@click.option(
+    "--server", metavar="URL", help="Ask the service at this address to do it; its key is in LOQUELA_API_KEY."
+)
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="With --server: the file that holds the key, instead of LOQUELA_API_KEY.",
+)
 @click.version_option(package_name="loquela", prog_name="loquela")
-def group() -> None:
+def group(server: str | None, key_file: Path | None) -> None:
     """Train, evaluate and use language models. Proven, or it stops.
+
+    With --server, run, train, plan, resume, generate, chat, score and runs are carried out by a service.
 
     Exit codes: 0 done, 2 recipe or options, 3 data, 4 machine, 5 a proof or budget failed, 70 our bug, 75 stopped
     and resumable, 130 interrupted.
