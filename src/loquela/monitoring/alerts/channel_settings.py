@@ -16,7 +16,7 @@ ChannelKind = Literal["email", "slack", "pagerduty", "discord", "webhook", "appr
 CHANNEL_KINDS: tuple[ChannelKind, ...] = get_args(ChannelKind)
 CredentialName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 # A mailbox as we write it into a header: nothing that could begin another one.
-Mailbox = Annotated[str, Field(pattern=r"^[^@\s<>,;:\"\\]+@[A-Za-z0-9.-]+$", max_length=254)]
+Mailbox = Annotated[str, Field(pattern=r"^[A-Za-z0-9.!#$%&'*+/=?^_{|}~-]+@[A-Za-z0-9.-]+$", max_length=254)]
 
 
 def _plain_address(url: str) -> str:
