@@ -11,13 +11,26 @@ from loquela.artifacts.store.bucket_client import connect
 from loquela.artifacts.store.bucket_store import BucketStore
 from loquela.artifacts.store.contract import ArtifactStore
 from loquela.artifacts.store.folder_store import FolderStore
+from loquela.artifacts.store.places import StorePlace
 from loquela.core.errors import ErrorCode, RecipeError
+from loquela.security.credentials import lookup
 
+DEFAULT_FOLDER = "artifacts"
+KEY_PAIR = ("access_key_id", "secret_access_key", "session_token")
 BUCKET = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/([A-Za-z0-9/_.=-]*))?")
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 ANY_REGION = "us-east-1"
 TIMEOUT_SECONDS = 20.0
+
+
+def open_place(place: StorePlace, data: Path) -> ArtifactStore:
+    """The store at `place`; its default is below the data folder.
+
+    Raises RecipeError: CONFIG_INVALID for an address that is none, AUTH_FAILED for a credential that is not there.
+    """
+    keys = None if place.credential is None else _keys(place.credential)
+    return open_store(place.url, data / DEFAULT_FOLDER, endpoint=place.endpoint_url, keys=keys)
 
 
 def open_store(
@@ -55,3 +68,15 @@ def open_store(
     plain_http = url is not None and url.startswith("http://")
     client = connect(bucket, prefix, config, plain_http=plain_http, timeout_seconds=TIMEOUT_SECONDS)
     return BucketStore(client, f"s3://{bucket}/{prefix}".rstrip("/"))
+
+
+def _keys(name: str) -> dict[str, str]:
+    found = lookup.get(name)
+    if found.kind != "key_pair":
+        raise RecipeError(
+            ErrorCode.AUTH_FAILED,
+            f"artifact_credential: {name!r} is of kind {found.kind}; a bucket needs a key_pair",
+            f"keep one of that kind: loquela credentials set {name}",
+            details={"credential": name},
+        )
+    return {field: found.secret(field) for field in KEY_PAIR if found.secret(field)}
