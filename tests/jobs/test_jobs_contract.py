@@ -87,6 +87,31 @@ def test_a_worker_takes_only_what_it_can_do(submissions, claims):
     assert claims.claim(HOLDER, kinds=("generate", "score")) is None
 
 
+def test_a_job_waits_for_what_is_done_on_its_run_and_was_asked_for_before_it(clock, submissions, claims, requests):
+    submissions.submit(new("job-1"))
+    submissions.submit(new("job-2", kind="evaluate", run_id="job-1", priority=9))
+    submissions.submit(new("job-3", kind="verify", run_id="job-1"))
+    submissions.submit(new("job-4"))
+    submissions.submit(new("job-5", kind="score", run_id="job-1"))
+    first = claims.claim(HOLDER)
+    assert first.id == "job-1"
+    assert claims.claim(OTHER).id == "job-4"
+    assert claims.claim(OTHER).id == "job-5"
+    assert claims.claim(OTHER) is None
+    claims.end(first, Ended(JobState.INTERRUPTED, Reason.INTERNAL))
+    assert claims.claim(OTHER) is None
+    clock.advance(100)
+    again = claims.claim(OTHER)
+    assert again.id == "job-1"
+    claims.end(again, Ended(JobState.SUCCEEDED, Reason.FINISHED))
+    second = claims.claim(HOLDER)
+    assert second.id == "job-2"
+    assert claims.claim(OTHER) is None
+    requests.cancel("job-2")
+    claims.end(second, Ended(JobState.INTERRUPTED, Reason.USER))
+    assert claims.claim(OTHER).id == "job-3"
+
+
 @pytest.mark.parametrize(
     ("verb", "during", "after"), [("pause", "pausing", "paused"), ("cancel", "cancelling", "cancelled")]
 )

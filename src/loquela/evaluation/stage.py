@@ -53,8 +53,13 @@ def evaluate(context: StageContext) -> StageResult:
     validation loss is above `evaluate.max_validation_loss`; DataError or ProofError when something cannot be
     measured. A missed budget is a verdict in the report: whoever runs the pipeline decides what follows from it.
     """
+    return evaluate_split(context, "validation")
+
+
+def evaluate_split(context: StageContext, split: str) -> StageResult:
+    """The same on any split of `context.inputs["shards"]`."""
     section = context.recipe.evaluate
-    shards = TokenShards(context.inputs["shards"], "validation")
+    shards = TokenShards(context.inputs["shards"], split)
     engine = _open(context)
     validation = _validate(engine, shards, context)
     samples = _samples(engine, context)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, insert, or_, select, update
 
 from loquela.jobs.changes import Superseded, change_state, find_job
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
-from loquela.jobs.records import Job, JobError, JsonObject, job_of, json_text
+from loquela.jobs.records import INFERENCE, Job, JobError, JsonObject, job_of, json_text
 from loquela.jobs.states import HELD, ON_LOST_LEASE, JobState, Reason
 from loquela.jobs.tables import attempts, jobs
 
@@ -51,7 +51,10 @@ class Claims:
         self.lease_seconds = lease_seconds
 
     def claim(self, holder: Holder, kinds: tuple[str, ...] | None = None) -> Job | None:
-        """Take the next queued job, with a new fence; None when there is none."""
+        """Take the next queued job, with a new fence; None when there is none.
+
+        A job waits for those on its run that are in work, or that were asked for before it.
+        """
         for job_id in self._candidates(kinds):
             with self._database.write() as connection:
                 job = find_job(connection, job_id)
@@ -138,7 +141,12 @@ class Claims:
 
     def _candidates(self, kinds: tuple[str, ...] | None) -> list[str]:
         waiting = (jobs.c.state == JobState.QUEUED) & (jobs.c.not_before <= self._clock.now())
-        query = select(jobs.c.id).where(waiting).order_by(jobs.c.priority.desc(), jobs.c.seq).limit(CANDIDATES)
+        query = (
+            select(jobs.c.id)
+            .where(waiting & ~_waits_for_another())
+            .order_by(jobs.c.priority.desc(), jobs.c.seq)
+            .limit(CANDIDATES)
+        )
         if kinds is not None:
             query = query.where(jobs.c.kind.in_(kinds))
         with self._database.read() as connection:
@@ -227,6 +235,17 @@ class Claims:
 
     def _write_result(self, connection: Connection, job: Job, result: JsonObject) -> None:
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(result=json_text(result)))
+
+
+def _waits_for_another() -> ColumnElement[bool]:
+    other = jobs.alias("other")
+    before = and_(other.c.state == JobState.QUEUED, other.c.seq < jobs.c.seq)
+    return jobs.c.kind.not_in(INFERENCE) & exists().where(
+        (other.c.run_id == jobs.c.run_id)
+        & (other.c.id != jobs.c.id)
+        & other.c.kind.not_in(INFERENCE)
+        & or_(other.c.state.in_(list(HELD)), before)
+    )
 
 
 def _held_under(job: Job) -> ColumnElement[bool]:

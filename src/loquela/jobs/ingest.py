@@ -43,6 +43,15 @@ class _Taken:
     prefix_digest: str = ""
 
 
+@dataclass(frozen=True)
+class _Place:
+    """Whose files they are (a run's or a job's), and what their lines are about."""
+
+    owner: str
+    run_id: str
+    job_id: str
+
+
 class Ingester:
     """Takes what is new; any process may, at any time, and two at once take nothing twice."""
 
@@ -51,31 +60,38 @@ class Ingester:
         self._clock = clock
 
     def take(self, run_id: str, job_id: str, folder: Path) -> int:
-        """Take all whole lines that were not taken yet; how many there were."""
+        """Take all whole lines of a run that were not taken yet; how many there were."""
+        place = _Place(run_id, run_id, job_id)
+        return self._take_all(place, folder / METRICS) + self._take_all(place, folder / EVENTS)
+
+    def take_events(self, run_id: str, job_id: str, folder: Path) -> int:
+        """The same for a job on a run, whose events lie in a folder of its own."""
+        return self._take_all(_Place(job_id, run_id, job_id), folder / EVENTS)
+
+    def _take_all(self, place: _Place, path: Path) -> int:
         lines = 0
-        for name in (METRICS, EVENTS):
-            while taken := self._take_chunk(run_id, job_id, folder / name):
-                lines += taken
+        while taken := self._take_chunk(place, path):
+            lines += taken
         return lines
 
-    def _take_chunk(self, run_id: str, job_id: str, path: Path) -> int:
+    def _take_chunk(self, place: _Place, path: Path) -> int:
         try:
             stream = path.open("rb")
         except OSError:
             return 0
         with stream, self._database.write() as connection:
-            before = self._place(connection, run_id, path.name)
+            before = self._place(connection, place.owner, path.name)
             if before.offset and _prefix(stream, before.offset) != before.prefix_digest:
-                self._forget(connection, run_id, path.name)
+                self._forget(connection, place.run_id, path.name)
                 before = _Taken()
             stream.seek(before.offset)
             held = stream.read(CHUNK_BYTES)
             whole = held[: held.rfind(b"\n") + 1]
             if not whole:
                 return 0
-            taken = self._write(connection, run_id, job_id, path.name, whole)
+            taken = self._write(connection, place.run_id, place.job_id, path.name, whole)
             offset = before.offset + len(whole)
-            self._note(connection, run_id, path.name, _Taken(offset, _prefix(stream, offset)))
+            self._note(connection, place.owner, path.name, _Taken(offset, _prefix(stream, offset)))
             return taken
 
     def _place(self, connection: Connection, run_id: str, name: str) -> _Taken:

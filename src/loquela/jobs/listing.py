@@ -38,6 +38,7 @@ class Listing:
         before: int | None = None,
         limit: int = 50,
         kind: str | None = None,
+        without: tuple[str, ...] = (),
         run_id: str | None = None,
         states: tuple[JobState, ...] | None = None,
     ) -> JobPage:
@@ -48,6 +49,8 @@ class Listing:
             query = query.where(jobs.c.seq < before)
         if kind is not None:
             query = query.where(jobs.c.kind == kind)
+        if without:
+            query = query.where(jobs.c.kind.not_in(without))
         if run_id is not None:
             query = query.where(jobs.c.run_id == run_id)
         if states is not None:

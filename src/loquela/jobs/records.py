@@ -11,9 +11,13 @@ from sqlalchemy import Row
 from loquela.core.model import BoundaryModel
 from loquela.jobs.states import JobState, Reason
 
-JobKind = Literal["run", "tokenizer", "evaluate", "generate", "score", "chat", "export", "deploy_check"]
+JobKind = Literal["run", "tokenizer", "evaluate", "export", "deploy_check", "merge", "verify", "generate", "score"]
 Level = Literal["info", "warn", "error"]
 JsonObject = dict[str, JsonValue]
+# Answered by warm models; all others are done by workers, each alone on its run.
+INFERENCE: tuple[JobKind, ...] = ("generate", "score")
+# These make a run's folder; all others have one to work on.
+MAKES_A_RUN: tuple[JobKind, ...] = ("run", "tokenizer")
 # "constants": NaN and infinities come back as what they were.
 JSON_OBJECT: TypeAdapter[JsonObject] = TypeAdapter(JsonObject, config=ConfigDict(ser_json_inf_nan="constants"))
 

@@ -12,10 +12,34 @@ from loquela.service.guard import Guard
 from loquela.service.openai import completions, files, fine_tuning, models
 from loquela.service.parts import Parts
 from loquela.service.places import Places
-from loquela.service.routes import audit, events, health, inference, metrics, runs, sessions
+from loquela.service.routes import (
+    audit,
+    evaluations,
+    events,
+    exports,
+    health,
+    inference,
+    jobs,
+    metrics,
+    runs,
+    sessions,
+    tokenizers,
+)
 from loquela.service.streams import Streams
 
-ROUTERS = (health.router, sessions.router, runs.router, events.router, metrics.router, inference.router, audit.router)
+ROUTERS = (
+    health.router,
+    sessions.router,
+    runs.router,
+    evaluations.router,
+    exports.router,
+    tokenizers.router,
+    jobs.router,
+    events.router,
+    metrics.router,
+    inference.router,
+    audit.router,
+)
 OPENAI_ROUTERS = (files.router, models.router, completions.router, fine_tuning.router)
 
 

@@ -14,12 +14,14 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, JsonValue
 
+from loquela.core.errors import RecipeError
 from loquela.jobs.settings import ServiceSettings
 from loquela.recipe.loading import ResolvedRecipe, load_values
+from loquela.recipe.problems import Problem, recipe_error
 from loquela.recipe.schema import Recipe
 from loquela.recipe.source_entry import PREFIX
 from loquela.security.addresses import refusal
-from loquela.service.request_rules import OWN_KEYS, check_request, refused
+from loquela.service.request_rules import OWN_KEYS, refusals, refused
 
 REQUEST = "request"
 UPLOAD = "upload:"
@@ -31,15 +33,33 @@ Values = dict[str, JsonValue]
 def admit(values: JsonValue, settings: ServiceSettings, find_upload: FindUpload) -> ResolvedRecipe:
     """The recipe that a request holds, as an object or as YAML text, with its names turned into places on this server.
 
-    Raises RecipeError(CONFIG_INVALID) with every problem at once, or for what may not be asked from outside.
+    Raises RecipeError(CONFIG_INVALID) with every problem at once: those of the recipe, or else everything in it that
+    may not be asked from outside.
     """
     asked = load_values(values, REQUEST)
-    check_request(asked, settings.allowed_credentials)
     places = _Places(settings, find_upload)
+    places.refused.extend(refusals(asked, settings.allowed_credentials))
     overrides: dict[str, JsonValue] = {"output_directory": str(settings.data)}
-    overrides |= {key: str(places.file(key, str(path))) for key, path in _paths(asked.recipe)}
+    overrides |= {key: places.file(key, str(path)) for key, path in _paths(asked.recipe)}
     overrides |= _sources(asked.recipe, places)
+    places.raise_if_refused()
     return load_values(values, REQUEST, overrides)
+
+
+def problems_of(error: RecipeError) -> list[Values]:
+    """Each problem that `admit` refused a recipe for: code, where, key, message, remedy."""
+    found = error.details.get("problems")
+    listed = [problem for problem in found if isinstance(problem, dict)] if isinstance(found, list) else []
+    alone: Values = {"where": REQUEST, "key": error.details.get("key", ""), "message": error.message}
+    return [{"code": error.code, **problem} for problem in listed or [{**alone, "remedy": error.remedy}]]
+
+
+def named_place(key: str, name: str, settings: ServiceSettings, find_upload: FindUpload) -> str:
+    """Where a text lies that a request names; RecipeError(CONFIG_INVALID) for what a recipe's sources may not name."""
+    places = _Places(settings, find_upload)
+    found = places.source(key, name)
+    places.raise_if_refused()
+    return found
 
 
 def as_given(resolved: ResolvedRecipe) -> Values:
@@ -48,15 +68,45 @@ def as_given(resolved: ResolvedRecipe) -> Values:
 
 
 class _Places:
-    """From names in a request to places on the server."""
+    """From names in a request to places on the server; what is refused is kept, so that all of it is told at once."""
 
     def __init__(self, settings: ServiceSettings, find_upload: FindUpload) -> None:
+        self.refused: list[RecipeError] = []
         self._settings = settings
         self._root = settings.corpus.resolve()
         self._find_upload = find_upload
 
+    def raise_if_refused(self) -> None:
+        """Raise what was refused: one error as it is, several as one."""
+        if len(self.refused) == 1:
+            raise self.refused[0]
+        if self.refused:
+            raise recipe_error([_problem(error) for error in self.refused])
+
     def source(self, key: str, address: str) -> str:
         """An address that a request may name, as the recipe takes it."""
+        return self._kept(lambda: self._source(key, address))
+
+    def base(self, key: str, base: str) -> str:
+        """A base model: a package, a folder or file below corpus/, or a name on the hub."""
+        if base.startswith("package:"):
+            return base
+        if HUB_NAME.fullmatch(base) and not (self._root / base).exists():
+            return base
+        return self.file(key, base)
+
+    def file(self, key: str, name: str) -> str:
+        """A file or folder below corpus/, without a link that leads out of it."""
+        return self._kept(lambda: str(self._file(key, name)))
+
+    def _kept(self, find: Callable[[], str]) -> str:
+        try:
+            return find()
+        except RecipeError as error:
+            self.refused.append(error)
+            return ""
+
+    def _source(self, key: str, address: str) -> str:
         if address.startswith(UPLOAD):
             return str(self._find_upload(address.removeprefix(UPLOAD)))
         _check_number(key, address)
@@ -68,18 +118,9 @@ class _Places:
                 f"{address!r} is no source that requests may name here",
                 "name one beginning with " + ", ".join([*self._settings.allowed_sources, UPLOAD]),
             )
-        return str(self.file(key, address))
+        return str(self._file(key, address))
 
-    def base(self, key: str, base: str) -> str:
-        """A base model: a package, a folder or file below corpus/, or a name on the hub."""
-        if base.startswith("package:"):
-            return base
-        if HUB_NAME.fullmatch(base) and not (self._root / base).exists():
-            return base
-        return str(self.file(key, base))
-
-    def file(self, key: str, name: str) -> Path:
-        """A file or folder below corpus/, without a link that leads out of it."""
+    def _file(self, key: str, name: str) -> Path:
         if name.startswith(UPLOAD):
             return self._find_upload(name.removeprefix(UPLOAD))
         plain = Path(name)
@@ -90,6 +131,11 @@ class _Places:
         if not place.is_relative_to(self._root):
             raise refused(key, f"{name!r} leads out of corpus/", "give a name of a file that lies in it")
         return place
+
+
+def _problem(error: RecipeError) -> Problem:
+    key = str(error.details.get("key", ""))
+    return Problem("", key, error.message.removeprefix(f"{key}: "), error.remedy)
 
 
 def _paths(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Path]]:
@@ -115,7 +161,7 @@ def _sources(recipe: Recipe, places: _Places) -> dict[str, JsonValue]:
             entries.append(written | {"address": places.source("data.sources", source.address)})
     found["data.sources"] = entries
     if recipe.data.decontaminate.files:
-        files = [str(places.file("data.decontaminate.files", str(path))) for path in recipe.data.decontaminate.files]
+        files = [places.file("data.decontaminate.files", str(path)) for path in recipe.data.decontaminate.files]
         found["data.decontaminate.files"] = [*files]
     if recipe.examples is not None and recipe.examples.sources:
         named = [places.source("examples.sources", source) for source in recipe.examples.sources]

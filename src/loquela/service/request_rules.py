@@ -42,8 +42,8 @@ REFUSED_IN_SOURCES: Mapping[str, str] = {
 MOST: Mapping[str, int] = {"compute.processes": 16, "compute.data_workers": 64, "compute.loader_workers": 16}
 
 
-def check_request(asked: ResolvedRecipe, credentials: list[str]) -> None:
-    """Raise RecipeError(CONFIG_INVALID) for the first thing that no request may ask for.
+def refusals(asked: ResolvedRecipe, credentials: list[str]) -> Iterator[RecipeError]:
+    """RecipeError(CONFIG_INVALID) for everything in the recipe that no request may ask for.
 
     `credentials` are the names that requests may use.
     """
@@ -51,22 +51,22 @@ def check_request(asked: ResolvedRecipe, credentials: list[str]) -> None:
     values = dict(_leaves(asked.recipe))
     for key in given:
         if key in OWN_KEYS:
-            raise refused(key, "it is the service's to decide", f"leave {key} out")
-        if key.partition(".")[0] not in SECTIONS:
-            raise refused(key, "it is the service owner's to decide", f"leave {key} out")
+            yield refused(key, "it is the service's to decide", f"leave {key} out")
+        elif key.partition(".")[0] not in SECTIONS:
+            yield refused(key, "it is the service owner's to decide", f"leave {key} out")
         why = next((why for part, why in REFUSED.items() if key == part or key.startswith(f"{part}.")), None)
         if why is not None:
-            raise refused(key, why, f"leave {key} out")
+            yield refused(key, why, f"leave {key} out")
     for key, most in MOST.items():
         number = values.get(key)
         if isinstance(number, int) and number > most:
-            raise refused(key, f"a request may have {most} of them", f"write at most {most}")
+            yield refused(key, f"a request may have {most} of them", f"write at most {most}")
     for key, value in _leaves(asked.recipe):
         ending = key.removeprefix("data.sources.")
         if value is not None and ending in REFUSED_IN_SOURCES:
-            raise refused(key, REFUSED_IN_SOURCES[ending], "leave it out")
+            yield refused(key, REFUSED_IN_SOURCES[ending], "leave it out")
         if key.endswith("credential") and value is not None and value not in credentials:
-            raise refused(
+            yield refused(
                 key,
                 f"the credential {value!r} is not among those that requests may use",
                 "leave it out; the service's owner may name it in allowed_credentials",

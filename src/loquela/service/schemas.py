@@ -68,6 +68,25 @@ class PlanView(BoundaryModel):
     plan: dict[str, JsonValue] | None = Field(description="null where the run itself has to look first")
 
 
+class Problem(BoundaryModel):
+    """One thing that is wrong with a recipe: where, which key, and the edit that mends it."""
+
+    code: str
+    where: str
+    key: str
+    message: str
+    remedy: str
+
+
+class ValidationView(BoundaryModel):
+    """Whether a recipe can be used, and everything that is wrong with it."""
+
+    valid: bool
+    problems: list[Problem]
+    recommendations: list[str] = Field(description="what is allowed but unusual")
+    derived: dict[str, str] = Field(description="what the recipe leaves out, with the reason for its value")
+
+
 class Health(BoundaryModel):
     """Whether the process answers."""
 

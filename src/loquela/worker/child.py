@@ -11,7 +11,7 @@ from pathlib import Path
 from loquela.core.atomic import write_text
 from loquela.core.errors import ErrorCode, InternalError, LoquelaError
 from loquela.jobs.records import JsonObject
-from loquela.worker.folders import ERROR, RESULT, JobResult, failure_of, read_request
+from loquela.worker.folders import ERROR, failure_of, keep_result, read_request
 from loquela.worker.kinds import performer_of
 from loquela.worker.parent_death import die_with
 
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
         )
         write_text(folder / ERROR, failure_of(bug).model_dump_json(indent=1) + "\n")
         raise
-    write_text(folder / RESULT, JobResult(result=result).model_dump_json(indent=1) + "\n")
+    keep_result(request, result)
     return 0
 
 

@@ -70,6 +70,12 @@ def read_request(folder: Path) -> JobRequest:
         raise corrupt(folder, f"{REQUEST} cannot be read") from error
 
 
+def keep_result(request: JobRequest, result: JsonObject) -> None:
+    """What came out; also of work that fails afterwards because it is not good enough."""
+    place = job_folder(request.data, request.job_id) / RESULT
+    write_text(place, JobResult(result=result).model_dump_json(indent=1) + "\n")
+
+
 def read_result(folder: Path) -> JsonObject | None:
     """What came out; None where nothing did."""
     try:

@@ -13,6 +13,12 @@ Performer = Callable[[JobRequest], JsonObject]
 
 PERFORMERS: dict[str, str] = {
     "run": "loquela.worker.performers.run:perform",
+    "tokenizer": "loquela.worker.performers.tokenizer:perform",
+    "evaluate": "loquela.worker.performers.evaluate:perform",
+    "export": "loquela.worker.performers.export:perform",
+    "deploy_check": "loquela.worker.performers.deploy_check:perform",
+    "merge": "loquela.worker.performers.merge:perform",
+    "verify": "loquela.worker.performers.verify:perform",
 }
 
 

@@ -51,7 +51,7 @@ def judge(exit_code: int, folder: Path, *, shutting_down: bool) -> Ended:
         return Ended(JobState.INTERRUPTED, reason, message=message, error=failure.error)
     if failure.retryable and failure.failure_class is FailureClass.TRANSIENT:
         return Ended(JobState.INTERRUPTED, Reason.INTERNAL, message=message, error=failure.error)
-    return Ended(JobState.FAILED, reason, message=message, error=failure.error)
+    return Ended(JobState.FAILED, reason, message=message, error=failure.error, result=read_result(folder))
 
 
 def _crashed(exit_code: int, folder: Path) -> Ended:

@@ -11,12 +11,12 @@ from pydantic import ValidationError
 from loquela.core.errors import ErrorCode, LoquelaError
 from loquela.jobs.changes import Superseded
 from loquela.jobs.claims import Claims, Ended
-from loquela.jobs.ingest import Ingester
-from loquela.jobs.records import Job, JobError, JsonObject
+from loquela.jobs.ingest import EVENTS, METRICS, Ingester
+from loquela.jobs.records import MAKES_A_RUN, Job, JobError, JsonObject
 from loquela.jobs.states import JobState, Reason
 from loquela.runs.status import STATUS_NAME, PipelineStatus
 from loquela.worker.child_process import ChildProcess
-from loquela.worker.folders import prepare_folder
+from loquela.worker.folders import OUTPUT, job_folder, prepare_folder
 from loquela.worker.outcome import judge
 
 LOOK_EVERY_SECONDS = 0.1
@@ -91,22 +91,27 @@ class Supervision:
             return job
 
     def _take_in(self, job: Job) -> None:
-        """What the run has written about itself since; a database that is away gets it later."""
-        if job.kind != "run":
-            return
+        """What the work has written about itself since; a database that is away gets it later."""
         try:
-            self._ingester.take(job.run_id, job.id, self._data / "runs" / job.run_id)
+            if job.kind in MAKES_A_RUN:
+                self._ingester.take(job.run_id, job.id, self._writes_into(job))
+            else:
+                self._ingester.take_events(job.run_id, job.id, self._writes_into(job))
         except LoquelaError as error:
             if error.code is not ErrorCode.PERSISTENCE_FAILED:
                 raise
 
     def _marks(self, job: Job) -> tuple[object, ...]:
-        """What changes when the work itself moves: the sizes of the run's own append-only files."""
-        run = self._data / "runs" / job.run_id
-        return tuple(_size(run / name) for name in ("events.jsonl", "metrics.jsonl"))
+        """What changes when the work itself moves: the sizes of its own append-only files."""
+        folder = self._writes_into(job)
+        return tuple(_size(folder / name) for name in (EVENTS, METRICS, OUTPUT))
+
+    def _writes_into(self, job: Job) -> Path:
+        """Where the work writes about itself: the run that it makes, else its own papers."""
+        return self._data / "runs" / job.run_id if job.kind in MAKES_A_RUN else job_folder(self._data, job.id)
 
     def _status(self, job: Job) -> PipelineStatus | None:
-        if job.kind != "run":
+        if job.kind not in MAKES_A_RUN:
             return None
         try:
             text = (self._data / "runs" / job.run_id / STATUS_NAME).read_bytes()

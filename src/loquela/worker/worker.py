@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from pathlib import Path
@@ -14,6 +15,8 @@ from loquela.jobs.doorbell.contract import Doorbell
 from loquela.jobs.ingest import Ingester
 from loquela.jobs.process_facts import boot_id, host_name, worker_name
 from loquela.jobs.records import Job
+from loquela.jobs.states import JobState
+from loquela.worker.kinds import PERFORMERS
 from loquela.worker.reaper import Reaper
 from loquela.worker.supervision import Supervision
 
@@ -37,7 +40,7 @@ class Worker:
         lease_seconds: float = 30.0,
         beat_seconds: float = 2.0,
         grace_seconds: float = 120.0,
-        kinds: tuple[str, ...] | None = None,
+        kinds: tuple[str, ...] = tuple(PERFORMERS),
     ) -> None:
         self.data = data
         self.holder = Holder(worker_name(), host_name(), boot_id())
@@ -45,8 +48,10 @@ class Worker:
         self.claims = Claims(database, time_of, lease_seconds=lease_seconds)
         self._database = database
         self._doorbell = doorbell
+        self._clock = time_of
         self._kinds = kinds
         self._stop = threading.Event()
+        self._due_at = math.inf
         self._reaper = Reaper(data, database, self.claims)
         self._supervision = Supervision(
             data,
@@ -69,7 +74,8 @@ class Worker:
         while not self._stop.is_set():
             try:
                 if time.monotonic() - reaped_at >= REAP_EVERY_SECONDS:
-                    self._reaper.reap()
+                    for taken in self._reaper.reap():
+                        self._ring_for(taken)
                     reaped_at = time.monotonic()
                 job = self.claims.claim(self.holder, self._kinds)
                 wait = 0.5
@@ -80,10 +86,28 @@ class Worker:
                 wait = min(LONGEST_DATABASE_WAIT_SECONDS, wait * 2)
                 continue
             if job is None:
-                self._doorbell.wait(REAP_EVERY_SECONDS)
+                self._doorbell.wait(self._until_due())
             else:
                 self.work(job)
 
     def work(self, job: Job) -> Job | None:
-        """Bring one claimed job to its end."""
-        return self._supervision.work(job)
+        """Bring one claimed job to its end; whoever waits hears of one that is queued again."""
+        done = self._supervision.work(job)
+        if done is not None:
+            self._ring_for(done)
+        return done
+
+    def _ring_for(self, job: Job) -> None:
+        """A job that is tried again later is looked for then, by this worker at least."""
+        if job.state is not JobState.QUEUED:
+            return
+        if job.not_before > self._clock.now():
+            self._due_at = min(self._due_at, job.not_before)
+        else:
+            self._doorbell.ring(job.id, job.fence)
+
+    def _until_due(self) -> float:
+        wait = self._due_at - self._clock.now()
+        if wait <= 0:
+            self._due_at = math.inf
+        return min(REAP_EVERY_SECONDS, max(0.0, wait))

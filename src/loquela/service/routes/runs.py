@@ -11,12 +11,22 @@ from loquela.core.errors import ErrorCode, RecipeError
 from loquela.jobs.records import Job, NewJob
 from loquela.jobs.states import JobState
 from loquela.recipe.loading import ResolvedRecipe
+from loquela.recipe.pipeline import from_recipe
 from loquela.runs.plan import plan_run
 from loquela.runs.store import new_run_id
 from loquela.service.authentication import Reader, Runner
 from loquela.service.parts import Parts, parts_of
-from loquela.service.recipes import admit, as_given
-from loquela.service.schemas import PlanView, RunId, RunPage, RunView, TrainRequest, view_of
+from loquela.service.recipes import admit, as_given, problems_of
+from loquela.service.schemas import (
+    PlanView,
+    Problem,
+    RunId,
+    RunPage,
+    RunView,
+    TrainRequest,
+    ValidationView,
+    view_of,
+)
 from loquela.stages import stage_named
 
 router = APIRouter(prefix="/runs", tags=["runs"])
@@ -60,6 +70,20 @@ def plan(body: TrainRequest, request: Request, key: Reader) -> PlanView:
         derived={name: origin.where for name, origin in resolved.derived().items()},
         plan=dict(made.model_dump(mode="json")) if made is not None else None,
     )
+
+
+@router.post("/validate")
+def validate(body: TrainRequest, request: Request, key: Reader) -> ValidationView:
+    """Whether `POST /runs/train` would take this recipe: all that is wrong with it, at once. Nothing is queued."""
+    try:
+        resolved = _admitted(parts_of(request), body)
+    except RecipeError as error:
+        problems = [Problem.model_validate(problem) for problem in problems_of(error)]
+        return ValidationView(valid=False, problems=problems, recommendations=[], derived={})
+    flat, _ = from_recipe(resolved.recipe)
+    unusual = [] if flat is None or resolved.recipe.finetune is not None else flat.recommendations()
+    derived = {name: origin.where for name, origin in resolved.derived().items()}
+    return ValidationView(valid=True, problems=[], recommendations=[*unusual], derived=derived)
 
 
 @router.get("")
