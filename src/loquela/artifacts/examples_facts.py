@@ -32,6 +32,22 @@ class LengthReport(BoundaryModel):
     histogram: dict[str, int] = Field(default_factory=dict, description="upper bound in tokens → texts")
 
 
+class ExamplesSplitFacts(BoundaryModel):
+    """How the split came about: `near_questions` examples were joined to one with nearly the same question.
+
+    `moved_to_fill_a_split` examples were held out because a wanted split would have been empty; `drawn` counts the
+    examples of each split before any was left out for its length or its template.
+    """
+
+    examples: int
+    components: int
+    largest_component: int
+    near_questions: int
+    too_large_to_hold_out: int
+    moved_to_fill_a_split: int
+    drawn: dict[str, int]
+
+
 class ExamplesFacts(BoundaryModel):
     """The manifest facts of an examples artifact made from files."""
 
@@ -75,6 +91,16 @@ def read_template_record(directory: Path) -> TemplateRecord | None:
         return TemplateRecord.model_validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
         raise corrupt(directory, f"{TEMPLATE_NAME} cannot be read as a template") from error
+
+
+def read_split_facts(directory: Path) -> ExamplesSplitFacts | None:
+    """How the split came about, of `report.json`; None where there is none, DataError(CORRUPTION) for a damaged one."""
+    if not (directory / REPORT_NAME).is_file():
+        return None
+    try:
+        return ExamplesSplitFacts.model_validate(json.loads((directory / REPORT_NAME).read_bytes())["split"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise corrupt(directory, f"{REPORT_NAME} cannot be read") from error
 
 
 def read_lengths(directory: Path) -> LengthReport | None:

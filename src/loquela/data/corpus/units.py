@@ -18,6 +18,7 @@ from loquela.data.corpus.columns import Columns
 from loquela.data.corpus.prefixes import prefixes
 from loquela.data.corpus.split import Splitter, Unit, sides
 from loquela.data.corpus.spool import Spool
+from loquela.data.corpus.strata import names_without_places
 from loquela.data.corpus.union import Components
 from loquela.recipe.schema import DataSection
 
@@ -132,8 +133,9 @@ class UnitFormer:
     ) -> Iterator[Unit]:
         """The units in the order of their first documents; counts them in `strata`."""
         # As many objects as there are strata, not as there are units.
-        small = {number: Unit(name) for number, name in self._names.items()}
-        large = {number: Unit(name, too_large=True) for number, name in self._names.items()}
+        names = names_without_places(self._names.values())
+        small = {number: Unit(names[name]) for number, name in self._names.items()}
+        large = {number: Unit(names[name], too_large=True) for number, name in self._names.items()}
         for start, rows in self._spool.blocks():
             here = slice(start, start + len(rows))
             first = np.flatnonzero(of[here] == np.arange(here.start, here.stop))

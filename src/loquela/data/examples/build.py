@@ -91,6 +91,8 @@ class _Build:
         if not heads:
             raise self._nothing_left()
         drawn, split_facts = draw_splits(heads, lambda number: question_text(self.spool.get(number)), self.section)
+        for _ in range(split_facts.moved_to_fill_a_split):
+            self.tally.touch("split", "held out with its whole group, or a wanted split would be empty")
         leakage = self._leakage(drawn)
         if self.materials.rewriter is not None:
             self.materials.rewriter.ask(lambda: self._learnt_questions(drawn))

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from loquela.artifacts.examples_facts import LengthReport
+from loquela.artifacts.examples_facts import ExamplesSplitFacts, LengthReport
 from loquela.artifacts.token_rows import TokenSequence
 from loquela.core.model import BoundaryModel
 from loquela.data.corpus.leakage import Leakage
 from loquela.data.examples.augment.augmenter import AugmentReport
 from loquela.data.examples.faults import FaultCount
 from loquela.data.examples.formats.recognise import Recognised
-from loquela.data.examples.split import SplitFacts
 
 
 class PackingFacts(BoundaryModel):
@@ -58,7 +57,7 @@ class ExamplesReport(BoundaryModel):
     files: list[FileReport]
     faults: list[FaultCount]
     special_text: dict[str, int] = Field(description="control tokens that rows spell, by how often")
-    split: SplitFacts
+    split: ExamplesSplitFacts
     leakage: Leakage
     augment: AugmentReport | None
     lengths: LengthReport | None

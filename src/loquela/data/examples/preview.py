@@ -130,6 +130,10 @@ def told(directory: Path) -> list[str]:
         tokens = f", {count.tokens:,} tokens, {count.learnt_tokens:,} learnt" if count.tokens else ""
         padding = f", {count.padding_tokens:,} padding" if count.padding_tokens else ""
         lines.append(f"{split:<12} {count.examples:>8,} ({count.variants:,} variants){tokens}{padding}")
+    if report.split.moved_to_fill_a_split:
+        lines.append(
+            f"held out: {report.split.moved_to_fill_a_split:,} with their whole group, or a wanted split would be empty"
+        )
     lines += _augmentation(report.augment)
     leakage = report.leakage
     lines.append(f"held out: {leakage.sharing_any} of {leakage.documents} questions share 13 words with a training one")

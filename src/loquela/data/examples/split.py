@@ -13,13 +13,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from loquela.artifacts.corpus import Split
+from loquela.artifacts.corpus import SPLITS, Split
 from loquela.artifacts.examples import Example
+from loquela.artifacts.examples_facts import ExamplesSplitFacts
 from loquela.core.digests import digest_bytes
-from loquela.core.model import BoundaryModel
 from loquela.data.corpus.duplicates import folded
 from loquela.data.corpus.near_duplicates import PERMUTATIONS, grams, near_duplicates, signature
-from loquela.data.corpus.split import Splitter, Unit, assign
+from loquela.data.corpus.split import Splitter, Unit, assign, unit_interval
+from loquela.data.corpus.strata import names_without_places
 from loquela.data.corpus.union import Components
 from loquela.data.shingles import Hashes
 from loquela.recipe.examples_section import ExamplesSection
@@ -32,21 +33,16 @@ LARGE_COMPONENT = 10
 
 @dataclass(frozen=True)
 class Head:
-    """What the split needs to know of an example. Equal `keys` belong together; `given` is a split it came with."""
+    """What the split needs to know of an example. Equal `keys` belong together; `given` is a split it came with.
+
+    `group` is kept together as well, but for examples that came with a split: these were split by their documents
+    already, if need be inside a group.
+    """
 
     stratum: str
     keys: tuple[str, ...]
     given: Split | None = None
-
-
-class SplitFacts(BoundaryModel):
-    """How the split came about: `near_questions` examples were joined to one with nearly the same question."""
-
-    examples: int
-    components: int
-    largest_component: int
-    near_questions: int
-    too_large_to_hold_out: int
+    group: str | None = None
 
 
 def question_text(example: Example) -> str:
@@ -68,35 +64,44 @@ def head_of(example: Example, stratify_by: str, given: Split | None) -> Head:
     lineage = example.lineage
     strata = {"source": lineage.source, "language": example.language or "", "kind": example.kind}
     keys = [question_key(example)]
-    if example.group is not None and given is None:
-        # What came with a split was split by its documents already, if need be inside a group.
-        keys.append(f"group {example.group}")
     if lineage.document is not None:
         keys.append(f"document {lineage.document}")
-    return Head(strata.get(stratify_by) or example.labels.get(stratify_by, ""), tuple(keys), given)
+    return Head(strata.get(stratify_by) or example.labels.get(stratify_by, ""), tuple(keys), given, example.group)
 
 
 def draw_splits(
     heads: Sequence[Head], question: Callable[[int], str], section: ExamplesSection
-) -> tuple[list[Split], SplitFacts]:
+) -> tuple[list[Split], ExamplesSplitFacts]:
     """The split of every example, by number; the same heads and seed give the same splits."""
     components = Components(np.arange(len(heads)))
     first: dict[str, int] = {}
     for number, head in enumerate(heads):
         for key in head.keys:
             components.join(number, first.setdefault(key, number))
+    _join_groups(components, heads, of_split=False)
     near = _join_near(components, len(heads), question)
     of = components.smallest()
     roots, sizes = np.unique(of, return_counts=True)
     splits, too_large = _drawn(heads, roots, dict(zip(roots.tolist(), sizes.tolist(), strict=True)), of, section)
-    facts = SplitFacts(
+    moved = _fill_empty(splits, heads, of, section)
+    facts = ExamplesSplitFacts(
         examples=len(heads),
         components=len(roots),
         largest_component=int(sizes.max()) if len(sizes) else 0,
         near_questions=near,
         too_large_to_hold_out=too_large,
+        moved_to_fill_a_split=moved,
+        drawn={split: splits.count(split) for split in SPLITS},
     )
     return splits, facts
+
+
+def _join_groups(components: Components, heads: Sequence[Head], *, of_split: bool) -> None:
+    """Join the examples of each group; those that came with a split only if `of_split`."""
+    first: dict[str, int] = {}
+    for number, head in enumerate(heads):
+        if head.group is not None and (of_split or head.given is None):
+            components.join(number, first.setdefault(head.group, number))
 
 
 def _join_near(components: Components, count: int, question: Callable[[int], str]) -> int:
@@ -130,16 +135,51 @@ def _drawn(
         if head.given is not None and fixed.get(root, "train") == "train":
             fixed[root] = head.given
     free = [root for root in roots.tolist() if root not in fixed]
+    strata = [heads[root].stratum for root in free]
+    if section.stratify_by == "source":
+        names = names_without_places(strata)
+        strata = [names[stratum] for stratum in strata]
     totals: dict[str, int] = {}
-    for root in free:
-        totals[heads[root].stratum] = totals.get(heads[root].stratum, 0) + sizes[root]
+    for root, stratum in zip(free, strata, strict=True):
+        totals[stratum] = totals.get(stratum, 0) + sizes[root]
     held = section.validation_fraction + section.test_fraction
     units = []
-    for root in free:
-        stratum = heads[root].stratum
+    for root, stratum in zip(free, strata, strict=True):
         units.append(Unit(stratum, sizes[root] > max(LARGE_COMPONENT, 2 * held * totals[stratum])))
     if held > 0 and units:
         splitter = Splitter(section.seed, section.validation_fraction, section.test_fraction)
         fixed.update(zip(free, assign(units, splitter), strict=True))
     drawn: list[Split] = [fixed.get(root, "train") for root in of.tolist()]
     return drawn, sum(unit.too_large for unit in units) if held > 0 else 0
+
+
+def _fill_empty(splits: list[Split], heads: Sequence[Head], of: NDArray[np.int64], section: ExamplesSection) -> int:
+    """Hold one whole group out for every wanted split that got no example; how many examples were moved.
+
+    Groups are whole texts where there are several to choose from, else components. Nothing is moved where all there
+    is belongs together.
+    """
+    whole = Components(of.copy())
+    _join_groups(whole, heads, of_split=True)
+    texts, before = whole.smallest(), splits.count("train")
+    shares: dict[Split, float] = {"validation": section.validation_fraction, "test": section.test_fraction}
+    for split, share in shares.items():
+        if share > 0 and split not in splits:
+            chosen = _fitting(splits, texts, share, section.seed) or _fitting(splits, of, share, section.seed)
+            for number in chosen:
+                splits[number] = split
+    return before - splits.count("train")
+
+
+def _fitting(splits: Sequence[Split], of: NDArray[np.int64], share: float, seed: int) -> list[int]:
+    """The examples of the group, all learnt from, whose size comes nearest to `share`; none of a single group."""
+    members: dict[int, list[int]] = {}
+    for number, root in enumerate(of.tolist()):
+        members.setdefault(root, []).append(number)
+    groups = [group for group in members.values() if all(splits[number] == "train" for number in group)]
+    if len(groups) < 2:
+        return []
+    wanted = share * len(splits)
+    order = range(len(groups))
+    nearest = min(order, key=lambda place: (abs(len(groups[place]) - wanted), unit_interval(seed, "fill", place)))
+    return groups[nearest]

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loquela.artifacts.examples import Example, read_examples
+from loquela.artifacts.nothing_held_out import why_nothing_held_out
 from loquela.artifacts.token_rows import SequenceRecord, read_sequences, read_token_rows
 from loquela.core.errors import DataError, ErrorCode
 from loquela.evaluation.tuned.asking import answer_of, calls_tools, taught_refusals
@@ -80,10 +81,11 @@ def held_out(directory: Path, decode: Decode, *, context: int, most: int | None,
         if examples:
             break
     else:
+        why, remedy = why_nothing_held_out(directory)
         raise DataError(
             ErrorCode.INSUFFICIENT_DATA,
-            f"the examples in {directory} hold nothing out: they have neither a test nor a validation split",
-            "set examples.validation_fraction or examples.test_fraction above 0",
+            f"the examples in {directory} hold nothing out: they have neither a test nor a validation split ({why})",
+            remedy,
             details={"path": str(directory)},
         )
     left_out: Counter[str] = Counter()

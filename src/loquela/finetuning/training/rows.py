@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from loquela.artifacts.nothing_held_out import why_nothing_held_out
 from loquela.artifacts.token_rows import TokenRow, read_token_rows
 from loquela.core.errors import DataError, ErrorCode
 
@@ -60,13 +61,7 @@ def open_rows(examples: Path, split: str, *, vocab_size: int, context: int) -> T
     """
     rows = TuningRows(list(read_token_rows(examples, split)))
     if rows.count == 0:
-        share = {"train": "give more examples", "validation": "raise examples.validation_fraction"}
-        raise DataError(
-            ErrorCode.INSUFFICIENT_DATA,
-            f"the examples have no rows in the split {split}",
-            share.get(split, "give more examples") + ", then run again",
-            details={"split": split},
-        )
+        raise _no_rows(examples, split)
     for number, row in enumerate(rows.rows):
         fault = _fault(row, vocab_size, context)
         if fault is None and rows.label_tokens(np.array([number])) == 0:
@@ -84,6 +79,16 @@ def open_rows(examples: Path, split: str, *, vocab_size: int, context: int) -> T
                 details={"split": split, "row": number, "example": row.examples[0]},
             )
     return rows
+
+
+def _no_rows(examples: Path, split: str) -> DataError:
+    why, remedy = ("", "give more examples") if split == "train" else why_nothing_held_out(examples, split)
+    return DataError(
+        ErrorCode.INSUFFICIENT_DATA,
+        f"the examples have no rows in the split {split}" + (f": {why}" if why else ""),
+        f"{remedy}, then run again",
+        details={"split": split},
+    )
 
 
 def _fault(row: TokenRow, vocab_size: int, context: int) -> str | None:
