@@ -302,6 +302,7 @@ STAGES = (
 PREFLIGHT = (
     "loquela.runs.prerequisites:check_output",
     "loquela.runs.tracking:check_trackers",
+    "loquela.runs.alerting.policy:check_alerts",
     "loquela.data.preflight:check_sources",
     "loquela.data.qa.preflight:check_provider",
     "loquela.export.preflight:check_exports",

@@ -62,6 +62,7 @@ INFLUENCES = {
     "deploy.load": "how the bundle is asked while it is measured; never the bundle",
     "track": "who else is told of a run's numbers; never the run",
     "tracking": "where trackers keep the run; never the run",
+    "alerts": "who is told what of a run, and when; never the run",
     "compute": "speed and memory; on one device and precision, not the result",
     "compute.device": "speed; results of different devices differ in the last digits",
     "compute.precision": "speed and memory; bf16 and fp16 round more than fp32",

@@ -200,6 +200,8 @@ def _allowed(
         items = spec.get("items")
         item = _resolve(items, definitions) if isinstance(items, dict) else {}
         least = "at least one value, each " if spec.get("minItems") else ""
+        if "discriminator" in item:
+            return "a list of entries, each with the keys of its kind"
         if "oneOf" in item:
             return f"a list of {least}text, or an entry with an address and options"
         return f"a list of {least}{_allowed(_kind(item), item, _choices(item), definitions)}"

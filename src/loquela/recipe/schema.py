@@ -15,6 +15,7 @@ from pydantic import AfterValidator, Discriminator, Field, JsonValue, Tag, field
 
 from loquela.core.model import BoundaryModel
 from loquela.core.near_names import unknown_name
+from loquela.monitoring.alerts.policy import AlertPolicy
 from loquela.recipe.budget_section import BudgetSection
 from loquela.recipe.cloud_section import CloudSection
 from loquela.recipe.decontamination_section import DecontaminationSection
@@ -360,6 +361,7 @@ class Recipe(BoundaryModel):
         default_factory=list, description="experiment trackers that follow a run: tensorboard, wandb, mlflow; several"
     )
     tracking: TrackingSection = Field(default_factory=TrackingSection)
+    alerts: AlertPolicy | None = Field(None, description="who is told when something goes wrong; null: nobody")
 
     @field_validator("track")
     @classmethod

@@ -20,6 +20,7 @@ from loquela.recipe.dumping import dump_recipe
 from loquela.recipe.keys import values_of
 from loquela.recipe.loading import ResolvedRecipe
 from loquela.recipe.schema import Recipe
+from loquela.runs.alerting.listener import alert_listener
 from loquela.runs.environment import git_revision, hardware, versions
 from loquela.runs.lock import RunLock
 from loquela.runs.manifest import TrainingRunManifest, load_run_manifest
@@ -73,6 +74,9 @@ class RunBook:
         trackers = tracker_listener(self.recipe, directory, resumed=resumed)
         if trackers is not None:
             self.bus.subscribe(trackers)
+        alerts = alert_listener(self.recipe, directory, self.bus)
+        if alerts is not None:
+            self.bus.subscribe(alerts)
         for listener in listeners:
             self.bus.subscribe(listener)
 

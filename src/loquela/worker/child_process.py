@@ -30,6 +30,8 @@ class ChildProcess:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # Its alerts are the service's, which watches it from outside.
+                env={**os.environ, "LOQUELA_ALERTS_FILE": ""},
             )
         self.pid = self._process.pid
 

@@ -12,6 +12,8 @@ from loquela.monitoring.tracking.numbers import PROGRESS, VALIDATED
 SKIPPED = "training_orchestrator.batch_skipped.v1"
 CHECKED = "deployment_validator.validation_complete.v1"
 
+# The one observation of most events; nobody changes it.
+MOVED = Observation(kind="moved")
 RUN_ENDS = {
     "pipeline.completed.v1": Observation(kind="ended", outcome="finished"),
     "pipeline.interrupted.v1": Observation(kind="ended", outcome="stopped"),
@@ -36,18 +38,16 @@ def of_run(name: str, data: Mapping[str, JsonValue]) -> Observation:
 
 def of_work(name: str, data: Mapping[str, JsonValue]) -> Observation:
     """What an event of the work itself says; how a run ends is not looked at."""
-    step = data.get("step")
-    number = step if isinstance(step, int) and not isinstance(step, bool) else None
     if name == PROGRESS:
         loss, norm = _number(data.get("loss")), _number(data.get("gradient_norm"))
-        return Observation(kind="step", step=number, loss=loss, gradient_norm=norm)
+        return Observation(kind="step", step=_step(data), loss=loss, gradient_norm=norm)
     if name == VALIDATED:
-        return Observation(kind="validated", step=number, loss=_number(data.get("validation_loss")))
+        return Observation(kind="validated", step=_step(data), loss=_number(data.get("validation_loss")))
     if name == SKIPPED:
-        return Observation(kind="step", step=number, skipped=True)
+        return Observation(kind="step", step=_step(data), skipped=True)
     if name == CHECKED:
         return Observation(kind="deployment_checked", passed=data.get("passed") is True)
-    return Observation(kind="moved")
+    return MOVED
 
 
 def of_job(name: str, data: Mapping[str, JsonValue], code: str | None) -> Observation:
@@ -56,7 +56,12 @@ def of_job(name: str, data: Mapping[str, JsonValue], code: str | None) -> Observ
         return Observation(kind="ended", outcome="failed", code=code or _word(data.get("reason")))
     if name == "job.interrupted.v1":
         return Observation(kind="lease_lost" if data.get("reason") == "lost_lease" else "waits")
-    return JOB_STATES.get(name) or Observation(kind="moved")
+    return JOB_STATES.get(name) or MOVED
+
+
+def _step(data: Mapping[str, JsonValue]) -> int | None:
+    step = data.get("step")
+    return step if isinstance(step, int) and not isinstance(step, bool) else None
 
 
 def _number(value: JsonValue) -> float | None:
