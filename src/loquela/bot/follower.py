@@ -1,0 +1,110 @@
+"""From the service's events to the store: what happens to watched runs, in order, none twice, none left out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol
+
+from loquela.bot.news import news_of
+from loquela.bot.store import Store
+from loquela.bot.words import whole
+from loquela.client.answers import Event, EventPage
+from loquela.core.errors import LoquelaError
+
+CHECKPOINT = "checkpoint"
+# Events that concern nobody are only counted; so many of them, at most, are heard again after a crash.
+NOTE_EVERY = 200
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 60.0
+_log = logging.getLogger(__name__)
+
+
+class EventSource(Protocol):
+    """The part of `AsyncClient` that is needed here."""
+
+    async def events(self, *, after: int = 0, run_id: str | None = None, limit: int = 100) -> EventPage:
+        """Events behind a number."""
+
+    def follow(
+        self, run_id: str | None = None, *, after: int = 0, patience_seconds: float = 60.0
+    ) -> AsyncIterator[Event]:
+        """Events as they happen."""
+
+
+class Follower:
+    """Hears all events over one stream. `told` is called with the owners who have something new to see."""
+
+    def __init__(self, source: EventSource, store: Store, told: Callable[[Sequence[int]], None]) -> None:
+        self._source = source
+        self._store = store
+        self._told = told
+        self._heard = 0
+        self._noted = 0
+
+    async def run(self) -> None:
+        """Until cancelled. A service that is down, or refuses the key, is asked again, more and more seldom."""
+        pause, trouble = FIRST_PAUSE_SECONDS, ""
+        while True:
+            try:
+                async for event in self._source.follow(after=await self._position()):
+                    self._hear(event)
+                    pause, trouble = FIRST_PAUSE_SECONDS, ""
+            except LoquelaError as error:
+                if error.code != trouble:
+                    _log.warning("events cannot be followed, which is tried again: %s", error.message)
+                trouble = error.code
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+
+    def note(self) -> None:
+        """Write down how far events were heard, so that whoever begins to watch hears of later ones only."""
+        if self._heard > self._noted:
+            self._store.heard_up_to(self._heard)
+            self._noted = self._heard
+
+    async def _position(self) -> int:
+        """Where to go on; a bot that never heard anything begins with what happens from now on."""
+        known = self._store.position()
+        if known is not None:
+            return known
+        newest = await newest_event(self._source)
+        self._store.heard_up_to(newest)
+        return newest
+
+    def _hear(self, event: Event) -> None:
+        news = news_of(event)
+        if news is None or event.run_id is None or not self._store.watched(event.run_id):
+            self._heard = event.seq
+            if event.seq - self._noted >= NOTE_EVERY:
+                self.note()
+            return
+        step = whole(event.data.get("step")) if news.kind == CHECKPOINT else None
+        owners = self._store.heard(event.run_id, event.seq, news, event.at, checkpoint=step)
+        self._heard = self._noted = event.seq
+        self._told(owners)
+
+
+async def newest_event(source: EventSource) -> int:
+    """The number of the service's newest event, 0 where there is none, in a few questions.
+
+    The service answers what lies behind a number, oldest first. Whether there is anything grows false only once, so
+    the place is found by doubling and then by halving.
+    """
+
+    async def first_behind(number: int) -> int | None:
+        found = (await source.events(after=number, limit=1)).events
+        return found[0].seq if found else None
+
+    low, step = 0, 1
+    while (found := await first_behind(low + step)) is not None:
+        low, step = found, step * 2
+    high = low + step
+    while low < high:
+        middle = (low + high) // 2
+        found = await first_behind(middle)
+        if found is None:
+            high = middle
+        else:
+            low = found
+    return low
