@@ -1,6 +1,7 @@
 """Kills processes of a running service at random moments and proves what is left: `python benchmarks/crash.py`.
 
-API, worker and trainer of `loquela serve` are killed with SIGKILL while runs are trained. What must hold:
+Trainer, worker and API of `loquela serve`, and in the second half PostgreSQL and Valkey too, are killed with SIGKILL
+while runs are trained: one at a time, two, or all at once as when the power fails. What must hold:
 
     no run is trained by two processes at once; no acknowledged row is lost; no step is kept twice;
     less work is lost than one checkpoint interval; the final weights are bit by bit those of an undisturbed run.
@@ -13,19 +14,16 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import random
-import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
 import psutil
+from crash_service import OWN_PARTS, Service, Witness
 from safetensors.numpy import load_file
 
 CHECKPOINT_EVERY = 20
@@ -41,7 +39,10 @@ RECIPE = {
     "evaluate": {"prompts": ["the fox"], "sample_tokens": 4, "metrics": ["perplexity"]},
     "compute": {"device": "cpu", "threads": 1, "linear_kernel": "torch", "compile": "off"},
 }  # fmt: skip
-TARGETS = ("trainer", "trainer", "worker", "api")
+# How often one part dies alone, two together, all at once.
+AT_ONCE = (1, 1, 1, 2, 2, 9)
+PATIENCE_SECONDS = 180
+MOST_LOOKED_AT = 500
 
 
 @dataclass
@@ -49,75 +50,14 @@ class Tally:
     kills: dict[str, int] = field(default_factory=dict)
     recovery_seconds: list[float] = field(default_factory=list)
     lost_steps: list[int] = field(default_factory=list)
+    rows_acknowledged: int = 0
+    rows_lost: int = 0
+    runs: int = 0
     faults: list[str] = field(default_factory=list)
 
-
-class Service:
-    """`loquela serve`, started again whenever it was killed."""
-
-    def __init__(self, home: Path) -> None:
-        self.home, self.data = home, home / "data"
-        self.client = httpx.Client(timeout=10)
-        self.start()
-
-    def start(self) -> None:
-        # Its output goes nowhere: a full pipe would stop it.
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "loquela", "serve", "--data", str(self.data), "--port", "0"],
-            cwd=self.home, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "LOQUELA_BEAT_SECONDS": "0.3",
-                 "LOQUELA_LEASE_SECONDS": "10"},
-        )  # fmt: skip
-        line = self.process.stdout.readline()
-        while "listens on" not in line:
-            line = self.process.stdout.readline()
-        self.address = line.split()[3].rstrip(",")
-        key = (self.data / "keys" / "owner.key").read_text().strip()
-        self.client.headers["Authorization"] = f"Bearer {key}"
-
-    def get(self, path: str) -> dict:
-        """Asks until the service is there again."""
-        while True:
-            try:
-                return self.client.get(self.address + path).raise_for_status().json()
-            except httpx.HTTPError:
-                time.sleep(0.1)
-
-    def submit(self, recipe: dict) -> str:
-        return self.client.post(self.address + "/runs/train", json={"recipe": recipe, "until": "train"}).json()[
-            "run_id"
-        ]
-
-    def find(self, what: str) -> psutil.Process | None:
-        """The process of that part, if there is one now."""
-        try:
-            server = psutil.Process(self.process.pid)
-            if what == "api":
-                return server
-            workers = server.children()
-            if what == "worker" or not workers:
-                return workers[0] if workers else None
-            trainers = workers[0].children()
-            return trainers[0] if trainers else None
-        except psutil.NoSuchProcess:
-            return None
-
-    def kill(self, what: str) -> bool:
-        process = self.find(what)
-        if process is None:
-            return False
-        process.kill()
-        if what == "api":
-            self.process.wait()
-            self.process.stdout.close()
-            self.start()
-        return True
-
-    def stop(self) -> None:
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=120)
-        self.process.stdout.close()
-        self.client.close()
+    @property
+    def kills_total(self) -> int:
+        return sum(self.kills.values())
 
 
 def weights_digest(data: Path, run: str) -> str:
@@ -142,44 +82,54 @@ def step_of(view: dict) -> int:
     return view["progress"].get("step") or 0
 
 
-def further_than(step: int):
-    return lambda view: view["state"] == "succeeded" or step_of(view) > step
+def over(view: dict) -> bool:
+    return view["state"] in ("succeeded", "failed")
 
 
-def trainers_of(data: Path, run: str) -> int:
-    """How many processes of this machine work on the run now."""
-    count = 0
-    for process in psutil.process_iter(["cmdline"]):
-        line = process.info["cmdline"] or []
-        if "loquela.worker.child" in line and str(data / "jobs" / run) in line:
-            count += 1
-    return count
+def gone_on(before: dict, *, again: bool):
+    """Whether new steps were made since, by a trainer that was started after the kill where one of ours was hit."""
+    return lambda view: (
+        over(view) or (step_of(view) > step_of(before) and (view["attempt"] > before["attempt"] or not again))
+    )
+
+
+def holders_of(data: Path, run: str) -> int:
+    """How many processes of this machine have the run's lock open and held now."""
+    lock = data / "runs" / run / "run.lock"
+    if not lock.exists():
+        return 0
+    inode = lock.stat().st_ino
+    held = [line for line in Path("/proc/locks").read_text().splitlines() if f":{inode} " in line and "->" not in line]
+    return len(held)
 
 
 def disturb(service: Service, run: str, chance: random.Random, tally: Tally, kills: int, until: float) -> bool:
     """Kill something until the run has ended or enough was killed; false when it came to a stop."""
     while time.monotonic() < until:
         view = service.get(f"/runs/{run}")
-        if view["state"] == "succeeded" or sum(tally.kills.values()) >= kills:
+        if view["state"] == "succeeded" or tally.kills_total >= kills:
             return True
         if view["state"] == "failed":
-            tally.faults.append(f"{run} failed: {view['reason']} {view['message']}")
+            tally.faults.append(f"{run} failed: {view['reason']} {view['message']} {view['error']}")
             return False
         time.sleep(chance.uniform(0.0, 2.5))
-        what = chance.choice(TARGETS)
-        before = step_of(service.get(f"/runs/{run}"))
-        if not service.kill(what):
-            continue
+        before = service.get(f"/runs/{run}")
+        parts = chance.sample(service.parts, min(chance.choice(AT_ONCE), len(service.parts)))
         killed_at = time.monotonic()
-        tally.kills[what] = tally.kills.get(what, 0) + 1
-        back = wait_for(service, run, further_than(before), seconds=120)
+        hit = service.kill(parts, chance)
+        if not hit:
+            continue
+        for part in hit:
+            tally.kills[part] = tally.kills.get(part, 0) + 1
+        if holders_of(service.data, run) > 1:
+            tally.faults.append(f"{run} was held by several processes at once")
+        again = any(part in OWN_PARTS for part in hit)
+        back = wait_for(service, run, gone_on(before, again=again), PATIENCE_SECONDS)
         if back is None:
-            tally.faults.append(f"{run} did not go on within 120 s after the {what} was killed at step {before}")
+            tally.faults.append(f"{run} did not go on within {PATIENCE_SECONDS} s after {hit} at {step_of(before)}")
             return False
-        tally.recovery_seconds.append(time.monotonic() - killed_at)
-        running = trainers_of(service.data, run)
-        if running > 1:
-            tally.faults.append(f"{run} was trained by {running} processes at once")
+        if not over(back):
+            tally.recovery_seconds.append(time.monotonic() - killed_at)
     return True
 
 
@@ -188,8 +138,8 @@ def examine(service: Service, run: str, straight: str, tally: Tally) -> None:
     folder = service.data / "runs" / run
     steps = [json.loads(line)["step"] for line in (folder / "metrics.jsonl").read_text().splitlines()
              if "loss" in json.loads(line)]  # fmt: skip
-    if steps != sorted(set(steps)):
-        tally.faults.append(f"{run} kept a step twice")
+    if steps != list(range(1, len(steps) + 1)):
+        tally.faults.append(f"{run} kept a step twice, or lost one")
     told = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     last = 0
     for event in told:
@@ -199,7 +149,7 @@ def examine(service: Service, run: str, straight: str, tally: Tally) -> None:
             last = event["data"]["step"]
     seen, after = [], 0
     while True:
-        page = service.get(f"/runs/{run}/events?after={after}&limit=500")
+        page = service.get(f"/runs/{run}/events?after={after}&limit={MOST_LOOKED_AT}")
         if not page["events"]:
             break
         seen += [event["id"] for event in page["events"]]
@@ -212,46 +162,54 @@ def examine(service: Service, run: str, straight: str, tally: Tally) -> None:
         tally.faults.append(f"{run} ended with other weights")
 
 
-def bench(home: Path, kills: int, minutes: float, seed: int) -> dict:
-    chance, tally = random.Random(seed), Tally()
-    service = Service(home)
+def bench(home: Path, tally: Tally, *, servers: bool, kills: int, until: float, seed: int) -> None:
+    """One half: runs are made and disturbed until `kills` in all."""
+    home.mkdir()
+    chance, service = random.Random(seed), Service(home, servers=servers)
     lines = [f"The fox number {n} walked to the house and dreamt of the sea, {n * 7} times.\n" for n in range(200)]
     (service.data / "corpus" / "story.txt").write_text("".join(lines))
-    began = time.monotonic()
-    until = began + minutes * 60
-    runs = 0
     try:
         straight_run = service.submit(RECIPE)
-        done = wait_for(service, straight_run, lambda view: view["state"] == "succeeded", 180)
-        if done is None:
-            raise SystemExit("the undisturbed run did not end")
+        if wait_for(service, straight_run, over, PATIENCE_SECONDS)["state"] != "succeeded":
+            raise SystemExit("the undisturbed run did not succeed")
         straight = weights_digest(service.data, straight_run)
-        while sum(tally.kills.values()) < kills and time.monotonic() < until and not tally.faults:
+        witness = Witness(service)
+        while tally.kills_total < kills and time.monotonic() < until and not tally.faults:
             run = service.submit(RECIPE)
-            runs += 1
+            tally.runs += 1
             if not disturb(service, run, chance, tally, kills, until):
                 break
-            if wait_for(service, run, lambda view: view["state"] == "succeeded", 180) is None:
-                tally.faults.append(f"{run} did not end")
+            ended = wait_for(service, run, over, PATIENCE_SECONDS)
+            if ended is None or ended["state"] != "succeeded":
+                tally.faults.append(f"{run} did not succeed: {ended}")
                 break
             examine(service, run, straight, tally)
+            say(tally)
+        tally.rows_lost += len(witness.lost())
+        tally.rows_acknowledged += len(witness.acknowledged)
     finally:
         service.stop()
-    return summary(tally, runs, time.monotonic() - began, seed)
 
 
-def summary(tally: Tally, runs: int, seconds: float, seed: int) -> dict:
+def say(tally: Tally) -> None:
+    sys.stderr.write(f"{tally.kills_total} kills, {tally.runs} runs, {len(tally.faults)} faults\n")
+
+
+def summary(tally: Tally, seconds: float, seed: int) -> dict:
     recovery = sorted(tally.recovery_seconds)
     return {
-        "kills": sum(tally.kills.values()),
+        "kills": tally.kills_total,
         "kills_of": tally.kills,
-        "runs": runs,
+        "runs": tally.runs,
         "checkpoint_interval_steps": CHECKPOINT_EVERY,
         "lost_steps_max": max(tally.lost_steps, default=0),
+        "rows_acknowledged": tally.rows_acknowledged,
+        "rows_lost": tally.rows_lost,
         "recovery_seconds_p50": round(statistics.median(recovery), 2) if recovery else None,
         "recovery_seconds_p99": round(recovery[min(len(recovery) - 1, int(len(recovery) * 0.99))], 2)
         if recovery
         else None,
+        "load_average": psutil.getloadavg()[0],
         "faults": tally.faults,
         "seconds": round(seconds, 1),
         "seed": seed,
@@ -261,17 +219,27 @@ def summary(tally: Tally, runs: int, seconds: float, seed: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--minutes", type=float, default=30)
+    parser.add_argument("--minutes", type=float, default=40)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--alone", action="store_true", help="without PostgreSQL and Valkey")
+    parser.add_argument("--servers", action="store_true", help="only with PostgreSQL and Valkey")
     parser.add_argument("--json", type=Path)
     chosen = parser.parse_args()
+    halves = [False] * (not chosen.servers) + [True] * (not chosen.alone)
+    tally, began = Tally(), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="loquela-crash-") as home:
-        found = bench(Path(home), chosen.kills, chosen.minutes, chosen.seed)
+        for number, servers in enumerate(halves, 1):
+            share = number / len(halves)
+            bench(
+                Path(home) / f"half {number}", tally, servers=servers, kills=int(chosen.kills * share),
+                until=began + chosen.minutes * 60 * share, seed=chosen.seed + number,
+            )  # fmt: skip
+    found = summary(tally, time.monotonic() - began, chosen.seed)
     text = json.dumps(found, indent=2)
     print(text)
     if chosen.json is not None:
         chosen.json.write_text(text + "\n")
-    sys.exit(1 if found["faults"] or found["lost_steps_max"] > CHECKPOINT_EVERY else 0)
+    sys.exit(1 if tally.faults or tally.rows_lost or found["lost_steps_max"] > CHECKPOINT_EVERY else 0)
 
 
 if __name__ == "__main__":

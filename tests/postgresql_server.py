@@ -9,8 +9,10 @@ import shutil
 import socket
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import psycopg
 
 PASSWORD = "opensesame-42"  # noqa: S105 - of a server that lives for these tests
@@ -49,11 +51,25 @@ class PostgresqlServer:
         self._run(
             "initdb", "-U", "owner", "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--locale=C", data
         )
-        options = f"-h 127.0.0.1 -p {self.port} -k {self._folder} -c fsync=off -c shared_buffers=16MB"
-        self._run("pg_ctl", "-D", data, "-w", "-t", "60", "-l", self._folder / "log", "-o", options, "start")
+        self.start()
         with self.connect("postgres") as connection:
             connection.autocommit = True
             connection.execute("CREATE DATABASE books")
+
+    def start(self) -> None:
+        """Start it, also after `kill`."""
+        options = f"-h 127.0.0.1 -p {self.port} -k {self._folder} -c fsync=off -c shared_buffers=16MB"
+        log = self._folder / "log"
+        self._run("pg_ctl", "-D", self._folder / "data", "-w", "-t", "60", "-l", log, "-o", options, "start")
+
+    def kill(self) -> None:
+        """SIGKILL to the server and to every process of its own; what was committed is in its files."""
+        server = psutil.Process(int((self._folder / "data" / "postmaster.pid").read_text().split("\n")[0]))
+        family = [server, *server.children(recursive=True)]
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, timeout=10)
 
     def _run(self, program: str, *arguments: object) -> None:
         subprocess.run(
