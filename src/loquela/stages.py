@@ -93,6 +93,8 @@ TRAINING_COMPUTE = (
     "compute.compile",
     "compute.gradient_checkpointing",
     "compute.processes",
+    "compute.strategy",
+    "compute.fsdp",
     "compute.deterministic",
     "compute.linear_kernel",
     "compute.loader_workers",

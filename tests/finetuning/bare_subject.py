@@ -145,6 +145,8 @@ class BareSubject:
             total += loss.item()
         return total
 
+    writes = True
+
     def new_optimizer(self, learning_rate: float) -> torch.optim.Optimizer:
         learning = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         return torch.optim.AdamW(learning, lr=learning_rate, weight_decay=self.settings.weight_decay)

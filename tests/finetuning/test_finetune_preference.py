@@ -130,7 +130,7 @@ def test_a_training_lowers_the_loss_and_raises_the_margins(tmp_path, task):
     after = preference_session(tmp_path, task)
     from loquela.finetuning.training.adapter_folder import read_into
 
-    read_into(after.causal, context.run_directory / "adapter")
+    read_into(after.causal, context.run_directory / "adapter", after.published)
     margins = after.runner.trainer.loquela_loss.compare(after.batch(after.training_rows)).margins
     assert float(margins.mean()) > 0
 

@@ -22,6 +22,8 @@ from loquela.core.atomic import write_json
 from loquela.core.errors import LoquelaError
 from loquela.finetuning.proofs.around import ProofsAround
 from loquela.finetuning.proofs.rows_table import prove_rows
+from loquela.finetuning.training.accelerate_config import NAME as ACCELERATE_NAME
+from loquela.finetuning.training.accelerate_config import accelerate_settings
 from loquela.finetuning.training.adapter_folder import read_into
 from loquela.finetuning.training.assembly import ADAPTER_DIRECTORY, assemble
 from loquela.finetuning.training.facts import effective_record, facts_of, publish_start
@@ -84,7 +86,7 @@ def _finetune(context: StageContext, group: Group, plan: DevicePlan) -> StageRes
         _prove_rows(context, group)
     _save_effective(context, session)
     proofs = ProofsAround(session, context.bus)
-    if group.leads:
+    if group.leads or session.in_shares:
         proofs.before(resumed=found is not None)
     group.wait_for_all()
     parts = assemble(context, session, data_digest, found, changes)
@@ -93,14 +95,16 @@ def _finetune(context: StageContext, group: Group, plan: DevicePlan) -> StageRes
             tell_resumed(context.bus, found, str(parts.identity["version"]), changes, OPTIMIZER_KEY)
         if group.leads:
             forget_after(context.run_directory, found.state.step if found is not None else -1)
-        group.prove_equal(parts.model)
+        if not session.in_shares:
+            group.prove_equal(parts.model)
         publish_start(parts, session, resumed=found is not None)
         state = resume_loop(parts, found.state if found is not None else None).run()
         history = state.epoch_history
         final = final_metrics(history, state.training_seconds) if history else None
         facts = facts_of(parts, session, state, final)
-        if parts.checkpointer is not None:
+        if group.leads or session.in_shares:
             _hand_on(context, session, parts, proofs, data_digest, facts)
+        if group.leads:
             Reporter(parts, state.step).write_metrics(history, final)
         group.wait_for_all()
     finally:
@@ -127,14 +131,22 @@ def _hand_on(
     data_digest: str,
     facts: dict[str, JsonValue],
 ) -> None:
-    """Write `adapter/`: the weights of the lowest validation loss, put back into the live model, and proven."""
+    """Write `adapter/`: the weights of the lowest validation loss, put back into the live model, and proven.
+
+    Of a network in shares every rank must come here; one writes.
+    """
     best = context.run_directory / BEST_DIRECTORY
+    together = session.group if session.in_shares else Group()
+    together.wait_for_all()
     if facts["adapter_step"] != facts["steps"]:
-        read_into(session.causal, best)
+        read_into(session.causal, best, session.published)
+    weights = parts.whole_model()
     parents = {"base": read_manifest(context.inputs["base"]).digest, "examples": data_digest}
     if parts.checkpointer is not None:
-        parts.checkpointer.write_final(parts.model_tensors(), facts, parents)
-    proofs.after(context.run_directory / ADAPTER_DIRECTORY, lambda folder: read_into(session.causal, folder))
+        parts.checkpointer.write_final(weights, facts, parents)
+    together.wait_for_all()
+    adapter = context.run_directory / ADAPTER_DIRECTORY
+    proofs.after(adapter, lambda folder: read_into(session.causal, folder, session.published))
 
 
 def _save_effective(context: StageContext, session: TuningSession) -> None:
@@ -143,4 +155,5 @@ def _save_effective(context: StageContext, session: TuningSession) -> None:
         return
     record = effective_record(session)
     write_json(context.run_directory / EFFECTIVE_NAME, record)
+    write_json(context.run_directory / ACCELERATE_NAME, accelerate_settings(session))
     context.bus.publish("finetune.effective_settings.v1", record)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from loquela.artifacts.manifest import corrupt
 from loquela.core.atomic import atomic_path, write_json
 from loquela.core.model import BoundaryModel
+from loquela.training.shards import whole
 
 BASELINE_NAME = "baseline_checksums.json"
 
@@ -85,10 +86,14 @@ def compute_model_state_checksum(model: nn.Module) -> dict[str, str]:
     return {base_name(name): _digest(tensor) for name, tensor in _state(model) if not is_adapter_name(name)}
 
 
-def save_base_model_checksums(model: nn.Module, directory: Path) -> dict[str, str]:
-    """Write `baseline_checksums.json` into `directory`; ResourceError when the file system refuses."""
+def save_base_model_checksums(model: nn.Module, directory: Path, *, writes: bool = True) -> dict[str, str]:
+    """Write `baseline_checksums.json` into `directory`; ResourceError when the file system refuses.
+
+    Of processes that share a model out all must come here, and one of them `writes`.
+    """
     checksums = compute_model_state_checksum(model)
-    write_json(directory / BASELINE_NAME, _Baseline(checksums=checksums).model_dump(mode="json"))
+    if writes:
+        write_json(directory / BASELINE_NAME, _Baseline(checksums=checksums).model_dump(mode="json"))
     return checksums
 
 
@@ -145,7 +150,7 @@ def _state(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _digest(tensor: Tensor) -> str:
-    value = tensor.detach().to("cpu").contiguous()
+    value = whole(tensor).to("cpu").contiguous()
     digest = hashlib.sha256(f"{value.dtype} {list(value.shape)}".encode())
     digest.update(value.view(-1).view(torch.uint8).numpy().data if value.numel() else b"")
     return digest.hexdigest()

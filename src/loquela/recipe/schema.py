@@ -20,6 +20,7 @@ from loquela.recipe.budget_section import BudgetSection
 from loquela.recipe.cloud_section import CloudSection
 from loquela.recipe.decontamination_section import DecontaminationSection
 from loquela.recipe.deploy_section import DeploySection
+from loquela.recipe.distributed_section import FsdpOptions, Strategy
 from loquela.recipe.document_section import DocumentOptions
 from loquela.recipe.duplicates_section import DuplicatesSection
 from loquela.recipe.encoding_section import EncodingSection
@@ -310,6 +311,10 @@ class ComputeSection(BoundaryModel):
     compile: Literal["auto", "on", "off"] = Field("auto", description="auto: when the gain outlives the compilation")
     gradient_checkpointing: bool = Field(False, description="recompute activations: less memory, more time")
     processes: int = Field(1, ge=1, le=4096, description="data-parallel ranks started by torchrun")
+    strategy: Strategy = Field(
+        "ddp", description="ddp: every process holds the whole network; fsdp: a share of it (fine-tuning only)"
+    )
+    fsdp: FsdpOptions | None = Field(None, description="null: the defaults, under strategy: fsdp")
     deterministic: bool = Field(True, description="refuse kernels whose result depends on timing")
     linear_kernel: Literal["auto", "torch", "onednn"] = Field("auto", description="fp32 matrix kernel on CPU, by probe")
     loader_workers: int | None = Field(None, ge=0, le=64, description="null: 0 on CPU, min(4, cores) on CUDA")
@@ -324,6 +329,14 @@ class ComputeSection(BoundaryModel):
     tokenizer_engine: TokenizerEngine = Field(
         "auto", description="what turns text into ids; auto: tokie where its ids are proven to be the tokenizer's own"
     )
+
+    @model_validator(mode="after")
+    def _options_of_the_strategy(self) -> Self:
+        if self.fsdp is not None and self.strategy != "fsdp":
+            raise ValueError(
+                f"fsdp has no effect under strategy: {self.strategy}; write strategy: fsdp, or leave it out"
+            )
+        return self
 
 
 class Recipe(BoundaryModel):
@@ -346,6 +359,15 @@ class Recipe(BoundaryModel):
     finetune: FinetuneSection | None = Field(None, description="a base model learns the examples; null: it does not")
     export: ExportSection | None = Field(None, description="formats the model is exported in; null: none")
     deploy: DeploySection | None = Field(None, description="what exports must hold to; null: they are not checked")
+
+    @model_validator(mode="after")
+    def _shared_out_by_fine_tuning_alone(self) -> Self:
+        if self.compute.strategy != "ddp" and self.finetune is None:
+            raise ValueError(
+                f"compute.strategy: {self.compute.strategy} is for a section finetune; of a network that is trained "
+                "from scratch every process holds all, write strategy: ddp"
+            )
+        return self
 
     @model_validator(mode="after")
     def _rows_to_learn(self) -> Self:

@@ -21,6 +21,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from loquela.core.errors import ErrorCode, InternalError, ResourceError
+from loquela.training.shards import is_share
 
 # A rank may wait this long for rank 0's validation, samples and checkpoints.
 TIMEOUT_SECONDS = 1800.0
@@ -43,11 +44,16 @@ class Group:
         return self.rank == 0
 
     def sum_gradients(self, parameters: Iterable[nn.Parameter]) -> None:
-        """Add up every parameter's gradient over all ranks, in place; one that is absent here counts as zero."""
+        """Add up every parameter's gradient over all ranks, in place; one that is absent here counts as zero.
+
+        Those of shares were added up as they were shared out.
+        """
         if self.world_size == 1:
             return
         gradients = []
         for parameter in parameters:
+            if is_share(parameter):
+                continue
             if parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
             gradients.append(parameter.grad)

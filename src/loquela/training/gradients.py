@@ -19,6 +19,7 @@ from loquela.monitoring.events import Bus, SilentBus, trace
 from loquela.training.contracts import GradientComputerRequest, GradientComputerResult
 from loquela.training.distributed import Group
 from loquela.training.memory import is_out_of_memory
+from loquela.training.shards import is_share, own_part
 
 # In float32, squares of gradients of this norm vanish: Adam's second moment would be zero.
 VANISHING_NORM = 1e-20
@@ -55,14 +56,20 @@ def backward(loss: Tensor, bus: Bus | None = None) -> None:
 
 
 @torch.no_grad()
-def clip_gradients(parameters: Sequence[Tensor], clip_norm: float | None, bus: Bus | None = None) -> GradientNorm:
+def clip_gradients(
+    parameters: Sequence[Tensor], clip_norm: float | None, bus: Bus | None = None, group: Group | None = None
+) -> GradientNorm:
     """Scale all gradients so that their global 2-norm is at most `clip_norm` (None: only measure it).
 
-    A coefficient of 1 leaves every bit as it is. Parameters without a gradient count nothing. Where a `bus` is
-    given the numbers are read for its trace points, which waits for the device.
+    A coefficient of 1 leaves every bit as it is. Parameters without a gradient count nothing; of those that are shared
+    out each rank of `group` measures its part. Where a `bus` is given the numbers are read for its trace points, which
+    waits for the device.
     """
-    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    held = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    gradients = [own_part(gradient) for gradient in held]
     norm = torch.nn.utils.get_total_norm(gradients, norm_type=2.0).float()
+    if group is not None and any(is_share(gradient) for gradient in held):
+        norm = group.sum(norm.double().square()).sqrt().float()
     finite = torch.isfinite(norm)
     coefficient = torch.ones_like(norm)
     if clip_norm is not None:

@@ -294,14 +294,9 @@ class TrainingLoop:
     def _checkpoint(self, reason: str, *, is_best: bool = False) -> None:
         self._take_time()
         self._saved_step = self.progress.step
-        checkpointer = self.parts.checkpointer
-        if checkpointer is not None:
-            checkpointer.save(
-                self.parts.model_tensors(),
-                self.parts.optimizer.state_tensors(),
-                self.state(reason),
-                is_best=is_best,
-            )
+        weights, moments = self.parts.whole_model(), self.parts.whole_optimizer()
+        if self.parts.checkpointer is not None:
+            self.parts.checkpointer.save(weights, moments, self.state(reason), is_best=is_best)
 
     def _take_time(self) -> None:
         """Book the seconds since the last call on the epoch and on the run."""

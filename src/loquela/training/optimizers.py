@@ -22,6 +22,7 @@ from loquela.monitoring.events import Bus, trace
 from loquela.recipe.schema import OptimizerSection
 from loquela.training.memory import is_out_of_memory
 from loquela.training.muon import Muon, check_overhead
+from loquela.training.shards import is_share, shared_like
 
 SEPARATOR = "/"
 # A counter without shape: the one state that is not as large as its parameter.
@@ -124,8 +125,8 @@ class OptimizerSet:
     def _load_one(self, optimizer: torch.optim.Optimizer, states: dict[str, dict[str, Tensor]]) -> None:
         """Through torch's own door, which knows on which device each kernel wants its step counter."""
         wanted = {
-            number: {key: value.clone() for key, value in states[name].items()}
-            for number, name in enumerate(self._owned(optimizer))
+            number: {key: shared_like(value, parameter).clone() for key, value in states[name].items()}
+            for number, (name, parameter) in enumerate(self._owned(optimizer).items())
             if name in states
         }
         optimizer.load_state_dict({"state": wanted, "param_groups": optimizer.state_dict()["param_groups"]})
@@ -242,6 +243,8 @@ def _single(section: OptimizerSection, parameters: list[nn.Parameter], learning_
     groups = [group for group in groups if group["params"]]
     fused = all(p.device.type in ("cpu", "cuda") and p.is_floating_point() for p in parameters)
     if section.name == "sgd":
+        # torch has no fused SGD for shares.
+        fused = fused and not any(is_share(p) for p in parameters)
         return torch.optim.SGD(groups, lr=learning_rate, momentum=section.momentum, fused=fused)
     kind = torch.optim.Adam if section.name == "adam" else torch.optim.AdamW
     return kind(groups, lr=learning_rate, betas=(section.beta1, section.beta2), eps=section.epsilon, fused=fused)

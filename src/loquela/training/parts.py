@@ -21,6 +21,7 @@ from loquela.training.batches import StepBatches
 from loquela.training.checkpoint import Checkpointer
 from loquela.training.distributed import Group
 from loquela.training.optimizers import OptimizerSet
+from loquela.training.shards import is_share, whole
 from loquela.training.step import Outcome
 
 Sample = Callable[[], list[tuple[str, str]]]
@@ -97,6 +98,23 @@ class Parts:
     keeps: Callable[[str], bool] | None = None
 
     def model_tensors(self) -> Tensors:
-        """The weights that a checkpoint holds, by name, detached, not copied."""
+        """The weights that a checkpoint holds, by name, detached, not copied; shares where they are shared out."""
         state = self.model.state_dict().items()
         return {name: tensor.detach() for name, tensor in state if self.keeps is None or self.keeps(name)}
+
+    def whole_model(self) -> Tensors:
+        """The same, whole, on the rank that writes; every rank must come here."""
+        return self._whole(self.model_tensors())
+
+    def whole_optimizer(self) -> Tensors:
+        """The optimizer's state, likewise."""
+        return self._whole(self.optimizer.state_tensors())
+
+    def _whole(self, tensors: Tensors) -> Tensors:
+        """One tensor at a time, into host memory: the device need never hold all of them."""
+        gathered = {}
+        for name, tensor in tensors.items():
+            value = whole(tensor)
+            if self.checkpointer is not None:
+                gathered[name] = value.cpu() if is_share(tensor) else value
+        return gathered

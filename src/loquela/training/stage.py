@@ -88,7 +88,7 @@ def _finish(parts: Parts, inputs: Inputs, state: TrainingCheckpoint) -> StageRes
     facts = facts_of(parts, inputs, state, final)
     if parts.checkpointer is not None:
         parents = {"shards": inputs.data_digest, "tokenizer": inputs.tokenizer_digest}
-        parts.checkpointer.write_final(parts.model_tensors(), facts, parents)
+        parts.checkpointer.write_final(parts.whole_model(), facts, parents)
         Reporter(parts, state.step).write_metrics(history, final)
     parts.group.wait_for_all()
     parts.bus.publish("trainer.metrics.completed.v1", final.model_dump(mode="json") if final else {})

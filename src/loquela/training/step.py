@@ -29,6 +29,7 @@ from loquela.training.distributed import Group
 from loquela.training.gradients import backward, clip_gradients
 from loquela.training.losses import loss_divisor, training_loss
 from loquela.training.optimizers import OptimizerSet
+from loquela.training.shards import own_part
 
 AUTOCAST_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 FIRST_LOSS_SCALE = 65536.0
@@ -154,8 +155,9 @@ class GradientSteps(ABC):
             self.group.sum_gradients(self.parameters)
             self.group.sum(total)
             if self.scale != 1.0:
-                torch._foreach_mul_([p.grad for p in self.parameters if p.grad is not None], 1.0 / self.scale)
-            measured = clip_gradients(self.parameters, self.section.gradient_clip_norm, bus)
+                held = [own_part(p.grad) for p in self.parameters if p.grad is not None]
+                torch._foreach_mul_(held, 1.0 / self.scale)
+            measured = clip_gradients(self.parameters, self.section.gradient_clip_norm, bus, self.group)
             loss = total / self.counted(plan)
             applied = torch.isfinite(loss) & measured.finite & (measured.norm <= min(norm_limit, _LARGEST))
             numbers = torch.stack([loss, measured.norm.to(loss), applied.to(loss)])

@@ -12,6 +12,7 @@ from loquela.finetuning.proofs.borrowed import borrowed, trained_copy, without_d
 from loquela.finetuning.proofs.chosen_rows import unequal_rows
 from loquela.finetuning.proofs.numbers import finite
 from loquela.finetuning.proofs.subject import Subject
+from loquela.training.shards import whole
 
 NAME = "adapter_on"
 
@@ -72,12 +73,12 @@ def _is_output(name: str) -> bool:
 
 
 def _zero(parameter: nn.Parameter) -> bool:
-    return parameter.grad is None or not bool(parameter.grad.any())
+    return parameter.grad is None or not bool(whole(parameter.grad).any())
 
 
 def _moved(model: nn.Module, saved: dict[str, Tensor]) -> list[str]:
     parameters = dict(model.named_parameters())
-    return [name for name, before in saved.items() if not torch.equal(parameters[name].detach(), before)]
+    return [name for name, before in saved.items() if not torch.equal(whole(parameters[name]), whole(before))]
 
 
 def _some(names: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from loquela.finetuning.proofs.chosen_rows import shortest_sequences
 from loquela.finetuning.proofs.numbers import finite, norm_of
 from loquela.finetuning.proofs.subject import Subject
 from loquela.finetuning.verification import verify_base_weights_unchanged
+from loquela.training.shards import whole
 
 SHOWN = 3
 ROWS = 4
@@ -46,10 +48,16 @@ def prove_adapter_moved(before: Mapping[str, Tensor]) -> Callable[[Subject], Pro
     """A proof that the training moved what it should, against copies of `before` it; and that all of it is finite."""
 
     def prove(subject: Subject) -> Proof:
-        now = {name: each.detach() for name, each in trained_parameters(subject.model).items()}
-        still = [name for name, value in now.items() if name in before and torch.equal(value, before[name])]
-        broken = [name for name, value in now.items() if not bool(torch.isfinite(value).all())]
-        change = norm_of({name: value.float() - before[name].float() for name, value in now.items() if name in before})
+        now = trained_parameters(subject.model)
+        still, broken, changes = [], [], []
+        for name, parameter in now.items():
+            value, old = whole(parameter), whole(before[name])
+            if torch.equal(value, old):
+                still.append(name)
+            if not bool(torch.isfinite(value).all()):
+                broken.append(name)
+            changes.append(norm_of({name: value.float() - old.float()}))
+        change = math.hypot(*changes)
         passed = bool(now) and len(still) < len(now) and not broken
         numbers: dict[str, JsonValue] = {
             "trained_tensors": len(now),

@@ -36,7 +36,7 @@ class ProofsAround:
             if resumed and (subject.directory / BASELINE_NAME).is_file():
                 self._check_base()
             else:
-                save_base_model_checksums(subject.model, subject.directory)
+                save_base_model_checksums(subject.model, subject.directory, writes=subject.writes)
         entries = on_resume(settings) if resumed else before_training(settings)
         return run_proofs(subject, entries, self.bus, "before")
 

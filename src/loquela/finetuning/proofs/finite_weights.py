@@ -8,6 +8,7 @@ from loquela.artifacts.proof import Proof
 from loquela.core.errors import ErrorCode
 from loquela.finetuning.proofs.subject import Subject
 from loquela.finetuning.verification import base_name
+from loquela.training.shards import whole
 
 NAME = "finite_weights"
 SHOWN = 3
@@ -16,7 +17,7 @@ SHOWN = 3
 def prove_finite(subject: Subject) -> Proof:
     """Base and adapter, scales of quantised matrices among them, as they lie in memory."""
     state = {name: value for name, value in subject.model.state_dict().items() if isinstance(value, Tensor)}
-    broken = sorted({base_name(name) for name, value in state.items() if not _finite(value)})
+    broken = sorted({base_name(name) for name, value in state.items() if not _finite(whole(value))})
     shown = ", ".join(broken[:SHOWN]) + (", …" if len(broken) > SHOWN else "")
     return Proof(
         name=NAME,

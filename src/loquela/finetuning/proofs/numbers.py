@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from loquela.finetuning.proofs.subject import Subject
+from loquela.training.shards import whole
 
 # Formats with 8 or 11 bits of precision round every product; what is 1e-3 apart in fp32 may be this far there.
 HALF_PRECISION_DIFFERENCE = 5e-2
@@ -17,9 +18,9 @@ HALF_PRECISION_DIFFERENCE = 5e-2
 def gradients_of(model: nn.Module) -> dict[str, Tensor]:
     """Copies of what `backward` left, by parameter, in float32; one that learns and got none counts as zeros."""
     return {
-        name: torch.zeros_like(parameter, dtype=torch.float32)
+        name: torch.zeros(parameter.shape, dtype=torch.float32, device=parameter.device)
         if parameter.grad is None
-        else parameter.grad.detach().float().clone()
+        else whole(parameter.grad).float().clone()
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }

@@ -24,6 +24,7 @@ from loquela.finetuning.proofs.borrowed import borrowed, trained_parameters, wit
 from loquela.finetuning.proofs.chosen_rows import sequences_of
 from loquela.finetuning.proofs.numbers import allowed, finite
 from loquela.finetuning.proofs.subject import Subject
+from loquela.training.shards import put, whole
 
 REFERENCE_NAME = "preference_loss"
 CANARY_NAME = "preference_canary"
@@ -240,7 +241,8 @@ def _nudge(subject: Subject) -> None:
     generator = torch.Generator().manual_seed(0)
     for parameter in trained_parameters(subject.model).values():
         noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float32)
-        parameter.add_(NUDGE * noise.to(parameter))
+        value = whole(parameter)
+        put(parameter, value + NUDGE * noise.to(value))
 
 
 def _learnt(sequence: TokenRow) -> int:

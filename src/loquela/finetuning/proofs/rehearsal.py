@@ -5,9 +5,9 @@ from __future__ import annotations
 import resource
 import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -21,6 +21,7 @@ from loquela.finetuning.proofs.borrowed import borrowed, trained_copy, trained_p
 from loquela.finetuning.proofs.chosen_rows import longest_rows
 from loquela.finetuning.proofs.numbers import finite
 from loquela.finetuning.proofs.subject import Subject
+from loquela.training.shards import whole
 
 NAME = "rehearsal"
 # Beside the periodic checkpoints that are kept: the one being written and the finished adapter.
@@ -34,12 +35,11 @@ def prove_rehearsal(subject: Subject) -> Proof:
     """
     rows = longest_rows(subject.training_rows, subject.settings.batch_size)
     held_out = longest_rows(subject.evaluation_rows, subject.settings.batch_size)
-    with tempfile.TemporaryDirectory(prefix="rehearsal-", dir=subject.directory) as folder, borrowed(subject.model):
-        seconds, losses, straight, again = _steps(subject, rows, held_out, Path(folder))
-        size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+    with _folder(subject) as folder, borrowed(subject.model):
+        seconds, losses, size, straight, again = _steps(subject, rows, held_out, folder)
     free = shutil.disk_usage(subject.directory).free
     needed = size * (subject.settings.keep_checkpoints + MORE_FOLDERS)
-    different = [name for name, value in straight.items() if not torch.equal(value, again[name])]
+    different = [name for name, value in straight.items() if not torch.equal(whole(value), whole(again[name]))]
     numbers: dict[str, JsonValue] = {
         "longest_row_tokens": len(rows[0].ids),
         "rows": len(rows),
@@ -78,9 +78,25 @@ def _proof(fault: str | None, numbers: dict[str, JsonValue], code: ErrorCode, re
     )
 
 
+@contextmanager
+def _folder(subject: Subject) -> Iterator[Path]:
+    """An empty folder of the run, the same one for all processes that prove together, gone at the end."""
+    folder = subject.directory / NAME
+    if not subject.writes:
+        yield folder
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
 def _steps(
     subject: Subject, rows: Sequence[TokenRow], held_out: Sequence[TokenRow], folder: Path
-) -> tuple[float, list[float], dict[str, Tensor], dict[str, Tensor]]:
+) -> tuple[float, list[float], int, dict[str, Tensor], dict[str, Tensor]]:
+    """Seconds, losses, bytes of the saved state, and what was trained: straight on, and after a reload."""
     rate = subject.settings.learning_rate
     batch = subject.batch(rows)
     optimizer = subject.new_optimizer(rate)
@@ -90,6 +106,7 @@ def _steps(
     seconds = time.perf_counter() - started
     losses = [subject.evaluate(held_out)] if held_out else []
     subject.save_state(folder, optimizer)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     random = _random_state()
     subject.step_gradients([batch])
     optimizer.step()
@@ -100,7 +117,7 @@ def _steps(
     _set_random_state(random)
     subject.step_gradients([batch])
     fresh.step()
-    return seconds, losses, straight, trained_copy(subject.model)
+    return seconds, losses, size, straight, trained_copy(subject.model)
 
 
 def _random_state() -> list[Tensor]:

@@ -67,17 +67,19 @@ def record_proof(directory: Path, proof: Proof) -> None:
 
 def _run(subject: Subject, entry: Entry, bus: Bus, when: str) -> Proof:
     subject.check_stop()
-    return run_proof(entry.name, lambda: entry.prove(subject), subject.directory, bus, when)
+    directory = subject.directory if subject.writes else None
+    return run_proof(entry.name, lambda: entry.prove(subject), directory, bus, when)
 
 
-def run_proof(name: str, prove: Callable[[], Proof], directory: Path, bus: Bus, when: str) -> Proof:
-    """Run one proof, publish how it went, and write it to `preflight.json` in `directory`."""
+def run_proof(name: str, prove: Callable[[], Proof], directory: Path | None, bus: Bus, when: str) -> Proof:
+    """Run one proof, publish how it went, and write it to `preflight.json` in `directory`, where there is one."""
     bus.publish("finetune.proof.started.v1", {"name": name, "when": when})
     started = time.perf_counter()
     proof = prove()
     seconds = round(time.perf_counter() - started, 3)
     proof = proof.model_copy(update={"numbers": {**proof.numbers, "seconds": seconds, "when": when}})
-    record_proof(directory, proof)
+    if directory is not None:
+        record_proof(directory, proof)
     bus.publish(
         "finetune.proof.finished.v1",
         {

@@ -58,6 +58,10 @@ class Subject(Protocol):
     def stop_ids(self) -> frozenset[int]:
         """Tokens that end an answer."""
 
+    @property
+    def writes(self) -> bool:
+        """Whether this process keeps the records; of several that prove together, one does."""
+
     def check_stop(self) -> None:
         """Raise Interrupted when somebody asked the run to stop."""
 

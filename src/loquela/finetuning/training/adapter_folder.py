@@ -25,15 +25,18 @@ from loquela.models.pretrained.causal import CausalModel
 from loquela.models.pretrained.folder_files import optional_json
 from loquela.tokenizers.template_file import TEMPLATE_NAME
 from loquela.training.checkpoint import Export, Tensors
+from loquela.training.shards import put
 from loquela.training.staging import write_safetensors
 
 MODEL_NAME = "model.safetensors"
 COPIED = ("config.json", "generation_config.json")
 
 
-def exporter(model: CausalModel, examples: Path) -> Export:
-    """A function (folder, weights by their names in the live model) that fills an empty folder; OSError."""
-    names = published_names(model)
+def exporter(model: CausalModel, names: Mapping[str, str], examples: Path) -> Export:
+    """A function (folder, weights by their names in the live model) that fills an empty folder; OSError.
+
+    `names` are those of `published_names`.
+    """
 
     def export(folder: Path, weights: Tensors) -> None:
         published = {public: weights[own] for public, own in names.items()}
@@ -47,7 +50,7 @@ def exporter(model: CausalModel, examples: Path) -> Export:
 
 
 def published_names(model: CausalModel) -> dict[str, str]:
-    """Name in the folder → name in the live model, of everything that is trained.
+    """Name in the folder → name in the live model, of everything that is trained; asked before it is shared out.
 
     InternalError when PEFT would leave out a tensor that learns.
     """
@@ -67,19 +70,21 @@ def published_names(model: CausalModel) -> dict[str, str]:
 
 
 @torch.no_grad()
-def read_into(model: CausalModel, folder: Path) -> None:
-    """Put the weights of such a folder into the live model, value by value; DataError(CORRUPTION)."""
+def read_into(model: CausalModel, folder: Path, names: Mapping[str, str]) -> None:
+    """Put the weights of such a folder into the live model, value by value; DataError(CORRUPTION).
+
+    `names` are those of `published_names`.
+    """
     name = WEIGHTS_NAME if isinstance(model, AdaptedModel) else MODEL_NAME
     try:
         saved: Mapping[str, Tensor] = load_file(folder / name)
     except Exception as error:  # safetensors raises its own untyped error class for any damage
         raise corrupt(folder, f"{name} cannot be read: {error}") from error
-    names = published_names(model)
     if set(saved) != set(names):
         raise corrupt(folder, f"{name} holds other tensors than are trained")
     live = dict(model.module.named_parameters())
     for public, own in names.items():
-        live[own].copy_(saved[public])
+        put(live[own], saved[public])
 
 
 def copy_tokenizer(base: Base, examples: Path, folder: Path) -> None:

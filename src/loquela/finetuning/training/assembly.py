@@ -89,7 +89,7 @@ def _checkpointer(context: StageContext, session: TuningSession) -> Checkpointer
     return Checkpointer(
         context.run_directory,
         network_of(session),
-        exporter(session.causal, context.inputs["examples"]),
+        exporter(session.causal, session.published, context.inputs["examples"]),
         keep=session.loop.keep_checkpoints,
         bus=context.bus,
         kind=KIND,

@@ -72,6 +72,10 @@ def effective_record(session: TuningSession) -> dict[str, JsonValue]:
     for name in ("device", "precision", "threads", "linear_kernel", "deterministic"):
         asked: JsonValue = session.recipe.compute.model_dump(mode="json").get(name)
         effective[f"compute.{name}"] = {"requested": asked, "effective": getattr(session.plan, name)}
+    effective["compute.strategy"] = {
+        "requested": session.recipe.compute.strategy,
+        "effective": session.runner.spread.describe(),
+    }
     effective["compute.gradient_checkpointing"] = {
         "requested": session.recipe.compute.gradient_checkpointing,
         "effective": any(getattr(module, "gradient_checkpointing", False) for module in session.model.modules()),

@@ -14,6 +14,7 @@ from loquela.artifacts.context import StageContext
 from loquela.artifacts.examples_facts import read_template_record
 from loquela.compute.devices import DevicePlan, choose_device
 from loquela.core.errors import ErrorCode, RecipeError
+from loquela.finetuning.training.adapter_folder import published_names
 from loquela.finetuning.training.attention import NAME, register
 from loquela.finetuning.training.collate import Layout
 from loquela.finetuning.training.effective import check_compute, require_effective, settings_of
@@ -21,6 +22,7 @@ from loquela.finetuning.training.optimizers import build, check_effective
 from loquela.finetuning.training.runner import HeldOutRows, TuningRunner
 from loquela.finetuning.training.session import TuningSession
 from loquela.finetuning.training.settings import loop_settings
+from loquela.finetuning.training.strategy import check_strategy, host_first, spread_out
 from loquela.finetuning.training.tasks import open_task, trainer_for
 from loquela.models.pretrained.adapters import attach_new
 from loquela.models.pretrained.causal import CausalModel
@@ -60,19 +62,23 @@ def open_session(context: StageContext, group: Group, plan: DevicePlan) -> Tunin
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     check_effective(section, plan.device)
     check_compute(recipe.compute)
+    check_strategy(section, recipe.compute, plan.device, group.world_size)
     base = open_base(context.inputs["base"])
     examples = context.inputs["examples"]
+    placed = "cpu" if host_first(recipe.compute) else plan.device
     with warnings.catch_warnings():
         # PEFT takes the folder's name for that of the base, which the saved adapter has from the recipe; and it asks
         # for names that transformers will drop.
         warnings.simplefilter("ignore", UserWarning)
         warnings.simplefilter("ignore", FutureWarning)
-        causal = trained_model(base, recipe, plan)
+        causal = trained_model(base, recipe, plan, device=placed)
     loop = loop_settings(section)
     rows = open_task(section, examples, base.identity, layout_of(section, causal.facts.attention))
     train, held_out, collator = rows.train, rows.held_out, rows.collator
+    trainer = trainer_for(section, rows, causal, context.run_directory, device=placed, seed=recipe.seed)
+    published = published_names(causal)
+    made = spread_out(causal, recipe.compute, group, plan.device)
     optimizer = build(section, loop, causal.module, plan.device)
-    trainer = trainer_for(section, rows, causal, context.run_directory, device=plan.device, seed=recipe.seed)
     runner = TuningRunner(
         trainer,
         causal.module,
@@ -82,6 +88,8 @@ def open_session(context: StageContext, group: Group, plan: DevicePlan) -> Tunin
         device=plan.device,
         precision=plan.precision,
         seed=recipe.seed,
+        spread=made,
+        idle=collator([min(train.rows, key=lambda row: len(row.ids))]) if made.in_shares else None,
     )
     require_effective(
         section,
@@ -106,6 +114,7 @@ def open_session(context: StageContext, group: Group, plan: DevicePlan) -> Tunin
         directory=context.run_directory,
         examples=examples,
         stop_ids=_stop_ids(base, examples),
+        published=published,
         stop=context.stop,
     )
 
@@ -116,8 +125,11 @@ def _stop_ids(base: Base, examples: Path) -> frozenset[int]:
     return frozenset([*base.identity.eos_ids, *(record.ends if record else [])])
 
 
-def trained_model(base: Base, recipe: Recipe, plan: DevicePlan) -> CausalModel:
-    """The base with a new adapter, or all of it learning; the adapter's first weights are a function of the seed."""
+def trained_model(base: Base, recipe: Recipe, plan: DevicePlan, *, device: str | None = None) -> CausalModel:
+    """The base with a new adapter, or all of it learning; the adapter's first weights are a function of the seed.
+
+    It lies on `device`, else on the plan's.
+    """
     section = section_of(recipe)
     full = section.method == "full"
     stored: DtypeName = "fp32" if full else plan.precision
@@ -125,7 +137,7 @@ def trained_model(base: Base, recipe: Recipe, plan: DevicePlan) -> CausalModel:
         base,
         dtype=stored,
         quantization=quantization_of(section, plan),
-        device=plan.device,
+        device=device or plan.device,
         attention=kernel_of(section, plan.device),
     )
     if recipe.compute.gradient_checkpointing:

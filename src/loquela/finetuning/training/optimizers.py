@@ -17,6 +17,7 @@ from loquela.core.extras import require
 from loquela.recipe.finetune_section import FinetuneSection
 from loquela.recipe.schema import TrainSection
 from loquela.training.optimizers import SEPARATOR, Named, OptimizerSet, build_optimizer, incompatible
+from loquela.training.shards import shared_like
 
 BITSANDBYTES = {
     "adamw_8bit": "AdamW8bit",
@@ -51,7 +52,8 @@ class ForeignOptimizerSet(OptimizerSet):
             if name not in self.parameters:
                 raise incompatible(f"it has a state {full_name!r} for no parameter of this model")
             counter = tensor.dtype == torch.int64 and tensor.dim() == 0
-            states.setdefault(name, {})[key] = int(tensor) if counter else tensor.clone()
+            shared = shared_like(tensor, self.parameters[name])
+            states.setdefault(name, {})[key] = int(tensor) if counter else shared.clone()
         for optimizer in self.optimizers.values():
             owned = self._owned(optimizer)
             lacking = sorted(set(owned) - set(states))

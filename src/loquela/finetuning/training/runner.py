@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from loquela.finetuning.training.collate import Collator
+from loquela.finetuning.training.fsdp import Spread
 from loquela.finetuning.training.loader import TuningBatch, TuningPlan, batch_of
 from loquela.finetuning.training.rows import TuningRows
 from loquela.finetuning.training.trainer import TrainerHandle
@@ -34,19 +35,33 @@ class TuningRunner(GradientSteps):
         device: str,
         precision: Literal["fp32", "bf16", "fp16"],
         seed: int,
+        spread: Spread | None = None,
+        idle: Mapping[str, Tensor] | None = None,
     ) -> None:
         super().__init__(
             model, optimizer, section, group, device=device, precision=precision, seed=seed, reads_every_step=True
         )
         self.trainer = trainer
+        self.spread = spread or Spread()
+        self._idle = idle
         self._drops_out = any(_dropout(module) > 0 for module in model.modules())
 
     def loss_sum(self, batch: Batch, bus: Bus | None = None) -> Tensor:
-        """Summed loss of a micro-batch, in the run's precision; zero for one without rows."""
-        if not isinstance(batch, TuningBatch) or not batch.inputs:
+        """Summed loss of a micro-batch, in the run's precision; zero for one without rows.
+
+        Where the network lies in shares a process without rows goes through the `idle` batch, and makes nothing of it:
+        the others need its shares.
+        """
+        if isinstance(batch, TuningBatch) and batch.inputs:
+            return self._computed(batch.inputs)
+        if self._idle is None:
             return torch.zeros((), device=self.device, requires_grad=True)
+        return self._computed(self._idle) * 0.0
+
+    def _computed(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        held = self.on_device(inputs)
         with self.autocast():
-            return self.trainer.compute_loss(self.model, self.on_device(batch.inputs), num_items_in_batch=1.0)
+            return self.spread.within(lambda: self.trainer.compute_loss(self.model, held, num_items_in_batch=1.0))
 
     def on_device(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The same tensors where the network is; lengths stay with the host, which cuts by them."""

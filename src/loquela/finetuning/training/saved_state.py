@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from loquela.artifacts.manifest import corrupt
 from loquela.core.errors import DataError, ErrorCode
 from loquela.training.optimizers import OptimizerSet
+from loquela.training.shards import put, whole
 from loquela.training.staging import write_safetensors
 
 MODEL_NAME, OPTIMIZER_NAME = "model.safetensors", "optimizer.safetensors"
@@ -40,15 +41,20 @@ def put_trained(model: nn.Module, tensors: Mapping[str, Tensor], where: Path) ->
             details={"tensor": odd[0]},
         )
     for name, parameter in live.items():
-        parameter.copy_(tensors[name])
+        put(parameter, tensors[name])
 
 
-def save_tensors(directory: Path, model: nn.Module, optimizer: OptimizerSet) -> None:
-    """Write both files; OSError as the system gives it."""
+def save_tensors(directory: Path, model: nn.Module, optimizer: OptimizerSet, *, writes: bool = True) -> None:
+    """Write both files, where this process `writes`; OSError as the system gives it.
+
+    Of a model that is shared out every process must come here.
+    """
     trained = trained_names(model)
     state = model.state_dict().items()
-    weights = {name: tensor.detach().cpu() for name, tensor in state if name in trained}
-    moments = {name: tensor.cpu() for name, tensor in optimizer.state_tensors().items()}
+    weights = {name: whole(tensor).cpu() for name, tensor in state if name in trained}
+    moments = {name: whole(tensor).cpu() for name, tensor in optimizer.state_tensors().items()}
+    if not writes:
+        return
     write_safetensors(directory / MODEL_NAME, weights)
     write_safetensors(directory / OPTIMIZER_NAME, moments)
 

@@ -33,11 +33,15 @@ from loquela.tokenizers.contract import TokenizerHandle
 from loquela.training.batches import StepBatches
 from loquela.training.distributed import Group
 from loquela.training.optimizers import OptimizerSet
+from loquela.training.shards import own_part
 
 
 @dataclass
 class TuningSession:
-    """Rows and model that are ready to be trained; see `finetuning/proofs/subject.py` for what proofs ask."""
+    """Rows and model that are ready to be trained; see `finetuning/proofs/subject.py` for what proofs ask.
+
+    `published` are the names of what is trained in the folder that people load.
+    """
 
     recipe: Recipe
     settings: FinetuneSection
@@ -55,6 +59,7 @@ class TuningSession:
     directory: Path
     examples: Path
     stop_ids: frozenset[int]
+    published: Mapping[str, str]
     stop: StopRequest = field(default_factory=StopRequest)
 
     @property
@@ -77,12 +82,26 @@ class TuningSession:
         """Every held-out row."""
         return self.held_out.rows
 
+    @property
+    def in_shares(self) -> bool:
+        """Whether the network is shared out, so that every process must do what one does."""
+        return self.runner.spread.in_shares
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process keeps the records."""
+        return self.group.leads
+
     def check_stop(self) -> None:
         """Raise Interrupted when somebody asked the run to stop."""
-        if self.stop.requested:
+        requested = self.stop.requested
+        if self.in_shares:
+            (requested,) = self.group.any(requested)
+        if requested:
             raise Interrupted(
                 ErrorCode.INTERRUPTED,
-                f"stopped by {self.stop.reason} before the training; what was proven is kept in {self.directory}",
+                f"stopped by {self.stop.reason or 'another process'} before the training; what was proven is kept in "
+                f"{self.directory}",
                 "go on with the same command and --resume auto",
             )
 
@@ -96,7 +115,7 @@ class TuningSession:
         self.model.eval()
         try:
             with torch.no_grad(), self.runner.autocast():
-                return all_logits(self.causal, batch)
+                return self.runner.spread.within(lambda: all_logits(self.causal, batch))
         finally:
             self.model.train(training)
 
@@ -113,7 +132,9 @@ class TuningSession:
         held = [self._held(batch) for batch in micro_batches]
         tokens = sum(batch.label_tokens for batch in held)
         weight = sum(batch.weight for batch in held)
-        plan = TuningPlan(0, 0, np.zeros(0, dtype=np.int64), tokens, weight)
+        # Processes that share a network all come with these rows, and their gradients are added up.
+        same = self.group.world_size if self.in_shares else 1
+        plan = TuningPlan(0, 0, np.zeros(0, dtype=np.int64), tokens, weight * same)
         return self._accumulated(StepBatches(plan, list(held))) / weight
 
     def _accumulated(self, loaded: StepBatches) -> float:
@@ -122,7 +143,7 @@ class TuningSession:
         try:
             while True:
                 total = float(self.runner.accumulate(loaded))
-                gradients = [each.grad for each in self.runner.parameters if each.grad is not None]
+                gradients = [own_part(each.grad) for each in self.runner.parameters if each.grad is not None]
                 if self.runner.scale == 1.0 or not gradients:
                     return total
                 torch._foreach_mul_(gradients, 1.0 / self.runner.scale)
@@ -148,9 +169,11 @@ class TuningSession:
 
     def generate(self, prompts: Sequence[Sequence[int]], max_new_tokens: int) -> list[list[int]]:
         """Greedy answers, each without its prompt and with the stop token it ended in, where it did."""
-        return self.causal.generate_greedy(
+        answers = self.causal.generate_greedy(
             prompts, max_new_tokens=max_new_tokens, stop_ids=sorted(self.stop_ids), pad_id=self.collator.pad_id
         )
+        self.runner.spread.settle()
+        return answers
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of `ids`, control tokens left out."""
@@ -158,7 +181,9 @@ class TuningSession:
 
     def save_state(self, directory: Path, optimizer: torch.optim.Optimizer) -> None:
         """Write what is trained and the optimizer's state, as the training's checkpoints hold them."""
-        save_tensors(directory, self.model, self._named(optimizer))
+        save_tensors(directory, self.model, self._named(optimizer), writes=self.writes)
+        if self.in_shares:
+            self.group.wait_for_all()
 
     def load_state(self, directory: Path, optimizer: torch.optim.Optimizer) -> None:
         """Read them back into the live model and into `optimizer`."""
