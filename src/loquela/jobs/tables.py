@@ -209,3 +209,47 @@ audit = Table(
     Column("previous", String(64), nullable=False),
     Column("digest", String(64), nullable=False),
 )
+
+# Whose turn it is to decide on alerts, and the last event that was decided on.
+alert_turns = Table(
+    "alert_turns",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    Column("until", Float, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),
+)
+
+# What is remembered of each run between two decisions, and how many of its alerts fire.
+alert_memories = Table(
+    "alert_memories",
+    metadata,
+    Column("subject", String(96), primary_key=True),
+    Column("memory", Text, nullable=False),
+    Column("firing", Integer, nullable=False),
+    Column("updated_at", Float, nullable=False),
+    Index("ix_alert_memories_firing", "firing"),
+)
+
+# One message to one channel a row; it is claimed while it is sent.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("seq", Sequence, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("channel", String(64), nullable=False),
+    Column("dedup_key", String(200), nullable=False),
+    Column("subject", String(96), nullable=False),
+    Column("notification", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("not_before", Float, nullable=False, server_default="0"),
+    Column("lease_owner", String(128)),
+    Column("lease_until", Float),
+    Column("created_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("error", Text),
+    Index("ix_deliveries_due", "state", "channel", "seq"),
+    Index("ix_deliveries_subject", "subject", "seq"),
+)

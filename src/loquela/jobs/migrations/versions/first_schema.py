@@ -12,6 +12,26 @@ depends_on = None
 def upgrade() -> None:
     """Go forward."""
     op.create_table(
+        "alert_memories",
+        sa.Column("subject", sa.String(length=96), nullable=False),
+        sa.Column("memory", sa.Text(), nullable=False),
+        sa.Column("firing", sa.Integer(), nullable=False),
+        sa.Column("updated_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("subject", name=op.f("pk_alert_memories")),
+    )
+    with op.batch_alter_table("alert_memories", schema=None) as batch_op:
+        batch_op.create_index("ix_alert_memories_firing", ["firing"], unique=False)
+
+    op.create_table(
+        "alert_turns",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("owner", sa.String(length=128), nullable=False),
+        sa.Column("until", sa.Float(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_alert_turns")),
+    )
+    op.create_table(
         "api_keys",
         sa.Column("id", sa.String(length=16), nullable=False),
         sa.Column("name", sa.String(length=128), nullable=False),
@@ -59,6 +79,29 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_audit")),
     )
+    op.create_table(
+        "deliveries",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("channel", sa.String(length=64), nullable=False),
+        sa.Column("dedup_key", sa.String(length=200), nullable=False),
+        sa.Column("subject", sa.String(length=96), nullable=False),
+        sa.Column("notification", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("not_before", sa.Float(), server_default="0", nullable=False),
+        sa.Column("lease_owner", sa.String(length=128), nullable=True),
+        sa.Column("lease_until", sa.Float(), nullable=True),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("ended_at", sa.Float(), nullable=True),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_deliveries")),
+        sa.UniqueConstraint("id", name=op.f("uq_deliveries_id")),
+    )
+    with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.create_index("ix_deliveries_due", ["state", "channel", "seq"], unique=False)
+        batch_op.create_index("ix_deliveries_subject", ["subject", "seq"], unique=False)
+
     op.create_table(
         "events",
         sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -206,6 +249,11 @@ def downgrade() -> None:
         batch_op.drop_index("ix_events_job")
 
     op.drop_table("events")
+    with op.batch_alter_table("deliveries", schema=None) as batch_op:
+        batch_op.drop_index("ix_deliveries_subject")
+        batch_op.drop_index("ix_deliveries_due")
+
+    op.drop_table("deliveries")
     op.drop_table("audit")
     with op.batch_alter_table("artifacts", schema=None) as batch_op:
         batch_op.drop_index("ix_artifacts_subject")
@@ -214,3 +262,8 @@ def downgrade() -> None:
 
     op.drop_table("artifacts")
     op.drop_table("api_keys")
+    op.drop_table("alert_turns")
+    with op.batch_alter_table("alert_memories", schema=None) as batch_op:
+        batch_op.drop_index("ix_alert_memories_firing")
+
+    op.drop_table("alert_memories")
