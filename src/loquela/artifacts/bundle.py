@@ -27,6 +27,8 @@ BUNDLE_NAME = "bundle.json"
 REPORT_NAME = "export_report.json"
 TOKENIZER_FOLDER = "tokenizer"
 BUNDLE_KIND = "bundle"
+EXPORTS_FOLDER = "exports"
+"""Of a run: where its bundles lie."""
 
 RuntimeName = Literal["torch", "onnxruntime", "torchscript", "llama.cpp"]
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from loquela.export.contracts import ExportReport
-    from loquela.recipe.export_section import ExportSection
 
 FORMATS = ("safetensors", "onnx", "torchscript", "gguf")
 QUANTIZATIONS = ("none", "int8", "int4")
@@ -23,13 +22,20 @@ QUANTIZATIONS = ("none", "int8", "int4")
 
 @click.command(
     "export",
-    epilog="\b\nExample:\n  loquela export latest --format onnx --quantize int8\n"
+    epilog="\b\nExample:\n  loquela export latest\n  loquela export latest --format onnx --quantize int8\n"
     "  loquela export latest --format gguf --quantize int4 --output my-model",
 )
 @model_argument
-@click.option("--format", "export_format", type=click.Choice(FORMATS), required=True, help="Format of the files.")
 @click.option(
-    "--quantize", type=click.Choice(QUANTIZATIONS), default="none", show_default=True, help="How weights are stored."
+    "--format",
+    "export_format",
+    type=click.Choice(FORMATS),
+    help="Format of the files. Without it the one that is served fastest: gguf, or onnx where llama.cpp cannot.",
+)
+@click.option(
+    "--quantize",
+    type=click.Choice(QUANTIZATIONS),
+    help="How weights are stored. Without it none; without --format too, int8.",
 )
 @click.option(
     "--prune", type=float, default=0.0, show_default=True, help="Share of each matrix to set to zero first (0 to 1)."
@@ -42,8 +48,8 @@ QUANTIZATIONS = ("none", "int8", "int4")
 @json_option
 def command(
     model: str,
-    export_format: str,
-    quantize: str,
+    export_format: str | None,
+    quantize: str | None,
     prune: float,
     output: Path | None,
     overrides: tuple[str, ...],
@@ -60,47 +66,31 @@ def command(
     from loquela.inference.contracts import checked_request
     from loquela.recipe.export_section import ExportTarget
 
-    target = checked_request(ExportTarget, {"format": export_format, "quantize": quantize, "prune": prune})
+    asked: dict[str, JsonValue] = {
+        "format": export_format or "gguf",
+        "quantize": quantize or ("none" if export_format else "int8"),
+        "prune": prune,
+    }
+    target = checked_request(ExportTarget, asked)
     place = model_place(model, output_directory)
 
     from loquela.export.exporting import Export
+    from loquela.export.fastest import fastest_format
     from loquela.export.report import read_report
     from loquela.export.source import find_model
     from loquela.monitoring.events import SilentBus
+    from loquela.runs.export_inputs import export_inputs
 
     source = find_model(place)
-    section, held_out = settings_of(source.run, overrides)
+    if export_format is None:
+        target = target.model_copy(update={"format": fastest_format(source, target.quantize)})
+    section, held_out = export_inputs(source.run, overrides)
     bundle = Export(source, target, output or source.exports / target.name, section, held_out, SilentBus()).run()
     report = read_report(bundle.directory)
     if as_json:
         emit_json({"bundle": str(bundle.directory), "report": report.model_dump(mode="json")})
     else:
         show(bundle.directory, report)
-
-
-def settings_of(run: Path | None, overrides: tuple[str, ...] = ()) -> tuple[ExportSection, Path | None]:
-    """Limits and held-out text: those of the run's recipe and data, the defaults where there is no run.
-
-    `overrides` are KEY=VALUE of the recipe's section export.
-    """
-    from loquela.core.errors import DataError
-    from loquela.recipe.export_section import ExportSection
-    from loquela.recipe.loading import load_values
-    from loquela.runs.manifest import RUN_MANIFEST_NAME, load_run_manifest
-    from loquela.runs.places import artifact_of
-
-    recipe = load_run_manifest(run).recipe if run is not None and (run / RUN_MANIFEST_NAME).is_file() else None
-    section = (recipe.export if recipe is not None else None) or ExportSection()
-    if overrides:
-        values: dict[str, JsonValue] = {"export": section.model_dump(mode="json")}
-        section = load_values(values, "the export's settings", overrides).recipe.export or section
-    if run is None or recipe is None:
-        return section, None
-    try:
-        held_out = artifact_of(run, "prepare" if recipe.finetune is None else "examples")
-    except DataError:  # a run whose data was removed is still exported, measured on the proof strings
-        return section, None
-    return section, held_out if held_out.is_dir() else None
 
 
 def show(directory: Path, report: ExportReport) -> None:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loquela.artifacts.adapter import is_adapter
+from loquela.artifacts.bundle import EXPORTS_FOLDER
 from loquela.artifacts.manifest import MANIFEST_NAME, FileRecord, verify
 from loquela.core.digests import digest_file, digest_json
 from loquela.core.errors import DataError, ErrorCode
 from loquela.inference.open import model_folder, tokenizer_folder
 
-EXPORTS_FOLDER = "exports"
 # Folders that a run writes models to: each has a manifest, or is not whole.
 OF_A_RUN = ("best", "final", "checkpoints", "adapter", "merged", "final_artifact")
 TUNED = ("adapter", "merged", "final_artifact")

@@ -16,6 +16,7 @@ from loquela.artifacts.manifest import MANIFEST_NAME, verify
 from loquela.artifacts.normalization import read_normalization
 from loquela.core.errors import DataError, ErrorCode
 from loquela.inference.engine import Engine, TextEdges
+from loquela.inference.exact_export import exact_export
 from loquela.inference.runtimes.registry import runtime_opener
 from loquela.inference.text_edges import beginning_id, stop_ids
 from loquela.tokenizers.contract import JSON_NAME, MODEL_NAME
@@ -37,12 +38,17 @@ def open_engine(path: Path, tokenizer: Path | None = None) -> Engine:
 
     `path` is a bundle (any format, run by the runtime that it names), a run or a checkpoint, a model folder, a base,
     or an adapter, which is put on the base that it was trained on. Where a folder has a manifest, every file is proved
-    first. Raises DataError: DATA_NOT_FOUND, DATASET_NOT_FOUND, CORRUPTION, DATA_CHANGED, or what loading finds;
+    first. The fastest export that leaves the model of a run as it is takes its place (`exact_export`).
+
+    Raises DataError: DATA_NOT_FOUND, DATASET_NOT_FOUND, CORRUPTION, DATA_CHANGED, or what loading finds;
     ResourceError(MISSING_EXTRA) when the runtime is not installed.
     """
     if is_bundle(path):
         return _open_bundle(path, tokenizer)
     folder = model_folder(path)
+    exported = exact_export(path, folder) if folder != path else None
+    if exported is not None:
+        return _open_bundle(exported, tokenizer)
     if (folder / MANIFEST_NAME).is_file():
         verify(folder)
     from loquela.inference.open_pretrained import computed_elsewhere, open_pretrained

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pydantic import Field, ValidationError
 
-from loquela.artifacts.bundle import open_bundle
+from loquela.artifacts.bundle import EXPORTS_FOLDER, open_bundle
 from loquela.core.atomic import write_json
 from loquela.core.digests import digest_json
 from loquela.core.errors import DataError, ErrorCode, ProofError
@@ -21,7 +21,6 @@ from loquela.recipe.deploy_section import DeployLoad
 
 PROMOTED_NAME = "promoted.json"
 CHECKS_FOLDER = "checks"
-EXPORTS_FOLDER = "exports"
 STAGE_FOLDER = "deploy"
 
 
