@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -16,7 +17,8 @@ import httpx
 class Served:
     """`loquela serve` on a free port, with the key that it made."""
 
-    def __init__(self, home: Path, **environment: str) -> None:
+    def __init__(self, home: Path, *, trust: ssl.SSLContext | None = None, **environment: str) -> None:
+        """`trust`: whom to believe over https."""
         self.data = home / "my data"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "loquela", "serve", "--data", str(self.data), "--port", "0"],
@@ -29,7 +31,12 @@ class Served:
         assert "listens on" in self.said[0], self.said
         self.address = self.said[0].split()[3].rstrip(",")
         self.key = (self.data / "keys" / "owner.key").read_text().strip()
-        self.client = httpx.Client(base_url=self.address, headers={"Authorization": f"Bearer {self.key}"}, timeout=30)
+        self.client = httpx.Client(
+            base_url=self.address,
+            headers={"Authorization": f"Bearer {self.key}"},
+            timeout=30,
+            verify=trust if trust is not None else True,
+        )
 
     def get(self, path: str) -> dict:
         return self.client.get(path).raise_for_status().json()

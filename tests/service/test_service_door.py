@@ -37,7 +37,7 @@ def test_every_route_but_health_and_login_wants_a_key(client_of):
 def test_a_key_may_only_what_its_scope_says(client_of):
     reader = client_of("read")
     for method, path in routes():
-        if method != "POST" or path in OPEN or path == "/runs/plan":
+        if method != "POST" or path in OPEN or path in ("/runs/plan", "/runs/validate"):
             continue
         answer = reader.post(path.replace("{", "").replace("}", ""), json={"recipe": {}})
         assert (path, answer.status_code) == (path, 403)
@@ -153,7 +153,7 @@ def test_readiness_says_what_is_missing(owner, parts, client_of):
 def test_the_description_holds_every_route(owner):
     described = owner.get("/openapi.json").json()
     found = {(method.upper(), path) for path, methods in described["paths"].items() for method in methods}
-    assert found == set(routes())
+    assert found == set(routes()) - {("GET", "/openapi.json")}
 
 
 def test_an_error_of_ours_is_told_without_its_inside_and_kept_in_the_log(app, owner, parts):

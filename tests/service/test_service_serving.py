@@ -7,9 +7,6 @@ import time
 import psutil
 import pytest
 
-from loquela.core.errors import ErrorCode, RecipeError
-from loquela.jobs.settings import ServiceSettings
-from loquela.service.serving import serve
 from served import Served
 from worker_runs import recipe
 
@@ -78,15 +75,6 @@ def test_an_address_that_is_taken_is_said_to_be_so(tmp_path):
     assert done.returncode == 4
     assert f"127.0.0.1:{port} cannot be listened on" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("half", ["tls_certificate", "tls_key"])
-def test_half_a_pair_of_tls_files_is_refused_before_anything_is_made(tmp_path, half):
-    settings = ServiceSettings(data=tmp_path / "d", **{half: tmp_path / "one.pem"})
-    with pytest.raises(RecipeError, match="tls_certificate and tls_key go together") as caught:
-        serve(settings, lambda announcement: None)
-    assert caught.value.code is ErrorCode.CONFIG_INVALID
-    assert not (tmp_path / "d").exists()
 
 
 def test_the_service_and_the_worker_load_no_tensor_library(tmp_path):

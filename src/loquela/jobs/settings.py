@@ -40,6 +40,7 @@ class ServiceSettings(BoundaryModel):
     max_body_bytes: int = Field(2**20, ge=1024, le=2**30, description="of a request that is no upload")
     max_upload_bytes: int = Field(512 * 2**20, ge=1024, le=2**40, description="of an uploaded file")
     max_streams: int = Field(64, ge=1, le=10_000, description="open event streams at once")
+    max_streams_per_key: int = Field(16, ge=1, le=10_000, description="of one key")
     reads_per_minute: int = Field(3000, ge=0, description="requests of a key that read; 0: any number")
     writes_per_minute: int = Field(300, ge=0, description="requests of a key that change something; 0: any number")
     inferences_per_minute: int = Field(600, ge=0, description="requests of a key for text or measures; 0: any number")

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from loquela.service import errors
 from loquela.service.audited import Audited
+from loquela.service.entrance import Entrance
 from loquela.service.guard import Guard
 from loquela.service.openai import completions, files, fine_tuning, models
 from loquela.service.parts import Parts
@@ -51,22 +52,25 @@ def build_app(parts: Parts) -> FastAPI:
         version=metadata.version("loquela"),
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
         strict_content_type=True,
     )
     app.state.parts = parts
     app.state.login = None
-    app.state.streams = Streams(settings.max_streams)
+    app.state.streams = Streams(settings.max_streams, settings.max_streams_per_key)
     errors.install(app, parts.events)
     for router in (*ROUTERS, *OPENAI_ROUTERS):
         app.include_router(router, responses={"default": {"model": errors.ErrorAnswer}})
+    # The last one that is added is the outermost.
+    app.add_middleware(Entrance, max_body_bytes=settings.max_body_bytes, max_upload_bytes=settings.max_upload_bytes)
     app.add_middleware(
         Guard,
         hosts=[settings.host, *settings.allowed_hosts],
         origins=settings.allowed_origins,
-        max_body_bytes=settings.max_body_bytes,
-        max_upload_bytes=settings.max_upload_bytes,
         places=Places(settings.data),
+        over_tls=settings.tls_certificate is not None,
     )
-    # Last, so that it is the outermost: what the guard refuses is written down too.
+    # What the guard refuses is written down too.
     app.add_middleware(Audited, audit=parts.audit, limits=parts.limits)
     return app

@@ -24,6 +24,9 @@ SCHEMES = (HTTPBearer(auto_error=False), APIKeyHeader(name="X-Api-Key", auto_err
 
 def caller(request: Request) -> KeyRecord:
     """The key that a request was sent with; Unauthorized where there is none that counts."""
+    known: KeyRecord | None = getattr(request.state, "caller", None)
+    if known is not None:
+        return known
     sent = _sent(request)
     record = parts_of(request).keys.check(sent) if sent else None
     if record is None:

@@ -13,6 +13,10 @@ from loquela.core.model import BoundaryModel
 from loquela.jobs.event_log import EventLog
 
 NOT_FOUND = frozenset({ErrorCode.RUN_NOT_FOUND, ErrorCode.DATASET_NOT_FOUND, ErrorCode.DATA_NOT_FOUND})
+REMEDIES = {
+    408: "send it in one go",
+    413: "send less, or raise max_body_bytes or max_upload_bytes in the service's settings",
+}
 CONFLICT = frozenset({ErrorCode.INVALID_STATE, ErrorCode.RUN_LOCKED})
 
 
@@ -67,6 +71,17 @@ def answer(error: LoquelaError, request_id: str) -> JSONResponse:
     return _json(content, status_of(error), headers)
 
 
+def plain_answer(status: int, message: str, request_id: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """An answer to what came to no route of ours."""
+    body = ErrorBody(
+        code=ErrorCode.RUN_NOT_FOUND if status == 404 else ErrorCode.CONFIG_INVALID,
+        message=message,
+        remedy=REMEDIES.get(status, "GET /openapi.json lists what there is"),
+        request_id=request_id,
+    )
+    return _json(ErrorAnswer(error=body).model_dump_json(), status, headers)
+
+
 def request_id_of(request: Request) -> str:
     """The id that the guard gave the request."""
     return str(request.scope.get("request_id", ""))
@@ -96,14 +111,7 @@ def install(app: FastAPI, log: EventLog) -> None:
         status = error.status_code if isinstance(error, HTTPException) else 500
         said = str(error.detail) if isinstance(error, HTTPException) else "it cannot be answered"
         headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-        code = {404: ErrorCode.RUN_NOT_FOUND, 405: ErrorCode.CONFIG_INVALID, 413: ErrorCode.CONFIG_INVALID}
-        body = ErrorBody(
-            code=code.get(status, ErrorCode.CONFIG_INVALID),
-            message=said,
-            remedy="GET /openapi.json lists what there is",
-            request_id=request_id_of(request),
-        )
-        return _json(ErrorAnswer(error=body).model_dump_json(), status, headers)
+        return plain_answer(status, said, request_id_of(request), headers)
 
     async def bug(request: Request, error: Exception) -> Response:
         told = InternalError(ErrorCode.INTERNAL, "an error of Loquela's own", "report it with the request id")

@@ -12,24 +12,25 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from loquela.core.errors import ErrorCode
+from loquela.core.errors import ErrorCode, RecipeError
 from loquela.service.errors import Forbidden, answer
 from loquela.service.places import Places
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-UPLOAD_PATH = "/v1/files"
-# What a form has around the file itself.
-FORM_BYTES = 65_536
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
 SECURITY_HEADERS = {
-    "content-security-policy": "default-src 'self'; frame-ancestors 'none'",
+    "content-security-policy": (
+        "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
+    ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
     "cache-control": "no-store",
 }
+# Only over TLS: a browser that heard it once asks this name over TLS for a year.
+STRICT_TRANSPORT = {"strict-transport-security": "max-age=31536000"}
 
 
 class Guard:
@@ -41,14 +42,12 @@ class Guard:
         *,
         hosts: Sequence[str],
         origins: Sequence[str],
-        max_body_bytes: int,
-        max_upload_bytes: int,
         places: Places,
+        over_tls: bool,
     ) -> None:
         self._app = app
         self._places = places
-        self._max_body_bytes = max_body_bytes
-        self._max_upload_bytes = max_upload_bytes + FORM_BYTES
+        self._security_headers = SECURITY_HEADERS | (STRICT_TRANSPORT if over_tls else {})
         self._hosts = LOCAL_NAMES | {host.lower() for host in hosts}
         self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
 
@@ -66,32 +65,15 @@ class Guard:
             if message["type"] == "http.response.start":
                 made = MutableHeaders(scope=message)
                 made["x-request-id"] = request_id
-                for name, value in SECURITY_HEADERS.items():
+                for name, value in self._security_headers.items():
                     made.setdefault(name, value)
             await send(message)
 
-        refused = self._refused(headers)
+        refused = self._refused(headers) or _unreadable(scope)
         if refused is not None:
             await answer(refused, request_id)(scope, receive, with_headers)
             return
-        await self._app(scope, self._limited(receive, self._most(scope)), self._places.hiding(with_headers))
-
-    def _most(self, scope: Scope) -> int:
-        return self._max_upload_bytes if scope["path"] == UPLOAD_PATH else self._max_body_bytes
-
-    def _limited(self, receive: Receive, most: int) -> Receive:
-        """`receive` that stops at the largest body, whatever its announced length."""
-        taken = 0
-
-        async def limited() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > most:
-                raise HTTPException(413, f"a request's body may have {most} bytes")
-            return message
-
-        return limited
+        await self._app(scope, receive, self._places.hiding(with_headers))
 
     def _refused(self, headers: Headers) -> Forbidden | None:
         hosts = headers.getlist("host")
@@ -115,6 +97,13 @@ class Guard:
     def _own(self, origin: str, host: str) -> bool:
         plain = origin.lower().rstrip("/")
         return plain in self._origins or plain in (f"http://{host.lower()}", f"https://{host.lower()}")
+
+
+def _unreadable(scope: Scope) -> RecipeError | None:
+    """Refuse an address with the letter NUL, which no name has and databases choke on."""
+    if "\0" not in scope["path"] and b"%00" not in scope["query_string"] and b"\0" not in scope["query_string"]:
+        return None
+    return RecipeError(ErrorCode.RUN_NOT_FOUND, "there is nothing with the letter NUL in its address", "leave it out")
 
 
 def host_name(host: str) -> str:

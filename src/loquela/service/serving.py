@@ -15,16 +15,20 @@ from fastapi import FastAPI
 from pydantic import JsonValue
 
 from loquela.core.atomic import write_text
-from loquela.core.errors import ErrorCode, RecipeError, ResourceError
+from loquela.core.errors import ErrorCode, ResourceError
 from loquela.jobs.settings import ServiceSettings
 from loquela.service.app import build_app
+from loquela.service.connections import PatientProtocol, end_unread
 from loquela.service.keys import Scope
 from loquela.service.parts import Parts, make_parts
 from loquela.service.sessions import LoginToken
+from loquela.service.tls import check_tls
 from loquela.service.worker_processes import WorkerProcesses, worker_command
 
 OWNER_KEY = Path("keys") / "owner.key"
 CLOSE_CONNECTIONS_SECONDS = 5
+# Connections at once, beside those of event streams.
+OTHER_CONNECTIONS = 512
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,10 @@ class Announcement:
 def serve(settings: ServiceSettings, tell: Callable[[Announcement], None]) -> None:
     """Listen until a signal asks to stop; workers save first.
 
-    Raises ResourceError(INSUFFICIENT_RESOURCES) for an address that is taken, RecipeError(CONFIG_INVALID) for half a
-    pair of TLS files, and what opening the database raises.
+    Raises ResourceError(INSUFFICIENT_RESOURCES) for an address that is taken, RecipeError(CONFIG_INVALID) for TLS
+    files that cannot be used, and what opening the database raises.
     """
-    if (settings.tls_certificate is None) != (settings.tls_key is None):
-        raise RecipeError(
-            ErrorCode.CONFIG_INVALID, "tls_certificate and tls_key go together", "give both files, or neither"
-        )
+    check_tls(settings)
     parts = make_parts(settings)
     try:
         with _listening(settings) as listener:
@@ -100,8 +101,12 @@ def _shown(settings: ServiceSettings) -> dict[str, JsonValue]:
 def _uvicorn(app: FastAPI, settings: ServiceSettings) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
-        log_level="warning",
+        http=PatientProtocol,
+        ws="none",
+        # Strangers' nonsense is not worth a line each.
+        log_level="error",
         access_log=False,
+        limit_concurrency=settings.max_streams + OTHER_CONNECTIONS,
         server_header=False,
         proxy_headers=False,
         h11_max_incomplete_event_size=64 * 1024,
@@ -116,6 +121,7 @@ def _listening(settings: ServiceSettings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    end_unread(listener)
     try:
         listener.bind((settings.host, settings.port))
         # Who asks before the server is up is answered a moment later, not refused.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
@@ -10,7 +11,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from loquela.core.errors import ErrorCode, ResourceError
+from loquela.core.errors import ErrorCode, LimitError, ResourceError
+from loquela.jobs.actor import current_actor
 
 LOOK_EVERY_SECONDS = 0.25
 KEEP_ALIVE_SECONDS = 15.0
@@ -23,18 +25,29 @@ Batch = tuple[list[tuple[str, str, str]], bool]
 class Streams:
     """Counts open streams; one more than allowed is refused, so that readers cannot starve the rest."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, limit_per_key: int) -> None:
         self._limit = limit
-        self._open = 0
+        self._limit_per_key = limit_per_key
+        self._open: Counter[str] = Counter()
 
     def open(
         self, request: Request, position: str, after: Callable[[str], Batch], still_allowed: Callable[[], bool]
     ) -> StreamingResponse:
         """An answer that sends what `after` finds behind `position`, until there can be no more or the reader goes.
 
-        Raises ResourceError(INSUFFICIENT_RESOURCES) when too many are open.
+        Raises ResourceError(INSUFFICIENT_RESOURCES) when too many are open, LimitError(RATE_LIMITED) when the key that
+        asks has too many of them.
         """
-        if self._open >= self._limit:
+        reader = current_actor().name
+        if self._open[reader] >= self._limit_per_key:
+            raise LimitError(
+                ErrorCode.RATE_LIMITED,
+                f"this key has {self._limit_per_key} event streams open, which is the most",
+                "close one, or follow several runs over one stream: GET /events/stream",
+                retryable=True,
+                details={"retry_after_seconds": 5},
+            )
+        if self._open.total() >= self._limit:
             raise ResourceError(
                 ErrorCode.INSUFFICIENT_RESOURCES,
                 f"{self._limit} event streams are open, which is the most",
@@ -42,16 +55,20 @@ class Streams:
                 retryable=True,
             )
         headers = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-        body = self._counted(_sent(request, position, after, still_allowed))
+        body = self._counted(reader, _sent(request, position, after, still_allowed))
         return StreamingResponse(body, media_type="text/event-stream", headers=headers)
 
-    async def _counted(self, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        self._open += 1
+    async def _counted(self, reader: str, body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        self._open[reader] += 1
         try:
-            async for part in body:
-                yield part
+            # Many may have been let in at one moment, before any was counted.
+            if self._open[reader] <= self._limit_per_key and self._open.total() <= self._limit:
+                async for part in body:
+                    yield part
         finally:
-            self._open -= 1
+            self._open[reader] -= 1
+            if not self._open[reader]:
+                del self._open[reader]
 
 
 async def _sent(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shutil
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from sqlalchemy import text
+from starlette.responses import JSONResponse
 
 from loquela.core.errors import LoquelaError
+from loquela.service.authentication import Reader
 from loquela.service.parts import Parts, parts_of
 from loquela.service.schemas import Health, Readiness
 
@@ -19,6 +21,13 @@ LEAST_FREE_BYTES = 64 * 2**20
 def healthz() -> Health:
     """The process answers; says nothing about anything else, and needs no key."""
     return Health(status="ok")
+
+
+@router.get("/openapi.json", include_in_schema=False)
+def description(request: Request, key: Reader) -> JSONResponse:
+    """All routes with their schemas."""
+    app: FastAPI = request.app
+    return JSONResponse(app.openapi())
 
 
 @router.get("/readyz")
