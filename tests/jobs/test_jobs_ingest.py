@@ -131,3 +131,18 @@ def test_two_that_take_at_once_take_nothing_twice(database, clock, tmp_path):
     assert len(EventLog(database, clock).after(0, run_id="r", limit=1000)) == 400
     # On PostgreSQL the very first place may be taken by two: one of them is told so, and tries again later.
     assert all("duplicate key" in str(error) for error in failures)
+
+
+def test_lines_that_no_database_could_hold_are_passed_over(database, clock, ingester, tmp_path):
+    for line in (
+        '{"step": 9007199254740993, "loss": 1}', '{"step": -1, "loss": 1}', '{"step": 1' + "0" * 400 + ', "loss": 1}',
+        '{"step": 1, "loss": 1' + "0" * 400 + "}", '{"step": 1, "' + "k" * 65 + '": 1}', '{"step": 1, "a\\u0000": 1}',
+        "[" * 100_000, '{"step": 2, "loss": 4.0}',
+    ):  # fmt: skip
+        append_line(tmp_path / METRICS, line)
+    for changes in ({"id": "i" * 65}, {"id": "a\0"}, {"name": "a" * 130 + ".v1"}, {"data": {"message": "a\0b"}}):
+        append_line(tmp_path / EVENTS, Event(**{"name": "some.fact.v1", **changes}).model_dump_json())
+    append_line(tmp_path / EVENTS, "[" * 100_000)
+    ingester.take("r", "j", tmp_path)
+    assert points(database) == [(2, 4.0)]
+    assert [event.message for event in EventLog(database, clock).after(0, run_id="r")] == ["ab"]

@@ -99,6 +99,8 @@ def test_what_cannot_be_done_is_said(bench):
         with pytest.raises(DataError, match="run nothing-1 has written nothing yet") as caught:
             do(bench, f"{kind}-5", kind, "nothing-1")
         assert caught.value.code is ErrorCode.RUN_NOT_FOUND
+    with pytest.raises(DataError, match="nobody knows the recipe of run found-1"):
+        do(bench, "found-1", "run", "found-1", recipe=None)
     with RunLock(bench.data / "runs" / "run-1"), pytest.raises(ResourceError, match="another process works on"):
         do(bench, "evaluate-6", "evaluate")
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pydantic import JsonValue, ValidationError
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Column, Connection, String, delete, insert, select, update
 
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
@@ -30,6 +30,7 @@ from loquela.monitoring.logs import FREQUENT
 METRICS, EVENTS = "metrics.jsonl", "events.jsonl"
 # One transaction takes at most this much, so that nobody waits long for the database.
 CHUNK_BYTES = 4 * 2**20
+LARGEST_STEP = 2**53
 # Enough of the taken beginning to tell it from another.
 PREFIX_BYTES = 4096
 FLAGS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
@@ -159,7 +160,7 @@ class Ingester:
                 event = Event.model_validate_json(line)
             except ValidationError:
                 continue
-            if not event.name.endswith(FREQUENT):
+            if not event.name.endswith(FREQUENT) and fits(event.id, events.c.id) and fits(event.name, events.c.name):
                 found[event.id] = event
         known = set()
         ids = list(found)
@@ -176,7 +177,7 @@ class Ingester:
                 job_id=job_id,
                 run_id=run_id,
                 level="error" if event.name.endswith((".failed.v1", ".error.v1")) else "info",
-                message=str(event.data.get("message", "")),
+                message=str(event.data.get("message", "")).replace("\0", ""),
                 data=event.data,
                 event_id=event.id,
             )
@@ -187,18 +188,35 @@ def points_of(line: bytes) -> Iterator[tuple[str, int, float | None, str | None]
     """(metric, step, value, flag) of one line; a number that is none has no value but a flag. Nothing of a bad line."""
     try:
         record: JsonValue = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     step = record.get("step") if isinstance(record, dict) else None
-    if not isinstance(record, dict) or not isinstance(step, int):
+    if not isinstance(record, dict) or not isinstance(step, int) or not 0 <= step <= LARGEST_STEP:
         return
     odd = record.get("not_finite")
     flags = odd if isinstance(odd, dict) else {}
     for key, value in record.items():
+        if not fits(key, metric_points.c.key):
+            continue
         if key in flags:
             yield key, step, None, FLAGS.get(str(flags[key]), "NaN")
-        elif key != "step" and isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
-            yield key, step, float(value), None
+        elif key != "step" and isinstance(value, int | float) and not isinstance(value, bool):
+            number = _number(value)
+            if number is not None:
+                yield key, step, number, None
+
+
+def fits(text: str, column: Column[str]) -> bool:
+    """Whether every database can hold `text` in `column`: a file may have been edited by hand."""
+    length = column.type.length if isinstance(column.type, String) else None
+    return "\0" not in text and (length is None or len(text) <= length)
+
+
+def _number(value: int | float) -> float | None:
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:
+        return None
 
 
 def _prefix(stream: BinaryIO, offset: int) -> str:

@@ -12,7 +12,7 @@ from loquela.jobs.changes import Superseded, change_state, find_job
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
 from loquela.jobs.records import Job
-from loquela.jobs.states import ON_CANCEL, ON_PAUSE, ON_RESUME, JobState, Reason
+from loquela.jobs.states import HELD, ON_CANCEL, ON_PAUSE, ON_RESUME, JobState, Reason
 
 TRIES = 8
 ALREADY: dict[str, frozenset[JobState]] = {
@@ -51,6 +51,8 @@ class Requests:
                         return job
                     if job.state not in ways:
                         raise _not_now(verb, job)
+                    if job.state in HELD and job.lease_owner is None:
+                        raise _not_here(verb, job)
                     crashes = 0 if verb == "resume" else None
                     reason = None if verb == "resume" else Reason.USER
                     changed = change_state(
@@ -67,6 +69,15 @@ class Requests:
 
     def _writing(self) -> AbstractContextManager[Connection]:
         return self._audit.writing() if self._audit is not None else self._database.write()
+
+
+def _not_here(verb: str, job: Job) -> RecipeError:
+    return RecipeError(
+        ErrorCode.INVALID_STATE,
+        f"{job.id} was started on the command line, and no worker of the service can be asked to {verb} it",
+        "stop it where it was started, with Ctrl+C; then it can be resumed here",
+        details={"state": job.state},
+    )
 
 
 def _not_now(verb: str, job: Job) -> RecipeError:

@@ -8,7 +8,7 @@ from pydantic import Field, JsonValue, StringConstraints
 
 from loquela.core.model import BoundaryModel
 from loquela.jobs.records import Job, JobError, StoredEvent
-from loquela.jobs.states import JobState, Reason
+from loquela.jobs.states import HELD, JobState, Reason
 from loquela.service.numbers import worded_object
 
 RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,95}$")]
@@ -102,7 +102,9 @@ class Readiness(BoundaryModel):
 
 def view_of(job: Job, lease_seconds: float) -> RunView:
     """A job as it is shown."""
-    heard = job.lease_until - lease_seconds if job.lease_until is not None else None
+    # A run of the command line has no worker that beats for it: what it writes is all that is heard of it.
+    unsupervised = job.progress_at if job.state in HELD else None
+    heard = job.lease_until - lease_seconds if job.lease_until is not None else unsupervised
     return RunView(
         run_id=job.run_id,
         state=job.state,
