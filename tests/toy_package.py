@@ -55,12 +55,15 @@ EVALUATION = {
 }
 
 
-def make_sources(output: Path, *, merged: bool = True, method: str = "lora") -> PackageSources:
+def make_sources(
+    output: Path, *, merged: bool = True, method: str = "lora", base_folder: Path | None = None
+) -> PackageSources:
     """A base, rows, an adapter, a comparison and, where asked for, a merged model in their places below `output`."""
+    base_folder = base_folder or toy_base()
     run = output / "runs" / "toy-1"
     artifacts = output / "artifacts"
     run.mkdir(parents=True)
-    base = open_base(toy_base())
+    base = open_base(base_folder)
     (artifacts / "base" / "b1").mkdir(parents=True)
     write_base(artifacts / "base" / "b1", base.identity)
     write_manifest(artifacts / "base" / "b1", "base")
@@ -91,7 +94,7 @@ def make_sources(output: Path, *, merged: bool = True, method: str = "lora") -> 
     if merged:
         merge_here(run, base, examples)
         folders["merged"] = run / "merged"
-    return PackageSources("toy", run, FinetuneSection(base=str(toy_base()), method=method), folders)
+    return PackageSources("toy", run, FinetuneSection(base=str(base_folder), method=method), folders)
 
 
 def merge_here(run: Path, base, examples: Path) -> None:

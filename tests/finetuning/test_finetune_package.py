@@ -15,7 +15,8 @@ from loquela.finetuning.packaging.card import generate_adapter_readme
 from loquela.finetuning.packaging.metadata import create_artifact_metadata
 from loquela.finetuning.packaging.package import save_adapter_artifact
 from loquela.finetuning.packaging.records import write_run_records
-from toy_bases import copied_base
+from loquela.models.pretrained.adapted import load_adapted
+from toy_bases import copied_base, toy_base
 from toy_package import make_package, make_sources
 
 SEED_FILES = {
@@ -167,9 +168,9 @@ def test_what_is_not_here_is_said_not_to_be_compared(package, tmp_path):
     shutil.copytree(package, alone)
     report = verify_artifact(alone)
     assert report.passed
-    assert sum("not here: not compared" in proof.message for proof in report.proofs) == len(
-        read_manifest(alone).parents
-    )
+    # Every parent, and the files of the base.
+    compared = ["not here: not compared" not in proof.message for proof in report.proofs]
+    assert compared.count(False) == len(read_manifest(alone).parents) + 1
 
 
 def test_not_finite_weights_are_found_in_every_number_format(tmp_path):
@@ -278,3 +279,38 @@ def load_base(directory):
     from loquela.artifacts.base import read_base
 
     return read_base(directory)
+
+
+def test_what_ships_carries_no_path_of_the_machine(tmp_path):
+    output = tmp_path / "a place with spaces" / "data"
+    moved = tmp_path / "my models" / "toy base"
+    shutil.copytree(toy_base(), moved)
+    sources = make_sources(output, base_folder=moved)
+    run = sources.run
+    document = tmp_path / "texts" / "one.pdf"
+    (run / "recipe.yaml").write_text(
+        f'name: toy  # file: {tmp_path}/my recipes/toy.yaml:2\noutput_directory: "{output}"\n'
+        f'data: {{sources: ["{document}"]}}\n'
+    )
+    said = f"free space below {run}, {document}, row 3: 1/2 of https://example.org/a/b is as good as and/or"
+    (run / "preflight.json").write_text(json.dumps([{"name": "labels", "passed": True, "message": said}]))
+    place = run / "final_artifact"
+    save_adapter_artifact(sources, create_artifact_metadata(sources), place)
+    text = {path.name: path.read_bytes() for path in place.rglob("*") if path.is_file()}
+    assert [name for name, content in text.items() if str(tmp_path).encode() in content] == []
+    assert [name for name, content in text.items() if b"my models" in content or b"my recipes" in content] == []
+    assert json.loads(text["preflight.json"])[0]["message"] == (
+        "free space below data/runs/toy-1, one.pdf, row 3: 1/2 of https://example.org/a/b is as good as and/or"
+    )
+    assert b'output_directory: "data"' in text["training_config.yaml"]
+    assert json.loads(text["adapter_config.json"])["base_model_name_or_path"] == "toy base"
+    assert verify_artifact(place).passed
+    # The base is still found, by its digest: among the artifacts of the output directory, or beside the package.
+    assert load_adapted(place).base.folder == moved
+    elsewhere = tmp_path / "elsewhere" / "bot"
+    shutil.copytree(place, elsewhere)
+    with pytest.raises(DataError, match=r"is not at .*elsewhere/base"):
+        load_adapted(elsewhere)
+    shutil.copytree(moved, tmp_path / "elsewhere" / "base")
+    assert load_adapted(elsewhere).base.folder == tmp_path / "elsewhere" / "base"
+    assert verify_artifact(elsewhere).passed

@@ -1,6 +1,7 @@
 """The artifact "base": which pretrained model a fine-tuning starts from, file by file, and where its files lie.
 
-<artifact>/base.json [+ converted files]        location "." = the files lie beside base.json, else elsewhere
+<artifact>/base.json [+ converted files]        location "." = the files lie beside base.json, else elsewhere;
+                                                "" = unsaid, as in what is handed on: then in `base` beside the folder
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from loquela.core.model import BoundaryModel
 
 KIND = "base"
 BASE_NAME = "base.json"
-HERE = "."
+HERE, UNSAID = ".", ""
 
 BaseKind = Literal["folder", "gguf", "package", "hub"]
 
@@ -38,7 +39,7 @@ class BaseIdentity(BoundaryModel):
     source: str = Field(description="as the recipe has it")
     kind: BaseKind
     revision: str | None = Field(None, description="commit on the hub")
-    location: str = Field(description="folder of the files; '.': beside this record")
+    location: str = Field(description="folder of the files; '.': beside this record; empty: unsaid")
     architecture: str = Field(description="class in transformers")
     model_type: str
     parameters: int = Field(ge=1, description="numbers in the weights; tied ones count once")
@@ -56,6 +57,12 @@ class BaseIdentity(BoundaryModel):
             mode="json", exclude={"source", "kind", "revision", "location", "digest"}
         )
         return digest_json(content)
+
+    def without_place(self) -> BaseIdentity:
+        """This identity as others may read it: no folder of this machine is named, the digest is the same."""
+        here = self.kind in ("folder", "gguf")
+        source = Path(self.source).expanduser().resolve().name if here else self.source
+        return self.model_copy(update={"source": source, "location": UNSAID})
 
     def sealed(self) -> BaseIdentity:
         """This identity with its digest."""
@@ -98,7 +105,9 @@ def read_base(directory: Path) -> BaseIdentity:
 
 
 def base_location(directory: Path, identity: BaseIdentity) -> Path:
-    """The folder with the model's files."""
+    """The folder with the model's files; where it is unsaid, `base` beside `directory`."""
+    if identity.location == UNSAID:
+        return directory.absolute().parent / KIND
     return directory if identity.location == HERE else Path(identity.location)
 
 

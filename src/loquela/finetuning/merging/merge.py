@@ -139,7 +139,7 @@ class Merge:
             arithmetic=self._arithmetic(),
             candidates=candidates,
             limits=self.options,
-            base_source=self.base.identity.source,
+            base_source=self.base.identity.without_place().source,
             base_digest=self.base.identity.digest,
             adapter_digest=self.adapter.digest,
             libraries=package_versions(LIBRARIES),
@@ -218,8 +218,9 @@ class Merge:
             path.rename(folder / path.name)
         shutil.rmtree(folder / CANDIDATES)
         write_json(folder / REPORT_NAME, report.model_dump(mode="json"))
-        write_text(folder / "README.md", merged_card(report, self.base.identity, self.place.name))
-        base: JsonValue = self.base.identity.model_dump(mode="json")
+        identity = self.base.identity.without_place()
+        write_text(folder / "README.md", merged_card(report, identity, self.place.name))
+        base: JsonValue = identity.model_dump(mode="json")
         return write_manifest(
             folder,
             KIND,

@@ -72,7 +72,7 @@ def create_artifact_metadata(sources: PackageSources) -> ArtifactMetadata:
     it was.
     """
     proofs = sources.proofs()
-    return ArtifactMetadata(
+    metadata = ArtifactMetadata(
         name=sources.name,
         run_id=sources.run.name,
         task=sources.section.task,
@@ -89,6 +89,7 @@ def create_artifact_metadata(sources: PackageSources) -> ArtifactMetadata:
         hardware=sources.run_facts("hardware"),
         git=sources.run_facts("git"),
     )
+    return ArtifactMetadata.model_validate(sources.places.value(metadata.model_dump(mode="json")))
 
 
 def _base_record(folder: Path) -> BaseRecord:
@@ -105,7 +106,7 @@ def _base_record(folder: Path) -> BaseRecord:
             details={"files": list(changed)},
         )
     return BaseRecord(
-        source=identity.source,
+        source=identity.without_place().source,
         revision=identity.revision,
         architecture=identity.architecture,
         parameters=identity.parameters,

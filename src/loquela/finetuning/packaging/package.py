@@ -7,6 +7,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
+from loquela.artifacts.adapter import CONFIG_NAME as ADAPTER_CONFIG_NAME
+from loquela.artifacts.base import BASE_NAME, read_base, write_base
 from loquela.artifacts.checksums import write_checksums
 from loquela.artifacts.crash_points import crash_point
 from loquela.artifacts.final_artifact import (
@@ -30,6 +32,7 @@ from loquela.finetuning.packaging.sources import (
     RECIPE_NAME,
     TRAINING_METRICS_NAME,
     PackageSources,
+    read_object,
 )
 
 
@@ -44,9 +47,10 @@ def save_adapter_artifact(sources: PackageSources, metadata: ArtifactMetadata, p
     with whole_folder(place) as folder:
         for record in adapter.files:
             _copy(sources.adapter / record.path, folder / record.path)
+        _without_place(sources, folder)
         for source, name in _records(sources):
             if source.is_file():
-                _copy(source, folder / name)
+                sources.places.copy(source, folder / name)
         write_json(folder / METADATA_NAME, metadata.model_dump(mode="json"))
         write_text(folder / README_NAME, generate_adapter_readme(metadata))
         write_checksums(folder)
@@ -82,6 +86,16 @@ def _facts(metadata: ArtifactMetadata) -> dict[str, JsonValue]:
         "quantization": metadata.training.get("quantization"),
         "chain": chain,
     }
+
+
+def _without_place(sources: PackageSources, folder: Path) -> None:
+    """Name the base as others know it, not where it lies here."""
+    if (folder / BASE_NAME).is_file():
+        write_base(folder, read_base(folder).without_place())
+    if (folder / ADAPTER_CONFIG_NAME).is_file():
+        settings = read_object(folder / ADAPTER_CONFIG_NAME)
+        source = read_base(sources.folders["base"]).without_place().source
+        write_json(folder / ADAPTER_CONFIG_NAME, {**settings, "base_model_name_or_path": source})
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
+from loquela.artifacts.base import read_base
 from loquela.artifacts.examples_ledger import ExamplesLedger, read_examples_ledger
 from loquela.artifacts.manifest import Manifest, corrupt, read_manifest
 from loquela.artifacts.proof import Proof
+from loquela.finetuning.packaging.places import Places
 from loquela.recipe.finetune_section import FinetuneSection
 
 RUN_MANIFEST_NAME = "manifest.json"
@@ -20,6 +24,9 @@ PREFLIGHT_NAME = "preflight.json"
 EFFECTIVE_NAME = "effective_settings.json"
 LEDGER_NAME = "ledger.json"
 EVALUATION_SOURCE = "metrics.json"
+
+# A value in quotes, or the comment that names the file which a value came from.
+_FOLDER_IN_RECIPE = re.compile(r'"(~?/[^"\n]*)"|# file: (~?/.+):\d+$', re.MULTILINE)
 
 _OBJECT: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 _PROOFS: TypeAdapter[list[Proof]] = TypeAdapter(list[Proof])
@@ -43,6 +50,15 @@ class PackageSources:
     def adapter(self) -> Path:
         """The adapter's folder."""
         return self.folders["adapter"]
+
+    @cached_property
+    def places(self) -> Places:
+        """What takes this machine's folders out of records."""
+        base, recipe = read_base(self.folders["base"]), self.run / RECIPE_NAME
+        text = recipe.read_text(encoding="utf-8") if recipe.is_file() else ""
+        named = [found[1] or found[2] for found in _FOLDER_IN_RECIPE.finditer(text)]
+        output = str(self.run.absolute().parents[1])
+        return Places([output, str(Path.cwd()), str(Path.home()), base.source, base.location, *named])
 
     @property
     def parents(self) -> dict[str, str]:

@@ -59,7 +59,7 @@ def base_of(folder: Path) -> Base:
     raise DataError(
         ErrorCode.DATA_NOT_FOUND,
         f"the base of the adapter in {folder}, {identity.source}, is not at {place}",
-        "put the base back there, or use the merged model",
+        "put the base there, or use the merged model",
         details={"path": str(place), "base": identity.digest},
     )
 
