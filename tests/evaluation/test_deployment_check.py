@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import shutil
+import subprocess
+import sys
+import time
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from pathlib import Path
@@ -14,7 +18,7 @@ import psutil
 import pytest
 
 from loquela.artifacts.bundle import BUNDLE_KIND, GoldenPrompt
-from loquela.artifacts.manifest import write_manifest
+from loquela.artifacts.manifest import read_manifest, write_manifest
 from loquela.core.errors import DataError, ErrorCode, Interrupted, LoquelaError, ProofError, RecipeError, ResourceError
 from loquela.evaluation.deployment.contracts import DeploymentValidatorRequest, PerformanceRequirements
 from loquela.evaluation.deployment.page import deploy_page
@@ -433,6 +437,61 @@ def test_what_did_not_pass_or_was_changed_is_not_promoted(bundle: Path) -> None:
     with pytest.raises(ProofError, match="it was changed since, or is another"):
         promote(bundle)
     assert read_promotions(bundle.parent.parent).records == []
+
+
+def with_report(bundle: Path, like: Checked, **changes: object) -> Path:
+    """`bundle` with the report of a check that it passed, nothing measured anew."""
+    digest = read_manifest(bundle).digest
+    report = like.report.model_copy(update={"bundle": str(bundle), "bundle_digest": digest} | changes)
+    report.record_digest = report.own_digest()
+    write_check(check_folder(bundle), report, like.runs)
+    return bundle
+
+
+def waiting(process: subprocess.Popen) -> bool:
+    """Whether the kernel keeps it waiting for a lock."""
+    lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    return any(f" {process.pid} " in line and "->" in line for line in lines)
+
+
+@pytest.mark.skipif(not Path("/proc/locks").exists(), reason="needs Linux, which lists who waits for a lock")
+def test_of_two_promotions_at_once_one_is_the_first(bundle: Path, whole: Path, checked: tuple[Checked, list]) -> None:
+    other = sealed(Path(shutil.copytree(whole, bundle.parent / "other")), scheme="float32, again")
+    both = [with_report(each, checked[0]) for each in (bundle, other)]
+    home = bundle.parent.parent
+    with (home / "checks" / "promoted.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        processes = [
+            subprocess.Popen([sys.executable, "-m", "loquela", "promote", str(each)], stderr=subprocess.PIPE, text=True)
+            for each in both
+        ]
+        until = time.monotonic() + 60
+        while not all(map(waiting, processes)):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        assert read_promotions(home).records == []
+    told = [process.communicate(timeout=60)[1] for process in processes]
+    codes = [process.returncode for process in processes]
+    assert sorted(codes) == [0, ProofError.exit_code]
+    won = both[codes.index(0)]
+    assert [each.bundle for each in read_promotions(home).records] == [f"exports/{won.name}"]
+    assert f"exports/{won.name} was promoted since its check began" in told[1 - codes.index(0)]
+
+
+def test_a_check_during_which_another_was_promoted_does_not_count(
+    bundle: Path, whole: Path, checked: tuple[Checked, list]
+) -> None:
+    other = sealed(Path(shutil.copytree(whole, bundle.parent / "other")), scheme="float32, again")
+    for each in (bundle, other):
+        with_report(each, checked[0])
+    first = promote(bundle)
+    with pytest.raises(ProofError, match="other is not promoted: exports/bundle was promoted since its check began"):
+        promote(other)
+    assert check(other, section(max_regression=10.0)).report.promoted_then == first.record_digest
+    second = promote(with_report(other, checked[0], promoted_then=first.record_digest))
+    # Going back to what was in use needs no new check.
+    back = promote(bundle)
+    assert [back.follows, second.follows] == [second.record_digest, first.record_digest]
 
 
 def test_a_changed_record_of_promotions(bundle: Path) -> None:

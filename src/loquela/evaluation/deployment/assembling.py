@@ -43,6 +43,7 @@ def assemble(
     figures: list[Figure],
     machine: Machine,
     baseline: Baseline | None,
+    promoted_then: str,
     notes: list[str],
 ) -> DeployReport:
     """The report with its verdicts, failures and digest."""
@@ -67,6 +68,7 @@ def assemble(
         figures=figures,
         verdicts=verdicts,
         baseline=baseline,
+        promoted_then=promoted_then,
         failures=failures,
         notes=[*notes, *_notes(runs, section)],
         passed=not failures,

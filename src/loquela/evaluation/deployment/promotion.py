@@ -6,13 +6,17 @@ bundles, in a run beside exports/, so that a promotion changes no artifact.
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import Field, ValidationError
 
 from loquela.artifacts.bundle import EXPORTS_FOLDER, open_bundle
-from loquela.core.atomic import write_json
+from loquela.core.atomic import write_error, write_json
 from loquela.core.digests import digest_json
 from loquela.core.errors import DataError, ErrorCode, ProofError
 from loquela.core.model import BoundaryModel
@@ -20,6 +24,7 @@ from loquela.evaluation.deployment.report import REPORT_NAME, DeployReport, Figu
 from loquela.recipe.deploy_section import DeployLoad
 
 PROMOTED_NAME = "promoted.json"
+LOCK_NAME = "promoted.lock"
 CHECKS_FOLDER = "checks"
 STAGE_FOLDER = "deploy"
 
@@ -62,11 +67,21 @@ def check_folder(bundle: Path) -> Path:
     return home_of(bundle) / CHECKS_FOLDER / bundle.absolute().name
 
 
+def in_force(home: Path) -> str:
+    """Digest of the promotion in force in `home`, empty where nothing was promoted; errors as `read_promotions`."""
+    records = read_promotions(home).records
+    return records[-1].record_digest if records else ""
+
+
 def promote(bundle: Path, report: Path | None = None) -> Promotion:
     """Mark the bundle as the one in use, on the strength of its report; a bundle that is so already stays as it is.
 
+    One promotion at a time: a check that began before another bundle was promoted was not held to that one, and does
+    not count any more, unless the bundle was in use before (somebody goes back to it) or the check was held to another
+    folder's bundle (`deploy.against`).
+
     Raises DataError (DATASET_NOT_FOUND, CORRUPTION) for a bundle, report or record that is absent or changed,
-    ProofError(VALIDATION_FAILED) when the check was not passed, or was one of other contents.
+    ProofError(VALIDATION_FAILED) when the check was not passed, was one of other contents, or does not count any more.
     """
     opened = open_bundle(bundle)
     place = report or _report_of(bundle)
@@ -79,14 +94,15 @@ def promote(bundle: Path, report: Path | None = None) -> Promotion:
         )
     if not found.passed:
         raise _refused(bundle, "it did not pass its check: " + "; ".join(found.failures))
-    home = home_of(bundle)
-    history = read_promotions(home)
-    last = history.records[-1] if history.records else None
-    if last and (last.bundle_digest, last.report_digest) == (found.bundle_digest, found.record_digest):
-        return last
-    record = _record(bundle.absolute(), place, found, last)
-    history.records = [*history.records, record]
-    write_json(home / CHECKS_FOLDER / PROMOTED_NAME, history.model_dump(mode="json"))
+    with _promoting(home_of(bundle)) as path:
+        history = read_promotions(home_of(bundle))
+        last = history.records[-1] if history.records else None
+        if last and (last.bundle_digest, last.report_digest) == (found.bundle_digest, found.record_digest):
+            return last
+        _check_order(bundle, found, history)
+        record = _record(bundle.absolute(), place, found, last)
+        history.records = [*history.records, record]
+        write_json(path, history.model_dump(mode="json"))
     return record
 
 
@@ -105,6 +121,31 @@ def read_promotions(home: Path) -> Promotions:
             raise _damaged(path, f"record {number} is not as it was written, its digests say")
         before = record.record_digest
     return history
+
+
+@contextmanager
+def _promoting(home: Path) -> Iterator[Path]:
+    """The file of records, nobody else changing it; the lock goes with the process that holds it."""
+    folder = home / CHECKS_FOLDER
+    try:
+        folder.mkdir(exist_ok=True)
+        descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise write_error(error, folder) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield folder / PROMOTED_NAME
+    finally:
+        os.close(descriptor)
+
+
+def _check_order(bundle: Path, report: DeployReport, history: Promotions) -> None:
+    if not history.records or report.requirements.against is not None:
+        return
+    now = history.records[-1]
+    used_before = any(record.bundle_digest == report.bundle_digest for record in history.records)
+    if report.promoted_then != now.record_digest and not used_before:
+        raise _refused(bundle, f"{now.bundle} was promoted since its check began, which was not held to that one")
 
 
 def _record(bundle: Path, place: Path, report: DeployReport, last: Promotion | None) -> Promotion:

@@ -104,6 +104,7 @@ class DeployReport(BoundaryModel):
     figures: list[Figure]
     verdicts: list[Verdict]
     baseline: Baseline | None = None
+    promoted_then: str = Field("", description="digest of the promotion in force when the check began; empty: none")
     failures: list[str]
     notes: list[str] = Field(default_factory=list)
     passed: bool

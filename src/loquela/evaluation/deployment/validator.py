@@ -24,7 +24,7 @@ from loquela.evaluation.deployment.figures import figures_of
 from loquela.evaluation.deployment.job import LoadJob, LoadRun
 from loquela.evaluation.deployment.machine import this_machine
 from loquela.evaluation.deployment.process import run_job
-from loquela.evaluation.deployment.promotion import check_folder
+from loquela.evaluation.deployment.promotion import check_folder, home_of, in_force
 from loquela.evaluation.deployment.report import DeployReport
 from loquela.evaluation.deployment.writing import write_check
 from loquela.monitoring.events import Bus, trace
@@ -108,6 +108,7 @@ class DeploymentValidator:
 
     def _check(self, directory: Path, section: DeploySection, budgets: BudgetSection) -> Checked:
         bundle = proven_bundle(directory, section.limits)
+        promoted_then = in_force(home_of(directory))
         promoted, note = find_promoted(bundle, section)
         runs, theirs = self._measure(bundle, promoted.bundle if promoted else None, section)
         figures, machine = figures_of(runs, section), this_machine()
@@ -117,7 +118,7 @@ class DeploymentValidator:
             baseline = baseline_of(promoted, figures, theirs, section, machine, runs[0].rate_per_second)
             if baseline is None:
                 notes.append(f"not compared with the promoted bundle {promoted.record.bundle}: {promoted.note}")
-        return Checked(assemble(bundle, section, budgets, runs, figures, machine, baseline, notes), runs)
+        return Checked(assemble(bundle, section, budgets, runs, figures, machine, baseline, promoted_then, notes), runs)
 
     def _measure(
         self, bundle: Bundle, promoted: Bundle | None, section: DeploySection
