@@ -6,7 +6,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, JsonValue, ValidationError
@@ -56,6 +56,10 @@ class ServiceSettings(BoundaryModel):
     fine_tuning_recipe: Path | None = Field(
         None, description="recipe file that fine-tuning jobs in OpenAI's format start from; null: the defaults"
     )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least that system.log keeps")
+    log_format: Literal["json", "text"] = Field("json", description="of the lines in the folder logs/ and on stderr")
+    log_stderr: bool = Field(False, description="write the log lines to stderr too, for containers")
+    log_texts: bool = Field(False, description="llm_interaction.log keeps prompts and answers, not only their sizes")
     lease_seconds: float = Field(30.0, gt=0, le=3600, description="a silent worker loses its job after this")
     beat_seconds: float = Field(2.0, gt=0, le=600, description="between two heartbeats of a job")
     grace_seconds: float = Field(120.0, gt=0, le=86_400, description="a trainer has to save when it is asked to stop")

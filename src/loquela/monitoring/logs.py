@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import JsonValue
 
-from loquela.core.atomic import append_line, write_error
 from loquela.monitoring.events import Event
+from loquela.monitoring.log_streams import Level, LogStreams
 
 LINES_KEPT = 50
 FREQUENT = (".step_complete.v1", ".batch_loaded.v1", ".gradient_computed.v1", ".metrics_received.v1")
@@ -21,12 +19,8 @@ class RunLogs:
     """Writes both logs; as a bus listener it files every event but the per-step ones under `system`."""
 
     def __init__(self, directory: Path) -> None:
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise write_error(error, directory) from error
-        self.system_path = directory / "system.log"
-        self.interaction_path = directory / "llm_interaction.log"
+        self._streams = LogStreams(directory)
+        self.system_path, self.interaction_path = self._streams.system_path, self._streams.interaction_path
         self._last: deque[str] = deque(maxlen=LINES_KEPT)
 
     def __call__(self, event: Event) -> None:
@@ -35,20 +29,16 @@ class RunLogs:
         elif not event.name.endswith(FREQUENT):
             self.log_system("info", event.name, event.data)
 
-    def log_system(self, level: str, message: str, context: dict[str, JsonValue]) -> None:
+    def log_system(self, level: Level, message: str, context: dict[str, JsonValue]) -> None:
         """One line about the program: level (debug, info, warning, error), message, context."""
-        line = _line({"level": level, "message": message, "context": context})
-        self._last.append(line)
-        append_line(self.system_path, line)
+        line = self._streams.log_system(level, message, context)
+        if line is not None:
+            self._last.append(line)
 
     def log_llm_interaction(self, component: str, event: str, data: dict[str, JsonValue]) -> None:
         """One line about text that went into or came out of a model."""
-        append_line(self.interaction_path, _line({"component": component, "event": event, "data": data}))
+        self._streams.log_llm_interaction(component, event, data)
 
     def last_lines(self) -> str:
         """The newest lines of the system log, at most 50."""
         return "\n".join(self._last)
-
-
-def _line(fields: dict[str, JsonValue]) -> str:
-    return json.dumps({"timestamp": datetime.now(UTC).isoformat(), **fields}, ensure_ascii=False)

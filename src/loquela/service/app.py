@@ -27,6 +27,7 @@ from loquela.service.routes import (
     tokenizers,
 )
 from loquela.service.streams import Streams
+from loquela.service.told.requests import Told
 
 ROUTERS = (
     health.router,
@@ -59,7 +60,7 @@ def build_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     app.state.login = None
     app.state.streams = Streams(settings.max_streams, settings.max_streams_per_key)
-    errors.install(app, parts.events)
+    errors.install(app, parts.events, parts.log)
     for router in (*ROUTERS, *OPENAI_ROUTERS):
         app.include_router(router, responses={"default": {"model": errors.ErrorAnswer}})
     # The last one that is added is the outermost.
@@ -71,6 +72,7 @@ def build_app(parts: Parts) -> FastAPI:
         places=Places(settings.data),
         over_tls=settings.tls_certificate is not None,
     )
+    app.add_middleware(Told, log=parts.log)
     # What the guard refuses is written down too.
     app.add_middleware(Audited, audit=parts.audit, limits=parts.limits)
     return app

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import traceback
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import Field, JsonValue
@@ -11,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from loquela.core.errors import AccessError, ErrorCode, InternalError, LoquelaError, RecipeError
 from loquela.core.model import BoundaryModel
 from loquela.jobs.event_log import EventLog
+from loquela.service.told.streams import ServiceLog
 
 NOT_FOUND = frozenset({ErrorCode.RUN_NOT_FOUND, ErrorCode.DATASET_NOT_FOUND, ErrorCode.DATA_NOT_FOUND})
 REMEDIES = {
@@ -87,12 +90,13 @@ def request_id_of(request: Request) -> str:
     return str(request.scope.get("request_id", ""))
 
 
-def install(app: FastAPI, log: EventLog) -> None:
+def install(app: FastAPI, events: EventLog, log: ServiceLog) -> None:
     """Every error of every route takes this shape; what is our bug is written down, and said without its inside."""
 
     async def ours(request: Request, error: Exception) -> Response:
         if not isinstance(error, LoquelaError):
             return await bug(request, error)
+        request.scope["error_code"] = error.code
         return answer(error, request_id_of(request))
 
     async def unfit(request: Request, error: Exception) -> Response:
@@ -116,7 +120,11 @@ def install(app: FastAPI, log: EventLog) -> None:
     async def bug(request: Request, error: Exception) -> Response:
         told = InternalError(ErrorCode.INTERNAL, "an error of Loquela's own", "report it with the request id")
         request_id = request_id_of(request)
-        log.append("service.bug.v1", data={"request_id": request_id, "error": f"{type(error).__name__}: {error}"})
+        request.scope["error_code"] = told.code
+        seen = f"{type(error).__name__}: {error}"
+        where = "".join(traceback.format_exception(error))
+        log.system("error", seen, event="service.bug.v1", request_id=request_id, traceback=where)
+        events.append("service.bug.v1", data={"request_id": request_id, "error": seen})
         return answer(told, request_id)
 
     app.add_exception_handler(LoquelaError, ours)

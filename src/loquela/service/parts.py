@@ -27,6 +27,9 @@ from loquela.service.inference.pool import EnginePool
 from loquela.service.keys import KeyStore, load_or_make_secret
 from loquela.service.limits import Limits, MonotonicClock
 from loquela.service.redis_facts import RedisFacts
+from loquela.service.told.events import EventLines
+from loquela.service.told.interactions import Interactions
+from loquela.service.told.streams import ServiceLog
 from loquela.service.uploads import Uploads
 
 # Only whoever reads this can write an entry that fits, and the anchor shows whether the end is whole.
@@ -55,6 +58,8 @@ class Parts:
     pool: EnginePool
     dispatcher: Dispatcher
     facts: RedisFacts | None
+    log: ServiceLog
+    event_lines: EventLines
 
     @property
     def data(self) -> Path:
@@ -69,6 +74,7 @@ class Parts:
         """Give connections back."""
         if self.facts is not None:
             self.facts.stop()
+        self.event_lines.stop()
         self.dispatcher.stop()
         self.pool.close()
         self.doorbell.close()
@@ -83,7 +89,8 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
     database = Database(settings.database)
     migrate(database)
     audit = _audit(settings, database, time)
-    pool = EnginePool()
+    log = ServiceLog(settings)
+    pool = EnginePool(interactions=Interactions(log))
     events, listing = EventLog(database, time), Listing(database)
     claims = Claims(database, time, lease_seconds=settings.lease_seconds)
     return Parts(
@@ -103,6 +110,8 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
         pool=pool,
         dispatcher=Dispatcher(settings.data, claims, pool, Holder(worker_name(), host_name(), boot_id())),
         facts=RedisFacts(settings.redis, events, listing) if settings.redis is not None else None,
+        log=log,
+        event_lines=EventLines(log, events),
     )
 
 

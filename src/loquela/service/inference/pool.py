@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from loquela.core.errors import ErrorCode, ResourceError
 from loquela.service.inference.engine_handle import EngineHandle, Message
+from loquela.service.told.interactions import Interactions
 
 MOST_MODELS = 2
 IDLE_SECONDS = 600.0
@@ -21,7 +22,10 @@ WAIT_SECONDS = 120.0
 class EnginePool:
     """At most so many models at once; a model answers one request at a time, others wait their turn."""
 
-    def __init__(self, most: int = MOST_MODELS, idle_seconds: float = IDLE_SECONDS) -> None:
+    def __init__(
+        self, most: int = MOST_MODELS, idle_seconds: float = IDLE_SECONDS, interactions: Interactions | None = None
+    ) -> None:
+        self._interactions = interactions
         self._most = most
         self._idle_seconds = idle_seconds
         self._handles: dict[Path, EngineHandle] = {}
@@ -42,7 +46,11 @@ class EnginePool:
         for too long, WORKER_CRASH when its process died.
         """
         with self._held(folder) as handle:
-            yield from handle.ask(verb, request)
+            answered = handle.ask(verb, request)
+            if self._interactions is not None:
+                answered = self._interactions.told(folder, verb, request, answered)
+            with closing(answered):
+                yield from answered
 
     def close_idle(self) -> None:
         """Give back the memory of models that nobody asked for a while."""

@@ -1,0 +1,41 @@
+"""Secrets do not get into lines, and what is no secret stays."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loquela.core.redaction import SECRET, redacted, without_secrets
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("key lq_abc123_XyZ refused", f"key {SECRET} refused"),
+        ("Authorization: Bearer abcdefgh12345", f"Authorization: {SECRET}"),
+        ("postgresql://owner:hunter2@db/books", f"postgresql://{SECRET}@db/books"),
+        ("password=hunter2, then", f"password={SECRET}, then"),
+        ("GET /login?token=abc&x=1", f"GET /login?token={SECRET}&x=1"),
+        ("HF_TOKEN=hf_abcdefghijkl", f"HF_TOKEN={SECRET}"),
+        ("AKIAABCDEFGHIJKLMNOP", SECRET),
+        ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----", SECRET),
+        ("the stop token: <|end|> was never sampled", "the stop token: <|end|> was never sampled"),
+        ("4.2 ms per token=3", "4.2 ms per token=3"),
+        ("https://example.org/a:b@c", "https://example.org/a:b@c"),
+        ("sha256 " + "ab" * 32, "sha256 " + "ab" * 32),
+    ],
+)
+def test_texts(text, shown):
+    assert without_secrets(text) == shown
+
+
+def test_values_by_their_names_and_what_is_known():
+    given = {"smtp_password": "a b", "list": [{"api_key": "k", "token": "the"}], "text": "swordfish!", "n": 3}
+    assert redacted(given, ["swordfish!"]) == {
+        "smtp_password": SECRET, "list": [{"api_key": SECRET, "token": "the"}], "text": SECRET, "n": 3,
+    }  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(max_size=60), st.text(max_size=60), st.text("abcXYZ019", min_size=6, max_size=20))
+def test_what_is_known_is_never_shown(before, after, secret):
+    assert secret not in without_secrets(f"{before}{secret}{after}", [secret]).replace(SECRET, "")
