@@ -18,6 +18,7 @@ from discord_server import OWNER, TOKEN, DiscordServer
 from loquela.bot import client, delivery, follower, serving
 from loquela.bot.redaction import Redactor
 from loquela.bot.settings import BotSettings
+from loquela.client import connection
 from loquela.core.atomic import append_line
 from loquela.jobs.claims import Claims, Ended, Holder
 from loquela.jobs.clock import SystemClock
@@ -25,6 +26,7 @@ from loquela.jobs.ingest import METRICS, Ingester
 from loquela.jobs.records import JobError
 from loquela.jobs.settings import ServiceSettings
 from loquela.jobs.states import JobState, Reason
+from loquela.jobs.tables import metadata
 from loquela.service.app import build_app
 from loquela.service.keys import Scope
 from loquela.service.parts import make_parts
@@ -54,7 +56,7 @@ class Service:
         listener.bind(("127.0.0.1", self.port))
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
-            build_app(self.parts), log_level="critical", access_log=False, timeout_graceful_shutdown=1, lifespan="off"
+            build_app(self.parts), log_level="critical", access_log=False, timeout_graceful_shutdown=0, lifespan="off"
         )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -63,7 +65,7 @@ class Service:
             time.sleep(0.01)
 
     def stop(self):
-        self.server.force_exit = self.server.should_exit = True
+        self.server.should_exit = True
         self.thread.join(10)
 
     def close(self):
@@ -143,11 +145,23 @@ def fake(monkeypatch):
     made.stop()
 
 
-@pytest.fixture
-def service(tmp_path):
-    made = Service(tmp_path / "service")
+@pytest.fixture(scope="module")
+def one_service(tmp_path_factory):
+    made = Service(tmp_path_factory.mktemp("service"))
     yield made
     made.close()
+
+
+@pytest.fixture
+def service(one_service):
+    """As new: no runs, no events."""
+    with one_service.parts.database.write() as connection:
+        for table in reversed(metadata.sorted_tables):
+            if table.name != "api_keys":
+                connection.execute(table.delete())
+    if not one_service.thread.is_alive():
+        one_service.start()
+    return one_service
 
 
 @pytest.fixture
@@ -164,7 +178,7 @@ def start_bot(fake, service, settings, monkeypatch):
         (delivery, "GATHER_SECONDS", 0.1), (delivery, "LOOK_EVERY_SECONDS", 0.05),
         (delivery, "FIRST_PAUSE_SECONDS", 0.1), (delivery, "CLOSED_PAUSE_SECONDS", 0.1),
         (follower, "FIRST_PAUSE_SECONDS", 0.1), (serving, "FIRST_PAUSE_SECONDS", 0.1),
-        (client, "REIDENTIFY_SECONDS", 0.05),
+        (client, "REIDENTIFY_SECONDS", 0.05), (connection, "FIRST_PAUSE_SECONDS", 0.02),
     ]:  # fmt: skip
         monkeypatch.setattr(module, name, value)
     bots = []

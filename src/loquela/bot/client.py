@@ -19,6 +19,8 @@ from loquela.bot.tree import OwnersTree, add_commands
 from loquela.client.async_client import AsyncClient
 
 REIDENTIFY_SECONDS = 5.0
+# Discord wants a heartbeat every 41 seconds; whoever is silent for longer is gone.
+HEARTBEAT_TIMEOUT_SECONDS = 60.0
 CANCEL_AGAIN_SECONDS = 0.5
 _log = logging.getLogger(__name__)
 
@@ -38,7 +40,6 @@ class BotClient(discord.Client):
         embeds: Embeds,
         now: Callable[[], float],
         ready: Callable[[str], None],
-        heartbeat_timeout_seconds: float = 60.0,
     ) -> None:
         super().__init__(
             intents=discord.Intents.none(),
@@ -46,7 +47,7 @@ class BotClient(discord.Client):
             max_messages=None,
             # Servers are of no interest, so none is waited for.
             guild_ready_timeout=0.0,
-            heartbeat_timeout=heartbeat_timeout_seconds,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT_SECONDS,
         )
         self._owners = owners
         self._told_ready = ready
@@ -56,7 +57,7 @@ class BotClient(discord.Client):
         }
         self._follower = Follower(service, store, self._wake)
         self._tree = OwnersTree(self, frozenset(owners))
-        helpers = Helpers(service, store, embeds, settings, self._follower.note, lambda owner: self._wake([owner]))
+        helpers = Helpers(service, store, embeds, settings, self._follower.prepare, lambda owner: self._wake([owner]))
         add_commands(self._tree, Commands(helpers))
 
     async def work(self, token: str) -> None:

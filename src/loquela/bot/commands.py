@@ -38,13 +38,13 @@ Tokenizer = Literal["bpe", "unigram", "wordpiece", "char", "word", "sentencepiec
 
 @dataclass(frozen=True)
 class Helpers:
-    """What commands work with. `begin_to_watch` is called before a run is watched, `changed` after."""
+    """What commands work with. `begin_to_watch` is awaited before a run is watched, `changed` after."""
 
     service: AsyncClient
     store: Store
     embeds: Embeds
     settings: BotSettings
-    begin_to_watch: Callable[[], None]
+    begin_to_watch: Callable[[], Awaitable[None]]
     changed: Callable[[int], None]
 
 
@@ -89,7 +89,7 @@ class Commands:
             run = await self._service.train(
                 asked, labels={"from": "discord"}, idempotency_key=f"discord-{interaction.id}"
             )
-            self._watch(interaction.user.id, run.run_id)
+            await self._watch(interaction.user.id, run.run_id)
             return self._embeds.run(Shown(run, heading="queued"), time.time(), picture=False), None
 
         await self._answer(interaction, work)
@@ -141,7 +141,7 @@ class Commands:
             found = await self._service.run(_id(run))
             if self._store.card(interaction.user.id, found.run_id) is None:
                 self._require_room(interaction.user.id)
-            new = self._watch(interaction.user.id, found.run_id)
+            new = await self._watch(interaction.user.id, found.run_id)
             heading = "watched from now on" if new else "is already watched"
             return discord.Embed(title=f"{found.run_id} {heading}".replace("_", "\\_"), colour=0x3498DB), None
 
@@ -208,8 +208,8 @@ class Commands:
             after = page.last_seq
         return found
 
-    def _watch(self, owner: int, run_id: str) -> bool:
-        self._helpers.begin_to_watch()
+    async def _watch(self, owner: int, run_id: str) -> bool:
+        await self._helpers.begin_to_watch()
         new = self._store.watch(owner, run_id)
         self._helpers.changed(owner)
         return new

@@ -57,27 +57,32 @@ class Follower:
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 
-    def note(self) -> None:
-        """Write down how far events were heard, so that whoever begins to watch hears of later ones only."""
-        if self._heard > self._noted:
-            self._store.heard_up_to(self._heard)
-            self._noted = self._heard
+    async def prepare(self) -> None:
+        """To be awaited before a run is watched: what came before is not told, what comes after is."""
+        if self._store.position() is None:
+            await self._position()
+        self._note()
 
     async def _position(self) -> int:
         """Where to go on; a bot that never heard anything begins with what happens from now on."""
-        known = self._store.position()
-        if known is not None:
-            return known
-        newest = await newest_event(self._source)
-        self._store.heard_up_to(newest)
-        return newest
+        if self._store.position() is None:
+            newest = await newest_event(self._source)
+            # Meanwhile somebody else may have asked, and begun earlier.
+            if self._store.position() is None:
+                self._store.heard_up_to(newest)
+        return self._store.position() or 0
+
+    def _note(self) -> None:
+        if self._heard > self._noted:
+            self._store.heard_up_to(self._heard)
+            self._noted = self._heard
 
     def _hear(self, event: Event) -> None:
         news = news_of(event)
         if news is None or event.run_id is None or not self._store.watched(event.run_id):
             self._heard = event.seq
             if event.seq - self._noted >= NOTE_EVERY:
-                self.note()
+                self._note()
             return
         step = whole(event.data.get("step")) if news.kind == CHECKPOINT else None
         owners = self._store.heard(event.run_id, event.seq, news, event.at, checkpoint=step)
