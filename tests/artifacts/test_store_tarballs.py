@@ -84,6 +84,15 @@ def test_its_size_is_known_before_it_is_read(tree):
     assert measured(tree_of(tree)).sha256 == hashlib.sha256(packed(tree)).hexdigest()
 
 
+def test_a_folder_that_cannot_be_looked_into_is_said(tree, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    with pytest.raises(DataError, match="cannot be looked into: Permission denied"):
+        tree_of(tree)
+
+
 def test_links_and_devices_are_left_out_and_named(tree):
     (tree / "latest").symlink_to("logs")
     os.mkfifo(tree / "pipe")

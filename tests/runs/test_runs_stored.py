@@ -20,7 +20,7 @@ from loquela.runs.stored.packing import store_run
 from loquela.runs.stored.pointer import hands_on, last_used, read_pointer
 from loquela.runs.stored.trees import parts_of
 from loquela.runs.verify import verify_run
-from stored_runs import TOKENIZER_KEY, everything, make_run
+from stored_runs import everything, make_run
 
 HERE = StorePlace()
 
@@ -44,7 +44,7 @@ def test_a_run_is_stored_with_its_parts_and_a_pointer(run, store):
     assert [(part.kind, part.subject) for part in parts] == [
         ("run", "tiny-1"),
         ("model", "tiny-1"),
-        ("tokenizer", TOKENIZER_KEY),
+        ("tokenizer", "tiny-1"),
         ("evaluation", "tiny-1"),
         ("export", "tiny-1.onnx-int8"),
     ]

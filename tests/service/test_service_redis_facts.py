@@ -30,7 +30,7 @@ def redis(server):
 
 @pytest.fixture
 def facts(parts, server):
-    made = RedisFacts(server.url, parts.events, parts.listing)
+    made = RedisFacts(server.url, parts.events, parts.listing, parts.archivist.rows)
     yield made
     made.stop()
 

@@ -50,6 +50,10 @@ COMMANDS = {
     "verify": ("loquela.cli.verify", "Prove that a run, or an artifact, on disk is still what it was."),
     "serve": ("loquela.cli.serve", "Serve runs over HTTP: API, a worker and its database in one folder."),
     "worker": ("loquela.cli.worker", "Work on the runs that a service has queued."),
+    "artifacts": (
+        "loquela.cli.artifacts",
+        "List, verify, clean up and bring back what a service has stored of its runs.",
+    ),
     "audit": ("loquela.cli.audit", "Show and prove the audit log of a service."),
     "keys": ("loquela.cli.keys", "Make, list and revoke the keys of a service."),
     "runs": ("loquela.cli.runs", "List, show, compare and watch runs."),

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from dotenv import dotenv_values
 from pydantic import Field, JsonValue, ValidationError
 
+from loquela.artifacts.store.places import StorePlace
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.core.model import BoundaryModel
 from loquela.core.near_names import unknown_name
@@ -63,6 +64,38 @@ class ServiceSettings(BoundaryModel):
     lease_seconds: float = Field(30.0, gt=0, le=3600, description="a silent worker loses its job after this")
     beat_seconds: float = Field(2.0, gt=0, le=600, description="between two heartbeats of a job")
     grace_seconds: float = Field(120.0, gt=0, le=86_400, description="a trainer has to save when it is asked to stop")
+    archive_runs: bool = Field(True, description="every run that has succeeded is stored as a tarball, by its SHA-256")
+    artifact_url: str | None = Field(
+        None, description="where tarballs lie: s3://bucket/prefix, an absolute path, or null: the data folder"
+    )
+    artifact_endpoint_url: str | None = Field(None, description="of an S3-compatible server that is not AWS")
+    artifact_credential: str | None = Field(
+        None, description="name of a kept credential (key_pair) for the bucket; null: the AWS variables"
+    )
+    cleanup_enabled: bool = Field(False, description="stored runs lose their heavy folders here, by themselves")
+    cleanup_dry_run: bool = Field(False, description="only tell what would be removed")
+    cleanup_grace_period_seconds: float = Field(
+        86_400.0, ge=0, description="a run is left as it is so long after it was stored, and after it was last needed"
+    )
+    cleanup_min_free_bytes: int | None = Field(
+        None, ge=0, description="runs are cleaned only while less than this is free; null: all that may be"
+    )
+    corpus_cache_max_bytes: int | None = Field(
+        None, ge=0, description="prepared data beyond this goes, what was not used for longest first; null: no limit"
+    )
+    corpus_cache_min_free_bytes: int | None = Field(
+        None, ge=0, description="prepared data goes while less than this is free; null: never for that"
+    )
+    tokenizer_min_unused_days: float | None = Field(
+        None, ge=0, description="tokenizers that no model was made with go after this; null: never"
+    )
+
+    @property
+    def artifact_place(self) -> StorePlace:
+        """Where tarballs lie."""
+        return StorePlace(
+            url=self.artifact_url, endpoint_url=self.artifact_endpoint_url, credential=self.artifact_credential
+        )
 
     @property
     def database(self) -> str:
@@ -139,7 +172,8 @@ def _of_environment(environment: Mapping[str, str]) -> dict[str, JsonValue]:
     found: dict[str, JsonValue] = {}
     for key in ServiceSettings.model_fields:
         text = environment.get(ENVIRONMENT_PREFIX + key.upper())
-        if text is not None:
+        # Compose and the like write what is not given as nothing.
+        if text:
             found[key] = _value(key, text)
     return found
 

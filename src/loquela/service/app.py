@@ -14,6 +14,7 @@ from loquela.service.openai import completions, files, fine_tuning, models
 from loquela.service.parts import Parts
 from loquela.service.places import Places
 from loquela.service.routes import (
+    artifacts,
     audit,
     evaluations,
     events,
@@ -35,6 +36,7 @@ ROUTERS = (
     runs.router,
     evaluations.router,
     exports.router,
+    artifacts.router,
     tokenizers.router,
     jobs.router,
     events.router,

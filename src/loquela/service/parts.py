@@ -8,9 +8,11 @@ from pathlib import Path
 from fastapi import Request
 
 from loquela.core.errors import ErrorCode, RecipeError
+from loquela.jobs.archivist import Archivist
 from loquela.jobs.audit import AuditLog
 from loquela.jobs.charts import Charts
 from loquela.jobs.claims import Claims, Holder
+from loquela.jobs.cleanup import CleanUp
 from loquela.jobs.clock import Clock, SystemClock
 from loquela.jobs.database import Database
 from loquela.jobs.doorbell.choice import doorbell_for
@@ -24,6 +26,7 @@ from loquela.jobs.settings import ServiceSettings
 from loquela.jobs.submissions import Submissions
 from loquela.service.inference.dispatcher import Dispatcher
 from loquela.service.inference.pool import EnginePool
+from loquela.service.keeper import Keeper
 from loquela.service.keys import KeyStore, load_or_make_secret
 from loquela.service.limits import Limits, MonotonicClock
 from loquela.service.redis_facts import RedisFacts
@@ -57,6 +60,8 @@ class Parts:
     uploads: Uploads
     pool: EnginePool
     dispatcher: Dispatcher
+    archivist: Archivist
+    keeper: Keeper
     facts: RedisFacts | None
     log: ServiceLog
     event_lines: EventLines
@@ -70,10 +75,15 @@ class Parts:
         """Where a run of the database writes; the id comes from a row, never from a request."""
         return self.data / "runs" / run_id
 
+    def model_folder(self, run_id: str) -> Path:
+        """The same with its model in it: brought back from the store of artifacts where it was cleaned."""
+        return self.archivist.model_folder(run_id)
+
     def close(self) -> None:
         """Give connections back."""
         if self.facts is not None:
             self.facts.stop()
+        self.keeper.stop()
         self.event_lines.stop()
         self.dispatcher.stop()
         self.pool.close()
@@ -93,6 +103,7 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
     pool = EnginePool(interactions=Interactions(log))
     events, listing = EventLog(database, time), Listing(database)
     claims = Claims(database, time, lease_seconds=settings.lease_seconds)
+    archivist = Archivist(settings, database, time)
     return Parts(
         settings=settings,
         clock=time,
@@ -108,8 +119,10 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
         limits=Limits(settings, clock or MonotonicClock()),
         uploads=Uploads(database, time, settings.data / "files", settings.max_upload_bytes, audit),
         pool=pool,
-        dispatcher=Dispatcher(settings.data, claims, pool, Holder(worker_name(), host_name(), boot_id())),
-        facts=RedisFacts(settings.redis, events, listing) if settings.redis is not None else None,
+        dispatcher=Dispatcher(archivist, claims, pool, Holder(worker_name(), host_name(), boot_id())),
+        archivist=archivist,
+        keeper=Keeper(settings, archivist, CleanUp(settings, archivist, time, audit), events),
+        facts=RedisFacts(settings.redis, events, listing, archivist.rows) if settings.redis is not None else None,
         log=log,
         event_lines=EventLines(log, events),
     )

@@ -15,6 +15,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from loquela.core.errors import LoquelaError
+from loquela.jobs.artifacts import STORED, Artifacts
 from loquela.jobs.event_log import EventLog
 from loquela.jobs.listing import Listing
 from loquela.jobs.records import Job, StoredEvent
@@ -35,9 +36,9 @@ MARK = "loquela:facts:whole"
 class RedisFacts:
     """A thread that follows the event log. Two at once publish twice at worst; keys are the same."""
 
-    def __init__(self, url: str, events: EventLog, listing: Listing) -> None:
+    def __init__(self, url: str, events: EventLog, listing: Listing, artifacts: Artifacts) -> None:
         self._redis = Redis.from_url(url, socket_connect_timeout=CONNECT_SECONDS, socket_timeout=10)
-        self._events, self._listing = events, listing
+        self._events, self._listing, self._artifacts = events, listing, artifacts
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="redis-facts", daemon=True)
         self._thread.start()
@@ -79,11 +80,17 @@ class RedisFacts:
         with self._redis.pipeline(transaction=True) as together:
             for job in self._listing.page(kind="run", limit=200).jobs:
                 self._keep(job, together)
+            for artifact in self._artifacts.page(kind="run", limit=200).artifacts:
+                self._point(artifact.run_id, artifact.sha256, together)
             together.set(POSITION, seq)
             together.set(MARK, "1")
             together.execute()
 
     def _publish(self, event: StoredEvent) -> None:
+        if event.name == STORED and event.run_id is not None:
+            # Kept for good: without it nobody who only knows Redis would find the tarball.
+            self._point(event.run_id, str(event.data["file_id"]), self._redis)
+            return
         if event.run_id is None or event.job_id is None:
             return
         job = self._listing.get(event.job_id)
@@ -118,6 +125,9 @@ class RedisFacts:
             redis.set(cancelled, "1", ex=KEPT_SECONDS)
         else:
             redis.delete(cancelled)
+
+    def _point(self, run_id: str, file_id: str, redis: Redis) -> None:
+        redis.set(f"runs:artifact:{run_id}:file_id", file_id)
 
     def _beat(self, job: Job) -> None:
         self._redis.set(f"runs:hb:{job.run_id}", job.updated_at, ex=KEPT_SECONDS)

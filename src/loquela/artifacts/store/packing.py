@@ -58,8 +58,8 @@ class Tarball:
 def tree_of(root: Path, leave_out: Callable[[str], bool] = lambda name: False) -> Tree:
     """Everything below `root` but the names that `leave_out` says.
 
-    Raises DataError(CORRUPTION) for a name that could not be unpacked everywhere, DATA_NOT_FOUND where there is no
-    such folder.
+    Raises DataError: CORRUPTION for a name that could not be unpacked everywhere, DATA_NOT_FOUND where there is no such
+    folder, READ_FAILED for one that cannot be looked into.
     """
     if not root.is_dir() or root.is_symlink():
         raise DataError(
@@ -67,7 +67,16 @@ def tree_of(root: Path, leave_out: Callable[[str], bool] = lambda name: False) -
         )
     tree = Tree(root)
     names = MemberNames(MOST_MEMBERS)
-    for name, path, found in sorted(_walk(root, "", leave_out), key=lambda each: each[0].split("/")):
+    try:
+        walked = sorted(_walk(root, "", leave_out), key=lambda each: each[0].split("/"))
+    except OSError as error:
+        raise DataError(
+            ErrorCode.READ_FAILED,
+            f"the folder {error.filename} cannot be looked into: {error.strerror}",
+            "check its rights and its disk; it is tried again by itself",
+            retryable=True,
+        ) from error
+    for name, path, found in walked:
         if stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode):
             folder = stat.S_ISDIR(found.st_mode)
             names.add(name, folder=folder)

@@ -10,16 +10,15 @@ from typing import Literal, get_args
 from loquela.artifacts.bundle import is_bundle
 from loquela.artifacts.store.packing import Tree, tree_of
 from loquela.core.atomic import TEMPORARY_PREFIX
-from loquela.core.errors import LoquelaError
 from loquela.runs.lock import LOCK_NAME
-from loquela.runs.manifest import load_run_manifest
 from loquela.runs.stored.pointer import HANDS_NAME, POINTER_NAME
 
 ArtifactKind = Literal["run", "model", "tokenizer", "evaluation", "export"]
 KINDS: tuple[ArtifactKind, ...] = get_args(ArtifactKind)
 # Of these the first that is there is what a run was made for.
 MODELS = ("final_artifact", "merged", "final", "adapter")
-EVALUATION, TOKENIZER, EXPORTS = "eval", "tokenizer", "exports"
+ALONE: tuple[tuple[ArtifactKind, str], ...] = (("tokenizer", "tokenizer"), ("evaluation", "eval"))
+EXPORTS = "exports"
 MANIFEST = "manifest.json"
 # They are about the folder itself, and change when nothing of the run does.
 OWN = (LOCK_NAME, POINTER_NAME, HANDS_NAME)
@@ -27,7 +26,7 @@ OWN = (LOCK_NAME, POINTER_NAME, HANDS_NAME)
 
 @dataclass(frozen=True)
 class Part:
-    """A tree to be stored: of what kind, called what."""
+    """A tree to be stored; `subject` is the id of its run, with the name of the bundle behind it for an export."""
 
     kind: ArtifactKind
     subject: str
@@ -46,23 +45,12 @@ def parts_of(run_directory: Path) -> Iterator[Part]:
     model = next((run_directory / name for name in MODELS if (run_directory / name / MANIFEST).is_file()), None)
     if model is not None:
         yield Part("model", run_id, tree_of(model))
-    tokenizer = tokenizer_key(run_directory)
-    if tokenizer is not None and (run_directory / TOKENIZER / MANIFEST).is_file():
-        yield Part("tokenizer", tokenizer, tree_of(run_directory / TOKENIZER))
-    if (run_directory / EVALUATION / MANIFEST).is_file():
-        yield Part("evaluation", run_id, tree_of(run_directory / EVALUATION))
+    for kind, name in ALONE:
+        if (run_directory / name / MANIFEST).is_file():
+            yield Part(kind, run_id, tree_of(run_directory / name))
     for bundle in sorted((run_directory / EXPORTS).glob("*")):
         if is_bundle(bundle) and (bundle / MANIFEST).is_file():
             yield Part("export", f"{run_id}.{bundle.name}", tree_of(bundle))
-
-
-def tokenizer_key(run_directory: Path) -> str | None:
-    """The id of the tokenizer that a run used; None where it has no record of one."""
-    try:
-        record = load_run_manifest(run_directory).stages.get("tokenizer")
-    except LoquelaError:
-        return None
-    return record.key if record is not None else None
 
 
 def _left_out(name: str) -> bool:

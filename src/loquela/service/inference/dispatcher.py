@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 from loquela.core.errors import ErrorCode, LoquelaError, RecipeError
+from loquela.jobs.archivist import Archivist
 from loquela.jobs.changes import Superseded
 from loquela.jobs.claims import Claims, Ended, Holder
 from loquela.jobs.records import Job, JobError
@@ -20,8 +20,8 @@ WAIT_FOR_DATABASE_SECONDS = 2.0
 class Dispatcher:
     """A thread of the API; the rows make it safe to have one in every API process."""
 
-    def __init__(self, data: Path, claims: Claims, pool: EnginePool, holder: Holder) -> None:
-        self._data = data
+    def __init__(self, archivist: Archivist, claims: Claims, pool: EnginePool, holder: Holder) -> None:
+        self._archivist = archivist
         self._claims = claims
         self._pool = pool
         self._holder = holder
@@ -64,7 +64,7 @@ class Dispatcher:
 
     def _ended(self, job: Job) -> Ended:
         try:
-            folder = self._data / "runs" / job.run_id
+            folder = self._archivist.model_folder(job.run_id)
             if not folder.is_dir():
                 raise RecipeError(ErrorCode.RUN_NOT_FOUND, f"run {job.run_id} has no model here", "train it first")
             answered = self._pool.ask(folder, job.kind, job.spec)

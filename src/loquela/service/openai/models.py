@@ -75,7 +75,7 @@ def model_place(parts: Parts, name: str) -> Path:
         near = nearest(name, [*bases, *(found.run_id for found in parts.listing.page(kind="run").jobs)])
         hint = f"; did you mean {near!r}?" if near else ""
         raise RecipeError(ErrorCode.RUN_NOT_FOUND, f"there is no model {name!r}{hint}", "list them: GET /v1/models")
-    return parts.run_folder(job.run_id)
+    return parts.model_folder(job.run_id)
 
 
 def _of_base(place: Path) -> Model:

@@ -1,0 +1,94 @@
+"""What the service does by itself with finished runs: stores them, and cleans up where it may."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from loquela.core.errors import ErrorCode, LoquelaError
+from loquela.jobs.archivist import Archivist
+from loquela.jobs.cleanup import CleanUp
+from loquela.jobs.event_log import EventLog
+from loquela.jobs.settings import ServiceSettings
+
+LOOK_EVERY_SECONDS = 1.0
+CLEAN_EVERY_SECONDS = 600.0
+FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 2.0, 600.0
+
+
+@dataclass
+class _Trouble:
+    """A run that could not be stored: why, and when it is tried again."""
+
+    message: str
+    wait_seconds: float
+    again_at: float
+
+
+class Keeper:
+    """A thread of the API. What is to be done stands in the rows and the folders: it may be killed at any moment, and
+    there may be one in every API process."""
+
+    def __init__(self, settings: ServiceSettings, archivist: Archivist, clean_up: CleanUp, events: EventLog) -> None:
+        self._settings = settings
+        self._archivist = archivist
+        self._clean_up = clean_up
+        self._events = events
+        self._seen = -1
+        self._cleaned_at = float("-inf")
+        self._trouble: dict[str, _Trouble] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Begin nothing more; what is being stored is taken up again at the next start."""
+        self._stop.set()
+        self._thread.join(timeout=2)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.look()
+            except LoquelaError:
+                # The database is away; the rows are still there when it is back.
+                self._stop.wait(FIRST_WAIT_SECONDS)
+            self._stop.wait(LOOK_EVERY_SECONDS)
+
+    def look(self) -> None:
+        """Store what is due, if anything was said since the last look or is to be tried again; clean up now and then.
+
+        Raises ResourceError(PERSISTENCE_FAILED) when the database is away.
+        """
+        if self._settings.archive_runs:
+            seen = self._events.last_seq()
+            if seen != self._seen or any(each.again_at <= time.monotonic() for each in self._trouble.values()):
+                self._store_what_is_due()
+                self._seen = seen
+        if self._settings.cleanup_enabled and time.monotonic() - self._cleaned_at >= CLEAN_EVERY_SECONDS:
+            self._cleaned_at = time.monotonic()
+            self._clean_up.all(dry_run=self._settings.cleanup_dry_run)
+
+    def _store_what_is_due(self) -> None:
+        due = [run_id for run_id in self._archivist.rows.due() if self._archivist.run_folder(run_id).is_dir()]
+        self._trouble = {run_id: each for run_id, each in self._trouble.items() if run_id in due}
+        for run_id in due:
+            trouble = self._trouble.get(run_id)
+            if self._stop.is_set() or (trouble is not None and trouble.again_at > time.monotonic()):
+                continue
+            try:
+                self._archivist.store_run(run_id)
+                self._trouble.pop(run_id, None)
+            except LoquelaError as error:
+                if error.code is ErrorCode.PERSISTENCE_FAILED:
+                    raise
+                self._put_off(run_id, error)
+
+    def _put_off(self, run_id: str, error: LoquelaError) -> None:
+        """Try it again later, each time later; say why, once for each reason, unless somebody only works on it."""
+        before = self._trouble.get(run_id)
+        wait = FIRST_WAIT_SECONDS if before is None else min(LONGEST_WAIT_SECONDS, before.wait_seconds * 2)
+        self._trouble[run_id] = _Trouble(error.message, wait, time.monotonic() + wait)
+        if error.code is not ErrorCode.RUN_LOCKED and (before is None or before.message != error.message):
+            self._archivist.rows.failed(run_id, error.message)
