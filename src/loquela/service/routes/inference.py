@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Body, Header, Request
 from pydantic import Field, JsonValue
 from starlette.responses import StreamingResponse
 
@@ -27,6 +27,13 @@ from loquela.service.written import written
 router = APIRouter(prefix="/runs", tags=["inference"])
 RequestId = Annotated[str, Field(pattern=r"^[a-z]+-[0-9a-f]{32}$")]
 IdempotencyKey = Annotated[str | None, Header(max_length=255)]
+GenerateBody = Annotated[
+    GenerateRequest, Body(examples=[{"prompt_text": "Once upon a time", "max_new_tokens": 30, "temperature": 0}])
+]
+ScoreBody = Annotated[
+    ScoreRequest, Body(examples=[{"text": "Once upon a time", "detail_level": "per_char", "top_k": 3}])
+]
+ChatBody = Annotated[ChatRequest, Body(examples=[{"messages": [{"role": "user", "content": "Tell me a story."}]}])]
 
 
 class GenerateAnswer(BoundaryModel):
@@ -58,7 +65,7 @@ class ScoreAnswer(BoundaryModel):
 
 @router.post("/{run_id}/generate", status_code=202)
 def generate(
-    run_id: RunId, body: GenerateRequest, request: Request, key: Inferrer, idempotency_key: IdempotencyKey = None
+    run_id: RunId, body: GenerateBody, request: Request, key: Inferrer, idempotency_key: IdempotencyKey = None
 ) -> GenerateAnswer:
     """Queue a generation; ask for it by its `request_id`."""
     _no_path(body.prompt_path, "prompt_path", "prompt_text")
@@ -74,7 +81,7 @@ def get_generated(run_id: RunId, request_id: RequestId, request: Request, key: I
 
 @router.post("/{run_id}/score", status_code=202)
 def score(
-    run_id: RunId, body: ScoreRequest, request: Request, key: Inferrer, idempotency_key: IdempotencyKey = None
+    run_id: RunId, body: ScoreBody, request: Request, key: Inferrer, idempotency_key: IdempotencyKey = None
 ) -> ScoreAnswer:
     """Queue a scoring; ask for it by its `request_id`."""
     _no_path(body.path, "path", "text")
@@ -89,19 +96,19 @@ def get_scored(run_id: RunId, request_id: RequestId, request: Request, key: Infe
 
 
 @router.post("/{run_id}/chat")
-def chat(run_id: RunId, body: ChatRequest, request: Request, key: Inferrer) -> ChatResult:
+def chat(run_id: RunId, body: ChatBody, request: Request, key: Inferrer) -> ChatResult:
     """The model's next turn, whole."""
     parts = parts_of(request)
-    folder = parts.model_folder(find_run(parts, run_id).run_id)
+    folder = parts.run_folder(find_run(parts, run_id).run_id)
     answered = parts.pool.ask(folder, "chat", body.model_dump(mode="json"))
     return ChatResult.model_validate(answered["result"])
 
 
 @router.post("/{run_id}/chat/stream", response_class=StreamingResponse)
-def chat_stream(run_id: RunId, body: ChatRequest, request: Request, key: Inferrer) -> StreamingResponse:
+def chat_stream(run_id: RunId, body: ChatBody, request: Request, key: Inferrer) -> StreamingResponse:
     """The model's next turn as it is written: events `piece`, then `result` or `error`."""
     parts = parts_of(request)
-    folder = parts.model_folder(find_run(parts, run_id).run_id)
+    folder = parts.run_folder(find_run(parts, run_id).run_id)
     return written(parts.pool.stream(folder, "chat", body.model_dump(mode="json")), _event, _fault)
 
 

@@ -57,7 +57,7 @@ def on_run(request: JobRequest) -> Iterator[OnRun]:
     Raises DataError (RUN_NOT_FOUND, CORRUPTION) where no run has begun or its manifest cannot be read,
     ResourceError(RUN_LOCKED) while another process works on it; what bringing a cleaned run back raises.
     """
-    folder = local_model_folder(begun_run(request))
+    folder = begun_run(request)
     bus = EventBus(run_id=request.run_id)
     bus.subscribe(EventFile(job_folder(request.data, request.job_id) / EVENTS_NAME))
     with RunLock(folder):
@@ -65,7 +65,10 @@ def on_run(request: JobRequest) -> Iterator[OnRun]:
 
 
 def begun_run(request: JobRequest) -> Path:
-    """The folder of the job's run; DataError(RUN_NOT_FOUND) where it has not begun to write about itself."""
+    """The folder of the job's run, whole: brought back from the store where it was cleaned.
+
+    Raises DataError(RUN_NOT_FOUND) where the run has not begun to write about itself, and as `local_model_folder`.
+    """
     folder = request.data / "runs" / request.run_id
     if not (folder / STATUS_NAME).is_file():
         raise DataError(
@@ -73,7 +76,7 @@ def begun_run(request: JobRequest) -> Path:
             f"run {request.run_id} has written nothing yet",
             "let it train first: GET /runs/{run_id} says how far it is",
         )
-    return folder
+    return local_model_folder(folder)
 
 
 @contextmanager
