@@ -99,7 +99,7 @@ def get_scored(run_id: RunId, request_id: RequestId, request: Request, key: Infe
 def chat(run_id: RunId, body: ChatBody, request: Request, key: Inferrer) -> ChatResult:
     """The model's next turn, whole."""
     parts = parts_of(request)
-    folder = parts.run_folder(find_run(parts, run_id).run_id)
+    folder = parts.model_folder(find_run(parts, run_id).run_id)
     answered = parts.pool.ask(folder, "chat", body.model_dump(mode="json"))
     return ChatResult.model_validate(answered["result"])
 
@@ -108,7 +108,7 @@ def chat(run_id: RunId, body: ChatBody, request: Request, key: Inferrer) -> Chat
 def chat_stream(run_id: RunId, body: ChatBody, request: Request, key: Inferrer) -> StreamingResponse:
     """The model's next turn as it is written: events `piece`, then `result` or `error`."""
     parts = parts_of(request)
-    folder = parts.run_folder(find_run(parts, run_id).run_id)
+    folder = parts.model_folder(find_run(parts, run_id).run_id)
     return written(parts.pool.stream(folder, "chat", body.model_dump(mode="json")), _event, _fault)
 
 
