@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -268,6 +269,45 @@ def test_a_killed_export_leaves_nothing_under_its_name(transformer: Path, tmp_pa
     assert left[0].startswith(".tmp-onnx-")
     remove_abandoned(place)
     assert [path.name for path in tmp_path.iterdir()] == ["onnx"]
+
+
+@pytest.mark.parametrize("form", ["onnx", "torchscript"])
+def test_an_export_killed_while_it_writes_leaves_nothing_under_its_name(
+    transformer: Path, tmp_path: Path, form: str
+) -> None:
+    place = tmp_path / "bundle"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "loquela", "export", str(transformer), "--format", form, "--output", str(place)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while process.poll() is None and not any(tmp_path.glob(".tmp-bundle-*/*")):
+        time.sleep(0.001)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert [path.name[:11] for path in tmp_path.iterdir()] == [".tmp-bundle"]
+    # The next one clears away what was left, and is whole.
+    export(transformer, place, format=form)
+    assert open_bundle(place).facts.format == form
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+def test_weights_that_are_too_large_for_one_file_lie_beside_the_graph(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = export(run, tmp_path / "whole", quantize="int8")
+    monkeypatch.setattr("loquela.export.formats.onnx.graph.LARGEST_IN_ONE_FILE", 0)
+    bundle = export(run, tmp_path / "parted", quantize="int8")
+    graph, weights = bundle.directory / "model.onnx", bundle.directory / "model.onnx.data"
+    assert graph.stat().st_size < (whole.directory / "model.onnx").stat().st_size
+    assert weights.stat().st_size > 0
+    assert "model.onnx.data" in [record.path for record in bundle.manifest.files]
+    assert bundle.facts.golden == whole.facts.golden
+    moved = bundle.directory.rename(tmp_path / "moved")
+    request = GenerateRequest(prompt_text="Once upon", max_new_tokens=4, temperature=0)
+    assert open_engine(moved).generate(request).outputs == open_engine(whole.directory).generate(request).outputs
+    (moved / "model.onnx.data").write_bytes((moved / "model.onnx.data").read_bytes()[:-8])
+    with pytest.raises(DataError, match=r"model.onnx.data has \d+ bytes"):
+        open_engine(moved)
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(

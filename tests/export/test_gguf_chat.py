@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from gguf_models import exported
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from ollama_files import read_modelfile, write_conversation
 
 from toy_run import make_tokenizer
 
@@ -80,6 +83,44 @@ def test_a_broken_template_is_an_error():
 def test_texts_that_go_templates_cannot_hold_are_not_put_into_one():
     turns = Turns(head="{{ x }}", system=("", ""), user=("", ""), assistant=("", ""), answer="")
     assert ollama_template(turns) is None
+
+
+PROBES = (["user=a b"], ["system=Be kind.", "user=x\ny"], ["user=1", "assistant=2", "user=3"], ["system=s", "user=1"])
+
+
+@pytest.mark.parametrize("template", [chatml.JINJA, alpaca.JINJA, LLAMA3], ids=["chatml", "alpaca", "llama3"])
+def test_the_modelfile_says_in_ollamas_language_what_the_template_writes(template):
+    turns = find_turns(template, "t", NAMES)
+    stops = stop_texts(turns, "<eos>")
+    commands = read_modelfile(modelfile("model.gguf", 64, turns, has_template=True, stops=stops))
+    assert [name for name, _ in commands] == ["from", "template", "num_ctx", *["stop"] * len(stops)]
+    assert (commands[0][1], commands[2][1]) == ("./model.gguf", "64")
+    assert [value for name, value in commands if name == "stop"] == stops
+    for probe in PROBES:
+        assert write_conversation(commands[1][1], probe) == turns.text(probe)
+
+
+TEXTS = st.text(st.sampled_from('ab<|>"{}#\\\n\t\r \u00a0\u200dé▁｜'), max_size=6)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    texts=st.tuples(*[TEXTS] * 8),
+    stops=st.lists(TEXTS.filter(lambda text: text.split("\n")[0] == text != ""), max_size=3),
+)
+@example(texts=("", "", "", "{", "", "", "", '"'), stops=['"'])
+@example(texts=('""', "", "", "", "", "", "", '""'), stops=["\u200d"])
+def test_any_texts_around_turns_are_read_back_or_are_not_written(texts, stops):
+    head, answer = texts[0], texts[7]
+    turns = Turns(head=head, system=texts[1:3], user=texts[3:5], assistant=texts[5:7], answer=answer)
+    commands = read_modelfile(modelfile("m.gguf", 8, turns, has_template=True, stops=stops))
+    written = commands[1][1]
+    assert all(value in stops for name, value in commands if name == "stop")
+    if ollama_template(turns) is None:
+        assert written == "{{ .Prompt }}"
+        return
+    for probe in PROBES:
+        assert write_conversation(written, probe) == turns.text(probe)
 
 
 def test_a_model_without_a_template_continues_prompts(tmp_path):

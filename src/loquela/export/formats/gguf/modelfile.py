@@ -27,7 +27,7 @@ def modelfile(model_file: str, context: int, turns: Turns | None, *, has_templat
 def ollama_template(turns: Turns) -> str | None:
     """`turns` as a template of Go's text/template; None when a text of it cannot stand in one."""
     parts = [turns.head, *turns.system, *turns.user, *turns.assistant, turns.answer]
-    if any('"""' in part or "{{" in part for part in parts):
+    if not all(_templatable(part) for part in parts):
         return None
     system = f"{{{{ if .System }}}}{turns.system[0]}{{{{ .System }}}}{turns.system[1]}"
     head = f"{{{{ else }}}}{turns.head}{{{{ end }}}}" if turns.head else "{{ end }}"
@@ -43,8 +43,18 @@ def stop_texts(turns: Turns | None, end_of_text: str) -> list[str]:
     return list(dict.fromkeys([*found, *([end_of_text] if end_of_text else [])]))
 
 
+def _templatable(part: str) -> bool:
+    """Whether a text can stand between actions of a template: nothing in it begins one, or ends the quotes."""
+    return '"""' not in part and "{{" not in part and not part.endswith("{") and _kept(part)
+
+
 def _quotable(stop: str) -> bool:
-    return '"' not in stop
+    return '"' not in stop and _kept(stop)
+
+
+def _kept(text: str) -> bool:
+    """Whether Ollama keeps all of it: its parser drops what Go does not print (joiners, wide spaces, controls)."""
+    return all(character.isprintable() or character in "\t\r\n" for character in text)
 
 
 def _quoted(stop: str) -> str:
