@@ -165,3 +165,12 @@ def test_the_best_adapter_is_handed_on(folder: Path, monkeypatch: pytest.MonkeyP
     best = (folder / "best" / "best" / "adapter_model.safetensors").read_bytes()
     assert weights(folder, "best") == best != weights(folder, "straight")
     shutil.rmtree(folder / "best")
+
+
+def test_the_last_adapter_is_handed_on_where_it_is_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = iter([3.0, 2.0, 2.5, 2.6])
+    monkeypatch.setattr("loquela.finetuning.training.runner.HeldOutRows.loss", lambda rows: next(losses))
+    facts = trained(folder, "last", hand_on="last").facts
+    assert (facts["adapter_step"], facts["steps"], facts["best_validation_loss"]) == (6, 6, 2.0)
+    assert weights(folder, "last") == weights(folder, "straight")
+    shutil.rmtree(folder / "last")

@@ -22,6 +22,7 @@ from loquela.core.atomic import write_json
 from loquela.core.errors import LoquelaError
 from loquela.finetuning.proofs.around import ProofsAround
 from loquela.finetuning.proofs.rows_table import prove_rows
+from loquela.finetuning.training import strategy
 from loquela.finetuning.training.accelerate_config import NAME as ACCELERATE_NAME
 from loquela.finetuning.training.accelerate_config import accelerate_settings
 from loquela.finetuning.training.adapter_folder import read_into
@@ -89,18 +90,21 @@ def _finetune(context: StageContext, group: Group, plan: DevicePlan) -> StageRes
     if group.leads or session.in_shares:
         proofs.before(resumed=found is not None)
     group.wait_for_all()
+    if strategy.begin(session):
+        _save_effective(context, session)
     parts = assemble(context, session, data_digest, found, changes)
     try:
         if found is not None:
             tell_resumed(context.bus, found, str(parts.identity["version"]), changes, OPTIMIZER_KEY)
         if group.leads:
             forget_after(context.run_directory, found.state.step if found is not None else -1)
-        if not session.in_shares:
+        if session.runner.spread.name == "ddp":
             group.prove_equal(parts.model)
         publish_start(parts, session, resumed=found is not None)
         state = resume_loop(parts, found.state if found is not None else None).run()
         history = state.epoch_history
         final = final_metrics(history, state.training_seconds) if history else None
+        strategy.end(session)
         facts = facts_of(parts, session, state, final)
         if group.leads or session.in_shares:
             _hand_on(context, session, parts, proofs, data_digest, facts)
@@ -131,7 +135,7 @@ def _hand_on(
     data_digest: str,
     facts: dict[str, JsonValue],
 ) -> None:
-    """Write `adapter/`: the weights of the lowest validation loss, put back into the live model, and proven.
+    """Write `adapter/`: the weights that `hand_on` names, put back into the live model, and proven.
 
     Of a network in shares every rank must come here; one writes.
     """

@@ -133,6 +133,11 @@ class FinetuneSection(BoundaryModel):
     evaluate_every_steps: int | None = Field(None, ge=1, description="null: at the end of every epoch")
     checkpoint_every_steps: int = Field(100, ge=1, description="steps between periodic checkpoints")
     keep_checkpoints: int = Field(3, ge=1, le=1000, description="newest periodic checkpoints kept")
+    hand_on: Literal["best", "last"] = Field(
+        "best",
+        description="weights that become the adapter: best: of the lowest loss on held-out rows; last: of the last "
+        "step, where the facts of the training rows themselves are what is wanted",
+    )
     proofs: FinetuneProofs = Field(default_factory=FinetuneProofs)
     merge: MergeOptions = Field(default_factory=MergeOptions)
 

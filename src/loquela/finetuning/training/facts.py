@@ -28,7 +28,7 @@ def facts_of(
         "quantization": _quantization(session),
         "steps": state.step,
         "steps_total": parts.steps_total,
-        "adapter_step": best.step if best is not None else state.step,
+        "adapter_step": best.step if best is not None and session.settings.hand_on == "best" else state.step,
         "epochs": len(state.epoch_history),
         "train_loss": state.epoch_history[-1].train_loss if state.epoch_history else None,
         "validation_loss": state.epoch_history[-1].validation_loss if state.epoch_history else None,
