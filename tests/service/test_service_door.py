@@ -37,7 +37,7 @@ def test_every_route_but_health_and_login_wants_a_key(client_of):
 def test_a_key_may_only_what_its_scope_says(client_of):
     reader = client_of("read")
     for method, path in routes():
-        if method != "POST" or path in OPEN or path in ("/runs/plan", "/runs/validate"):
+        if method != "POST" or path in OPEN or path in ("/runs/plan", "/runs/validate", "/logout"):
             continue
         answer = reader.post(path.replace("{", "").replace("}", ""), json={"recipe": {}})
         assert (path, answer.status_code) == (path, 403)
@@ -127,6 +127,22 @@ def test_the_printed_link_opens_one_session_once(app, client_of, parts, clock):
     assert browser.post("/runs/run-1/cancel", headers={"Origin": "http://localhost"}).status_code == 404
     clock.advance(13 * 3600)
     assert browser.get("/runs").status_code == 401
+
+
+def test_a_session_is_ended_by_its_page_and_nothing_else_is(app, client_of, parts, clock):
+    app.state.login = LoginToken(clock)
+    browser = client_of()
+    browser.get("/login", params={"token": app.state.login.text})
+    cookie = dict(browser.cookies)
+    assert browser.post("/logout").status_code == 401
+    ended = browser.post("/logout", headers={"Origin": "http://localhost"})
+    assert ended.json()["revoked_at"] == clock.now()
+    assert 'loquela_session=""' in ended.headers["set-cookie"]
+    stolen = client_of()
+    stolen.cookies.update(cookie)
+    assert stolen.get("/runs").status_code == 401
+    answer = client_of("admin").post("/logout")
+    assert (answer.status_code, answer.json()["error"]["message"]) == (409, "this is no browser's session")
 
 
 def test_the_printed_link_grows_old(clock):

@@ -6,6 +6,7 @@ import socket
 import pytest
 from starlette.exceptions import HTTPException
 
+from loquela.core.errors import InternalError
 from loquela.service import bodies, connections
 from loquela.service.bodies import Body, replayed
 
@@ -138,3 +139,9 @@ def test_a_reader_that_takes_nothing_is_ended_by_the_kernel(monkeypatch):
                 while True:
                     writer.sendall(b"x" * 65_536)
             assert not isinstance(caught.value, TimeoutError) or caught.value.errno is not None
+
+
+def test_a_connection_must_go_both_ways():
+    made = connections.PatientProtocol.__new__(connections.PatientProtocol)
+    with pytest.raises(InternalError, match="a connection that cannot be written to"):
+        made.connection_made(asyncio.BaseTransport())

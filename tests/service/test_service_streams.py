@@ -1,6 +1,7 @@
 """Events and logs as they happen, over a real server."""
 
 import json
+import os
 import socket
 import threading
 import time
@@ -129,3 +130,48 @@ def test_one_stream_more_than_allowed_is_refused_until_one_ends(server, key, run
                 return
         time.sleep(0.1)
     raise AssertionError("the place of a reader that has gone is never given back")
+
+
+def test_one_key_cannot_take_all_streams(server, key, run, app, parts):
+    app.state.streams._limit_per_key = 1
+    other = parts.keys.create("other", [Scope.READ])
+    with follow(server, key, "/events/stream") as held:
+        lines = held.iter_lines()
+        assert next(lines) == ": here"
+        with follow(server, key, "/events/stream") as refused:
+            assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
+            assert "this key has 1 event streams open" in refused.read().decode()
+        with follow(server, other, "/events/stream") as let_in:
+            assert let_in.status_code == 200
+
+
+def test_a_link_in_a_runs_folder_leads_nowhere(owner, run, parts, tmp_path):
+    (tmp_path / "secret.txt").write_text("the secret\n")
+    folder = parts.run_folder(run)
+    (folder / "logs").mkdir(parents=True)
+    (folder / "logs" / "system.log").symlink_to(tmp_path / "secret.txt")
+    assert owner.get(f"/runs/{run}/logs").json() == {"lines": []}
+    (folder / "logs" / "system.log").unlink()
+    (folder / "logs").rmdir()
+    (folder / "logs").symlink_to(tmp_path)
+    (tmp_path / "system.log").write_text("the secret\n")
+    assert owner.get(f"/runs/{run}/logs").json() == {"lines": []}
+    (folder / "logs").unlink()
+    (folder / "logs").mkdir()
+    os.mkfifo(folder / "logs" / "system.log")
+    assert owner.get(f"/runs/{run}/logs").status_code == 200
+
+
+def test_an_events_name_cannot_forge_another(server, key, parts):
+    parts.events.append("evil\ndata: forged\n\nevent: end")
+    with follow(server, key, "/events/stream") as response:
+        name = next(frames(response))[1]
+    assert name == "evil data: forged event: end"
+
+
+@pytest.mark.parametrize("start", ["9" * 30, "-1", "\u0663", "1e9", "x"])
+def test_a_place_to_go_on_from_that_is_none_is_the_beginning(server, key, run, start):
+    with follow(server, key, f"/runs/{run}/logs/stream", **{"Last-Event-ID": start.encode()}) as response:
+        assert response.status_code == 200
+        lines = response.iter_lines()
+        assert next(lines) == ": here"

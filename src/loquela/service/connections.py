@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from typing import TypeGuard
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from loquela.core.errors import ErrorCode, InternalError
 
 # From the first byte of a request, or from connecting, to the end of its headers.
 HEADERS_SECONDS = 20.0
@@ -19,8 +22,10 @@ class PatientProtocol(H11Protocol):
 
     _ending: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """One connection more; one too many is closed before it says anything."""
+        if not _goes_both_ways(transport):
+            raise InternalError(ErrorCode.INTERNAL, "a connection that cannot be written to", "report it")
         super().connection_made(transport)
         if self.limit_concurrency is not None and len(self.connections) > self.limit_concurrency:
             transport.abort()
@@ -47,6 +52,11 @@ class PatientProtocol(H11Protocol):
         if self._ending is not None:
             self._ending.cancel()
             self._ending = None
+
+
+def _goes_both_ways(transport: asyncio.BaseTransport) -> TypeGuard[asyncio.Transport]:
+    """What uvloop makes is no asyncio.Transport by name, only by what it can."""
+    return hasattr(transport, "write") and hasattr(transport, "abort")
 
 
 def end_unread(listener: socket.socket) -> None:

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import BinaryIO
 
 LOG = Path("logs") / "system.log"
 MOST_BYTES = 2**20
 
 
+def _opened(run_folder: Path) -> BinaryIO:
+    """The log's file; OSError where a link would lead out of the run, whoever put it there."""
+    place = run_folder / LOG
+    if not place.resolve().is_relative_to(run_folder.resolve()):
+        raise OSError(errno.ELOOP, "it leads out of the run", str(place))
+    return os.fdopen(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+
+
 def read_log(run_folder: Path, lines: int) -> list[str]:
     """The newest whole lines, at most `lines` and a mebibyte; none before the run has begun."""
     try:
-        with (run_folder / LOG).open("rb") as stream:
+        with _opened(run_folder) as stream:
             size = stream.seek(0, 2)
             stream.seek(max(0, size - MOST_BYTES))
             held = stream.read(MOST_BYTES)
@@ -26,7 +37,7 @@ def read_log(run_folder: Path, lines: int) -> list[str]:
 def follow_log(run_folder: Path, position: str) -> list[tuple[str, str, str]]:
     """Whole lines behind the byte `position`: (byte behind the line, "log", the line)."""
     try:
-        with (run_folder / LOG).open("rb") as stream:
+        with _opened(run_folder) as stream:
             stream.seek(int(position))
             held = stream.read(MOST_BYTES)
     except OSError:

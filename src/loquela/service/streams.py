@@ -100,5 +100,9 @@ async def _sent(
 
 def _event(position: str, name: str, data: str) -> bytes:
     """One event on the wire; a line end inside the data begins another data line, so none can be forged."""
-    lines = [f"id: {position}", f"event: {name}", *(f"data: {line}" for line in data.splitlines() or [""])]
+    lines = [
+        f"id: {position}",
+        f"event: {' '.join(name.split())}",
+        *(f"data: {line}" for line in data.splitlines() or [""]),
+    ]
     return ("\n".join(lines) + "\n\n").encode("utf-8")

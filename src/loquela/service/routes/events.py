@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Annotated
 
@@ -17,8 +18,10 @@ from loquela.service.routes.runs import find_run
 from loquela.service.schemas import EventPage, RunId, shown
 from loquela.service.streams import Batch, Streams
 
+# What fits into a database and a file's length.
+NUMBER = re.compile(r"[0-9]{1,18}")
 router = APIRouter(tags=["events"])
-After = Annotated[int, Query(ge=0, description="events behind this number")]
+After = Annotated[int, Query(ge=0, le=2**62, description="events behind this number")]
 
 
 @router.get("/events")
@@ -98,7 +101,7 @@ def _stream(request: Request, parts: Parts, key: KeyRecord, start: int, run_id: 
 
 
 def _start(last_event_id: str | None, after: int) -> int:
-    return int(last_event_id) if last_event_id is not None and last_event_id.isdigit() else after
+    return int(last_event_id) if last_event_id is not None and NUMBER.fullmatch(last_event_id) else after
 
 
 def _still(parts: Parts, key: KeyRecord) -> Callable[[], bool]:

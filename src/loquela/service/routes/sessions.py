@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from loquela.core.errors import ErrorCode
+from loquela.core.errors import ErrorCode, RecipeError
 from loquela.core.model import BoundaryModel
 from loquela.service.authentication import COOKIE, Reader, address_of
 from loquela.service.errors import Unauthorized
@@ -14,6 +14,7 @@ from loquela.service.keys import KeyRecord, Scope
 from loquela.service.parts import parts_of
 from loquela.service.sessions import SESSION_SECONDS, LoginToken
 
+SESSION_NAME = "browser session"
 router = APIRouter(tags=["keys"])
 
 
@@ -35,7 +36,7 @@ def login(token: Annotated[str, Query(max_length=128)], request: Request, respon
             ErrorCode.UNAUTHORIZED, "this link was used already, or is too old", "start the service again for a new one"
         )
     expires_at = parts.clock.now() + SESSION_SECONDS
-    key, record = parts.keys.create("browser session", [Scope.ADMIN], expires_at=expires_at)
+    key, record = parts.keys.create(SESSION_NAME, [Scope.ADMIN], expires_at=expires_at)
     response.set_cookie(
         COOKIE,
         key.text,
@@ -45,6 +46,17 @@ def login(token: Annotated[str, Query(max_length=128)], request: Request, respon
         secure=parts.settings.tls_certificate is not None,
     )
     return Session(key_id=record.id, expires_at=record.expires_at)
+
+
+@router.post("/logout")
+def logout(key: Reader, request: Request, response: Response) -> KeyRecord:
+    """End a browser's session; the key of anything else is revoked by who made it."""
+    if request.cookies.get(COOKIE) is None or key.name != SESSION_NAME:
+        raise RecipeError(
+            ErrorCode.INVALID_STATE, "this is no browser's session", "revoke the key: loquela keys revoke"
+        )
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
+    return parts_of(request).keys.revoke(key.id)
 
 
 @router.get("/me")
