@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,8 +34,9 @@ def command(
 ) -> None:
     """Serve runs over HTTP: API, a worker and its database in one folder.
 
-    Every request needs a key. The first one is printed once and kept in DIR/keys/owner.key; the printed link opens a
-    session in a browser, once. Ctrl+C lets the trainers save and ends it; the next start goes on with them.
+    Every request needs a key. The first one is shown once, on a terminal only, and kept in DIR/keys/owner.key; the
+    printed link opens a session in a browser, once. Ctrl+C lets the trainers save and ends it; the next start goes on
+    with them.
     """
     settings = load(settings_file, data=None if data is None else str(data), host=host, port=port, workers=workers)
     from loquela.service.serving import serve
@@ -49,7 +51,8 @@ def _tell_json(announcement: Announcement) -> None:
 def _tell(announcement: Announcement) -> None:
     click.echo(f"Loquela listens on {announcement.address}, data in {announcement.data}")
     click.echo(f"  open once, within 15 minutes:  {announcement.login_link}")
-    if announcement.new_key is not None:
+    # Only to a person: what goes into a pipe ends in somebody's log.
+    if announcement.new_key is not None and sys.stdout.isatty():
         click.echo(f"  key, shown this once:          {announcement.new_key}")
     click.echo(f"  key for this machine in        {announcement.key_file}")
     click.echo("  Ctrl+C stops it; runs save first and go on at the next start.")
