@@ -61,7 +61,7 @@ class Asked:
     done: threading.Event = field(default_factory=threading.Event)
     first: threading.Event = field(default_factory=threading.Event)
 
-    def answer(self, timeout: float = 20) -> dict:
+    def answer(self, timeout: float = 90) -> dict:
         assert self.done.wait(timeout), "no answer came"
         return self.body
 
@@ -177,7 +177,7 @@ class DiscordServer:
         """The messages that a user sees now."""
         return [m for m in self.messages if m.channel == _channel_of(user) and m.deleted is deleted]
 
-    def until(self, fits: Callable[[], object], timeout: float = 20) -> object:
+    def until(self, fits: Callable[[], object], timeout: float = 90) -> object:
         """Wait for something to come true; it is returned."""
         end = time.monotonic() + timeout
         while time.monotonic() < end:

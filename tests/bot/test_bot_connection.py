@@ -65,16 +65,16 @@ def test_heartbeats_that_are_not_answered_end_the_connection(fake, start_bot, mo
 def test_a_gateway_that_is_down_is_tried_again(fake, start_bot):
     fake.gateway.open = False
     bot = start_bot(wait=False)
-    fake.until(lambda: fake.gateway.log.count("turned away") >= 2, 30)
+    fake.until(lambda: fake.gateway.log.count("turned away") >= 2)
     fake.gateway.open = True
-    fake.until(lambda: bot.connected, 30)
+    fake.until(lambda: bot.connected)
     assert _answers(fake)
 
 
 def test_a_discord_that_is_broken_at_login_is_tried_again(fake, start_bot, caplog):
     fake.fail("GET", "/users/@me", 503, times=2)
     bot = start_bot(wait=False)
-    fake.until(lambda: bot.connected, 30)
+    fake.until(lambda: bot.connected)
     assert "it is tried again" in caplog.text
 
 

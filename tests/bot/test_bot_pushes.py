@@ -193,13 +193,13 @@ def test_a_service_that_is_away_and_comes_back(bot, fake, service):
     service.begin(run)
     fake.until(lambda: f"▶️ {run}: started" in _titles(fake))
     service.stop()
-    (embed,) = fake.ask("status", run=run).answer(40)["embeds"]
+    (embed,) = fake.ask("status", run=run).answer()["embeds"]
     assert "cannot be reached" in embed["description"]
     assert "127" not in embed["description"]
     service.say(run, SAVED, step=5)
     service.end(run)
     service.start()
-    fake.until(lambda: f"✅ {run}: finished" in _titles(fake), 40)
+    fake.until(lambda: f"✅ {run}: finished" in _titles(fake))
     assert _titles(fake).count(f"✅ {run}: finished") == 1
     assert _titles(fake).count(f"▶️ {run}: started") == 1
 

@@ -54,8 +54,13 @@ COMMANDS = {
         "loquela.cli.artifacts",
         "List, verify, clean up and bring back what a service has stored of its runs.",
     ),
+    "alerts": (
+        "loquela.cli.alerts",
+        "Show who is told what goes wrong in a run, try it, and see what was told.",
+    ),
     "audit": ("loquela.cli.audit", "Show and prove the audit log of a service."),
     "keys": ("loquela.cli.keys", "Make, list and revoke the keys of a service."),
+    "bot": ("loquela.cli.bot", "Train and watch runs from Discord, in direct messages of their owner."),
     "runs": ("loquela.cli.runs", "List, show, compare and watch runs."),
     "config": ("loquela.cli.config", "Show, explain, migrate and import recipes."),
     "schema": ("loquela.cli.schema", "Print the JSON Schema of a recipe, request, result or event."),
