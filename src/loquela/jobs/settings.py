@@ -61,6 +61,9 @@ class ServiceSettings(BoundaryModel):
     log_format: Literal["json", "text"] = Field("json", description="of the lines in the folder logs/ and on stderr")
     log_stderr: bool = Field(False, description="write the log lines to stderr too, for containers")
     log_texts: bool = Field(False, description="llm_interaction.log keeps prompts and answers, not only their sizes")
+    alerts_file: Path | None = Field(
+        None, description="TOML file of alert rules and channels; null: alerts.toml in the data folder, if there"
+    )
     lease_seconds: float = Field(30.0, gt=0, le=3600, description="a silent worker loses its job after this")
     beat_seconds: float = Field(2.0, gt=0, le=600, description="between two heartbeats of a job")
     grace_seconds: float = Field(120.0, gt=0, le=86_400, description="a trainer has to save when it is asked to stop")

@@ -14,6 +14,7 @@ from loquela.service.openai import completions, files, fine_tuning, models
 from loquela.service.parts import Parts
 from loquela.service.places import Places
 from loquela.service.routes import (
+    alerts,
     artifacts,
     audit,
     evaluations,
@@ -43,6 +44,7 @@ ROUTERS = (
     metrics.router,
     inference.router,
     audit.router,
+    alerts.router,
 )
 OPENAI_ROUTERS = (files.router, models.router, completions.router, fine_tuning.router)
 

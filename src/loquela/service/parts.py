@@ -24,6 +24,8 @@ from loquela.jobs.requests import Requests
 from loquela.jobs.schema import migrate
 from loquela.jobs.settings import ServiceSettings
 from loquela.jobs.submissions import Submissions
+from loquela.service.alerts.desk import AlertDesk
+from loquela.service.alerts.policy import policy_of
 from loquela.service.inference.dispatcher import Dispatcher
 from loquela.service.inference.pool import EnginePool
 from loquela.service.keeper import Keeper
@@ -56,6 +58,7 @@ class Parts:
     charts: Charts
     keys: KeyStore
     audit: AuditLog
+    alerts: AlertDesk
     limits: Limits
     uploads: Uploads
     pool: EnginePool
@@ -116,6 +119,7 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
         charts=Charts(database),
         keys=KeyStore(database, time, settings.data / "keys", audit),
         audit=audit,
+        alerts=AlertDesk(database, time, policy_of(settings), audit),
         limits=Limits(settings, clock or MonotonicClock()),
         uploads=Uploads(database, time, settings.data / "files", settings.max_upload_bytes, audit),
         pool=pool,

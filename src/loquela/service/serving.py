@@ -16,7 +16,10 @@ from pydantic import JsonValue
 
 from loquela.core.atomic import write_text
 from loquela.core.errors import ErrorCode, ResourceError
+from loquela.jobs.process_facts import worker_name
 from loquela.jobs.settings import ServiceSettings
+from loquela.service.alerts.policy import check_channels
+from loquela.service.alerts.threads import AlertThreads
 from loquela.service.app import build_app
 from loquela.service.connections import PatientProtocol, end_unread
 from loquela.service.keys import Scope
@@ -51,6 +54,7 @@ def serve(settings: ServiceSettings, tell: Callable[[Announcement], None]) -> No
     check_tls(settings)
     parts = make_parts(settings)
     try:
+        check_channels(parts.alerts.policy)
         with _listening(settings) as listener:
             _serve_on(listener, parts, tell)
     finally:
@@ -68,6 +72,8 @@ def _serve_on(listener: socket.socket, parts: Parts, tell: Callable[[Announcemen
     address = f"{scheme}://{name}:{port}"
     new_key = _owner_key(parts)
     parts.audit.note("service.start", address, details=_shown(settings))
+    alerts = AlertThreads(parts.database, parts.clock, parts.alerts.policy, settings.data, worker_name())
+    alerts.start()
     workers = WorkerProcesses(worker_command(), settings.workers, _environment(settings))
     tell(
         Announcement(
@@ -90,6 +96,7 @@ def _serve_on(listener: socket.socket, parts: Parts, tell: Callable[[Announcemen
         server.run(sockets=[listener])
     finally:
         workers.stop(settings.grace_seconds + 10)
+        alerts.stop()
 
 
 def _shown(settings: ServiceSettings) -> dict[str, JsonValue]:

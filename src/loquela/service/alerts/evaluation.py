@@ -190,8 +190,9 @@ def _events_after(connection: Connection, seq: int) -> list[StoredEvent]:
 
 
 def _jobs_of(connection: Connection, ids: set[str]) -> dict[str, Job]:
-    found = connection.execute(select(jobs).where(jobs.c.id.in_(ids))) if ids else []
-    return {job.id: job for job in map(job_of, found)}
+    if not ids:
+        return {}
+    return {job.id: job for job in map(job_of, connection.execute(select(jobs).where(jobs.c.id.in_(ids))))}
 
 
 def _held(connection: Connection) -> list[Job]:
