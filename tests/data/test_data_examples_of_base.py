@@ -137,7 +137,8 @@ def test_a_base_without_a_template_takes_chatml_or_alpaca(bases: Path) -> None:
     assert tokenizer.decode(ids).startswith("<|im_start|>user\n¿Dónde")
     assert ids.count(tokenizer.id_of("<|im_start|>")) == ids.count(tokenizer.id_of("<|im_end|>")) == 2
     assert weights[ids.index(tokenizer.eos_id) :].count(1.0) > 0
-    ids, weights = encoded(bases / "bare", example([USER, ANSWER]), template="alpaca")
+    ids, weights = encoded(bases / "bare", example([USER, ANSWER]))
+    assert (ids, weights) == encoded(bases / "bare", example([USER, ANSWER]), template="alpaca")
     assert ids[-1] == read_base(bases / "bare").eos_ids[0]
     assert weights[-1] == 1
 
@@ -145,7 +146,8 @@ def test_a_base_without_a_template_takes_chatml_or_alpaca(bases: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "keys", "says"),
     [
-        ("bare", {}, r"bare cannot be trained with this template: it has no chat template.*lacks <\|im_start\|> and"),
+        ("bare", {"template": "chatml"},
+         r"bare cannot be trained with this template: it has no chat template.*lacks <\|im_start\|> and"),
         ("bare", {"template": "base"}, "the base bare has no chat template"),
         ("headers", {"template": "chatml"}, r"headers cannot be trained with this template: its vocabulary lacks"),
     ],

@@ -107,7 +107,7 @@ class ExamplesSection(BoundaryModel):
     template: Literal["auto", "base", "chatml", "alpaca", "custom"] = Field(
         "auto",
         description="how an example becomes text; base: by the base model's chat template; auto: that, if it has one, "
-        "else chatml",
+        "else chatml, or alpaca for a base without the tokens of chatml",
     )
     learn: Learn = Field(
         "assistant",

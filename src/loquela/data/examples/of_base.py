@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 from loquela.artifacts.base import Base, BaseIdentity, base_location, read_base, verify_base
 from loquela.core.errors import ErrorCode, RecipeError
@@ -61,9 +62,17 @@ def section_for_base(section: ExamplesSection, parts: BaseParts) -> ExamplesSect
         )
     chosen = section.template
     if chosen == "auto":
-        chosen = "chatml" if parts.template is None else "base"
+        chosen = _automatic(parts)
     limit = min(section.max_tokens or parts.identity.context, parts.identity.context)
     return section.model_copy(update={"template": chosen, "max_tokens": limit})
+
+
+def _automatic(parts: BaseParts) -> Literal["base", "chatml", "alpaca"]:
+    """The base's own template, else ChatML where its tokens are known, else headings, which need an end token only."""
+    if parts.template is not None:
+        return "base"
+    lacks_chatml = _missing((chatml.START, chatml.END), parts)
+    return "alpaca" if lacks_chatml and "eos_token" in parts.tokenizer.names else "chatml"
 
 
 def open_base_template(section: ExamplesSection, parts: BaseParts) -> JinjaTemplate:
@@ -104,10 +113,14 @@ def _source(section: ExamplesSection, parts: BaseParts) -> tuple[str, str]:
 
 def _check_tokens(texts: tuple[str, ...], parts: BaseParts) -> None:
     """RecipeError unless each text is one token of the base's vocabulary."""
-    missing = [text for text in texts if parts.tokenizer.encode(text) != [parts.tokenizer.id_of(text)]]
+    missing = _missing(texts, parts)
     if missing:
         remedy = "write examples.template: alpaca, or custom with a template_file that uses what there is"
         raise _lacking(" and ".join(missing), parts, remedy)
+
+
+def _missing(texts: tuple[str, ...], parts: BaseParts) -> list[str]:
+    return [text for text in texts if parts.tokenizer.encode(text) != [parts.tokenizer.id_of(text)]]
 
 
 def _lacking(what: str, parts: BaseParts, remedy: str) -> RecipeError:

@@ -44,10 +44,13 @@ class Reference(Protocol):
 
 
 def open_reference(folder: Path) -> Reference:
-    """The tokenizer in `folder` as transformers opens it: no code of the folder's is run, nothing is fetched."""
+    """The tokenizer in `folder` as transformers opens it: no code of the folder's is run, nothing is fetched.
+
+    Control tokens that a template writes are read as such, as in what is handed on (`copy_tokenizer`).
+    """
     transformers = require("transformers", extra=EXTRA, purpose=PURPOSE)
     opened: Reference = transformers.AutoTokenizer.from_pretrained(
-        folder, trust_remote_code=False, local_files_only=True
+        folder, trust_remote_code=False, local_files_only=True, split_special_tokens=False
     )
     return opened
 

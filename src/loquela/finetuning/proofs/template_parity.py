@@ -12,6 +12,7 @@ from loquela.artifacts.proof import Proof
 from loquela.core.errors import ErrorCode
 from loquela.finetuning.proofs.renderings import Renderings, can_be_served
 from loquela.finetuning.proofs.rows_subject import RowsSubject, ShownSequence, learnt_answers
+from loquela.models.pretrained.folder_files import splits_control_tokens
 
 NAME = "template_parity"
 AROUND = 4
@@ -42,6 +43,11 @@ def prove_template_parity(subject: RowsSubject, renderings: Renderings) -> Proof
     for named, turns, tools in awkward:
         ours = renderings.ours(turns, tools, opened=True)
         _compare(subject, renderings, ours, turns, tools, f"the conversation with {named}", count)
+    splits = (
+        "; the base reads control tokens in a text as text, what is handed on reads those of its template"
+        if splits_control_tokens(subject.base.folder)
+        else ""
+    )
     day = f"; the template tells the day, the rows that of {subject.template.date}" if subject.template.date else ""
     return Proof(
         name=NAME,
@@ -49,7 +55,7 @@ def prove_template_parity(subject: RowsSubject, renderings: Renderings) -> Proof
         message=f"{len(count.faults)} differences; the first in {count.faults[0]}"
         if count.faults
         else f"{count.rows:,} rows, the {count.prompts:,} prompts in them and {len(awkward)} awkward conversations "
-        f"have the same tokens in training, transformers and serving{day}",
+        f"have the same tokens in training, transformers and serving{day}{splits}",
         remedy=f"{subject.anew}; if it says so again, the base's tokenizer.json and tokenizer_config.json do not "
         "belong together: fetch the base again",
         code=ErrorCode.COMPATIBILITY_ERROR,

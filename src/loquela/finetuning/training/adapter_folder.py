@@ -22,7 +22,12 @@ from loquela.core.errors import ErrorCode, InternalError
 from loquela.finetuning.training.saved_state import trained_names
 from loquela.models.pretrained.adapters import AdaptedModel, adapter_tensors, save_adapter
 from loquela.models.pretrained.causal import CausalModel
-from loquela.models.pretrained.folder_files import optional_json
+from loquela.models.pretrained.folder_files import (
+    SPLITS,
+    TOKENIZER_CONFIG_NAME,
+    optional_json,
+    splits_control_tokens,
+)
 from loquela.tokenizers.template_file import TEMPLATE_NAME
 from loquela.training.checkpoint import Export, Tensors
 from loquela.training.shards import put
@@ -88,13 +93,20 @@ def read_into(model: CausalModel, folder: Path, names: Mapping[str, str]) -> Non
 
 
 def copy_tokenizer(base: Base, examples: Path, folder: Path) -> None:
-    """The base's tokenizer files, the template that the rows were made by, and what its answers end with; OSError."""
+    """The base's tokenizer files, the template that the rows were made by, and what its answers end with; OSError.
+
+    A template writes control tokens as text. A base that is no chat may read them as that (`split_special_tokens`, as
+    models trained from scratch here do); what is handed on has a template, and reads them as the tokens they are.
+    """
     for name in TOKENIZER_FILES:
         if (base.folder / name).is_file():
             shutil.copyfile(base.folder / name, folder / name)
     record = read_template_record(examples)
     if record is not None and record.syntax == "jinja":
         write_text(folder / TEMPLATE_NAME, record.source)
+        if splits_control_tokens(folder):
+            settings = optional_json(folder / TOKENIZER_CONFIG_NAME)
+            write_json(folder / TOKENIZER_CONFIG_NAME, {k: v for k, v in settings.items() if k != SPLITS})
         _write_ends(base, record.ends, folder)
 
 

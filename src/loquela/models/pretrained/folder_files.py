@@ -31,6 +31,8 @@ OPTIONAL = (
 )
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 CODE = re.compile(r"(modeling|configuration|tokenization|processing|generate)(_.*)?\.py")
+# In tokenizer_config.json: control tokens that a text spells are read as text.
+SPLITS = "split_special_tokens"
 MAX_JSON_BYTES = 256 * 2**20
 NO_CODE = "choose a base of a supported architecture that needs no code of its own"
 
@@ -93,6 +95,11 @@ def read_json(path: Path) -> dict[str, JsonValue]:
     if not isinstance(value, dict):
         raise unusable(path.parent, f"{path.name} is not a JSON object")
     return value
+
+
+def splits_control_tokens(folder: Path) -> bool:
+    """Whether transformers reads control tokens in a text as text there; DataError as of `optional_json`."""
+    return optional_json(folder / TOKENIZER_CONFIG_NAME).get(SPLITS) is True
 
 
 def optional_json(path: Path) -> dict[str, JsonValue]:
