@@ -16,6 +16,8 @@ from loquela.core.model import BoundaryModel
 from loquela.monitoring.curve_file import CurveFile
 from loquela.monitoring.events import EventBus, EventFile, Listener
 from loquela.monitoring.logs import RunLogs
+from loquela.monitoring.telemetry.run_spans import RunSpans
+from loquela.monitoring.telemetry.tracing import open_tracing
 from loquela.recipe.dumping import dump_recipe
 from loquela.recipe.keys import values_of
 from loquela.recipe.loading import ResolvedRecipe
@@ -77,6 +79,9 @@ class RunBook:
         alerts = alert_listener(self.recipe, directory, self.bus)
         if alerts is not None:
             self.bus.subscribe(alerts)
+        tracing = open_tracing("run")
+        if tracing is not None:
+            self.bus.subscribe(RunSpans(tracing))
         for listener in listeners:
             self.bus.subscribe(listener)
 

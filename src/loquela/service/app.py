@@ -30,6 +30,7 @@ from loquela.service.routes import (
 )
 from loquela.service.streams import Streams
 from loquela.service.told.requests import Told
+from loquela.service.told.spans import Spans
 
 ROUTERS = (
     health.router,
@@ -77,6 +78,8 @@ def build_app(parts: Parts) -> FastAPI:
         over_tls=settings.tls_certificate is not None,
     )
     app.add_middleware(Told, log=parts.log)
+    if parts.tracing is not None:
+        app.add_middleware(Spans, tracing=parts.tracing)
     # What the guard refuses is written down too.
     app.add_middleware(Audited, audit=parts.audit, limits=parts.limits)
     return app

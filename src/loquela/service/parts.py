@@ -24,6 +24,7 @@ from loquela.jobs.requests import Requests
 from loquela.jobs.schema import migrate
 from loquela.jobs.settings import ServiceSettings
 from loquela.jobs.submissions import Submissions
+from loquela.monitoring.telemetry.tracing import Tracing, open_tracing
 from loquela.service.alerts.desk import AlertDesk
 from loquela.service.alerts.policy import policy_of
 from loquela.service.inference.dispatcher import Dispatcher
@@ -68,6 +69,7 @@ class Parts:
     facts: RedisFacts | None
     log: ServiceLog
     event_lines: EventLines
+    tracing: Tracing | None
 
     @property
     def data(self) -> Path:
@@ -88,6 +90,8 @@ class Parts:
             self.facts.stop()
         self.keeper.stop()
         self.event_lines.stop()
+        if self.tracing is not None:
+            self.tracing.close()
         self.dispatcher.stop()
         self.pool.close()
         self.doorbell.close()
@@ -129,6 +133,7 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
         facts=RedisFacts(settings.redis, events, listing, archivist.rows) if settings.redis is not None else None,
         log=log,
         event_lines=EventLines(log, events),
+        tracing=open_tracing("service"),
     )
 
 
