@@ -200,8 +200,8 @@ def tables(results: list[dict]) -> Iterator[str]:
         done = [each for each in rows if "refused" not in each]
         if done:
             first = done[0]
-            yield f"**{first['role']} `{model}`** ({first['family']}, {first['reference_mb']:.2f} MB of weights, "
-            yield f"{first['reference_bits_per_byte']:.4f} bits per byte), on {first['held_out']}\n"
+            weights = f"{first['reference_mb']:.2f} MB of weights, {first['reference_bits_per_byte']:.4f} bits per byte"
+            yield f"**{first['family']}, {first['role']}** ({weights}), on {first['held_out']}:\n"
         yield "| | " + " | ".join(title for title, _, _ in COLUMNS) + " |"
         yield "|---|" + "---:|" * len(COLUMNS)
         for row in done:

@@ -215,6 +215,18 @@ def test_a_template_that_is_no_jinja_names_its_line() -> None:
             JinjaTemplate(source)
 
 
+def test_a_process_that_ended_says_how() -> None:
+    template = JinjaTemplate("{{ messages[0].role }}", "mine.jinja")
+    process = template._process._process
+    assert process is not None
+    process.kill()
+    process.wait()
+    with pytest.raises(RecipeError, match=r"mine.jinja cannot be .*: its process ended \(signal 9\)") as caught:
+        template.render([ASKED], [])
+    assert caught.value.remedy.startswith("try again")
+    template.close()
+
+
 def test_what_is_absent_may_be_asked_for() -> None:
     with JinjaTemplate("{% if message_of_the_day or messages[0].tool_calls %}x{% endif %}{{ messages[0].role }}") as it:
         assert it.render([ASKED], []).text == "user"

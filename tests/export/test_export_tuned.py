@@ -191,7 +191,7 @@ def test_a_run_is_measured_on_its_validation_rows(adapter: Path, tmp_path: Path)
     size = sum(len(tokenizer.decode(window).encode()) for window in held.windows)
     assert held.bytes_per_token == pytest.approx(size / 50, rel=0.1)
     shutil.rmtree(rows / "rows")
-    assert "short texts" in held_out_text(rows, tokenizer, 16, 50).text
+    assert held_out_text(rows, tokenizer, 16, 50) is None
 
 
 def test_windows_are_as_long_as_their_logits_fit() -> None:

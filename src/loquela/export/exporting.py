@@ -33,6 +33,7 @@ from loquela.export.opening import OpenedModel, opened
 from loquela.export.parity.held_out import HeldOut, held_out_text, longest_window
 from loquela.export.parity.judge import failures
 from loquela.export.parity.logits import compare, continuations, mean_loss
+from loquela.export.parity.own_text import own_text
 from loquela.export.parity.tokens import compare_tokens
 from loquela.export.pruning import prune
 from loquela.export.registry import EXPORTERS
@@ -58,7 +59,7 @@ FAILED_SUFFIX = ".failed.json"
 class Export:
     """One export of `source` to the folder `place`.
 
-    `held_out` is what it is measured on, shards or examples of a run; None: the proof strings.
+    `held_out` is what it is measured on, shards or examples of a run; None: text that the model writes.
     """
 
     source: ModelSource
@@ -109,8 +110,17 @@ class Export:
             self._tokenizer = load_tokenizer(self.source.tokenizer)
             exporter.check(config, tokenizer_facts(self._tokenizer), self.target.quantize)
             window = longest_window(config.max_sequence_length, config.vocab_size)
-            self._held_out = held_out_text(self.held_out, self._tokenizer, window, self.section.held_out_tokens)
+            self._held_out = self._text(window)
             yield
+
+    def _text(self, window: int) -> HeldOut:
+        """Held-out text of the run; where there is none, text that the model writes."""
+        tokenizer, tokens = self._tokenizer, self.section.held_out_tokens
+        kept = held_out_text(self.held_out, tokenizer, window, tokens)
+        if kept is not None:
+            return kept
+        first = beginning_id(self.source.tokenizer)
+        return own_text(self._model, tokenizer, max(tokenizer.eos_id, 0) if first is None else first, window, tokens)
 
     @contextmanager
     def _place(self) -> Iterator[Path]:

@@ -28,7 +28,7 @@ CODES: dict[ErrorCode, ExporterErrorCode] = {
 class ModelExporter:
     """Exports trained models; trace points export_start, optimization_applied and export_complete go to `bus`.
 
-    `section` holds the limits, `shards` the held-out text (None: the proof strings), `pruning_share` is what a request
+    `section` holds the limits, `shards` the held-out text (None: the model's own), `pruning_share` is what a request
     with pruning sets to zero.
     """
 

@@ -50,7 +50,7 @@ class ExportSection(BoundaryModel):
         description="of exports that are not quantised",
     )
     limits_int8: ParityLimits = Field(
-        default_factory=lambda: ParityLimits(max_mean_kl=0.02, min_top1_agreement=0.95, max_loss_increase=0.02),
+        default_factory=lambda: ParityLimits(max_mean_kl=0.02, min_top1_agreement=0.9, max_loss_increase=0.02),
         description="of int8 exports",
     )
     limits_int4: ParityLimits = Field(

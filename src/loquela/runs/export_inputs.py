@@ -27,6 +27,6 @@ def export_inputs(run: Path | None, overrides: tuple[str, ...] = ()) -> tuple[Ex
         return section, None
     try:
         held_out = artifact_of(run, "prepare" if recipe.finetune is None else "examples")
-    except DataError:  # a run whose data was removed is still exported, measured on the proof strings
+    except DataError:  # a run whose data was removed is still exported, measured on text of its own
         return section, None
     return section, held_out if held_out.is_dir() else None

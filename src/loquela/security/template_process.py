@@ -18,6 +18,7 @@ LONGEST_TEMPLATE = 100_000
 # Long enough for the longest honest conversation on a busy machine, short enough for people to wait for.
 RENDER_SECONDS = 10.0
 START_SECONDS = 60.0
+END_SECONDS = 5.0
 MEMORY_BYTES = 1 << 30
 
 
@@ -105,7 +106,7 @@ class TemplateProcess:
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             start_new_session=True,
         )
         limits: dict[str, JsonValue] = {"memory_bytes": MEMORY_BYTES, "seconds": self._render_seconds}
@@ -135,9 +136,27 @@ class TemplateProcess:
             # Not by Pydantic: the marks are half characters, which it refuses.
             found: dict[str, JsonValue] = json.loads(line)
             return found
+        if answered:
+            raise wrong_template(self.origin, self._fate(), "try again; a template that ends it each time is at fault")
         self.close()
-        why = "its process ended" if answered else f"it did not end within {seconds:g} seconds"
+        why = f"it did not end within {seconds:g} seconds"
         raise wrong_template(self.origin, why, "look for a loop in it, or use the template chatml")
+
+    def _fate(self) -> str:
+        """How the process ended that gave no answer."""
+        process, self._process = self._process, None
+        if process is None:
+            return "its process ended"
+        try:
+            _, complaint = process.communicate(timeout=END_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            return "its process closed its output"
+        code = process.returncode
+        lines = complaint.decode("utf-8", "replace").strip().splitlines()
+        how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+        return f"its process ended ({how}{': ' + lines[-1] if lines else ''})"
 
 
 def wrong_template(origin: str, why: str, remedy: str) -> RecipeError:

@@ -1,4 +1,4 @@
-"""The text that both models are asked about: validation shards or rows of the run, the proof strings without them."""
+"""The text that both models are asked about, as the run kept it: validation shards, or rows of a fine-tuning."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from loquela.artifacts.shards import TokenShards
 from loquela.artifacts.token_rows import read_token_rows
 from loquela.core.errors import DataError, ErrorCode
 from loquela.tokenizers.contract import TokenizerHandle
-from loquela.tokenizers.proof_strings import proof_strings
 
 PROMPTS = 5
 PROMPT_TOKENS = 8
@@ -40,12 +39,12 @@ def longest_window(context: int, vocab_size: int) -> int:
     return max(SMALLEST_WINDOW, min(context, LOGITS_AT_ONCE // vocab_size))
 
 
-def held_out_text(place: Path | None, tokenizer: TokenizerHandle, window: int, tokens: int) -> HeldOut:
-    """What lies in `place` (shards, or examples cut into rows), else the proof strings; errors as of these."""
+def held_out_text(place: Path | None, tokenizer: TokenizerHandle, window: int, tokens: int) -> HeldOut | None:
+    """What lies in `place` (shards, or examples cut into rows), None where nothing does; errors as of these."""
     if place is None:
-        return from_proof_strings(tokenizer, window, tokens)
+        return None
     if (place / EXAMPLES_NAME).is_file():
-        return from_rows(place, tokenizer, window, tokens) or from_proof_strings(tokenizer, window, tokens)
+        return from_rows(place, tokenizer, window, tokens)
     return from_shards(place, window, tokens)
 
 
@@ -53,7 +52,9 @@ def from_shards(directory: Path, window: int, tokens: int) -> HeldOut:
     """The first `tokens` of the validation split; DataError(INSUFFICIENT_DATA) when there are none."""
     shards = TokenShards(directory, "validation")
     ids = [int(token) for token in shards.read(0, min(tokens, shards.tokens_total))]
-    return _held("the validation split of the run", [ids], window, shards.bytes_total / max(shards.tokens_total, 1))
+    return in_windows(
+        "the validation split of the run", [ids], window, shards.bytes_total / max(shards.tokens_total, 1)
+    )
 
 
 def from_rows(directory: Path, tokenizer: TokenizerHandle, window: int, tokens: int) -> HeldOut | None:
@@ -66,16 +67,21 @@ def from_rows(directory: Path, tokenizer: TokenizerHandle, window: int, tokens: 
         if sequences:
             size = sum(len(tokenizer.decode(ids).encode()) for ids in sequences)
             count = sum(map(len, sequences))
-            return _held(f"{split} rows of the run", sequences, window, max(size, 1) / count)
+            return in_windows(f"{split} rows of the run", sequences, window, max(size, 1) / count)
     return None
 
 
-def from_proof_strings(tokenizer: TokenizerHandle, window: int, tokens: int) -> HeldOut:
-    """The proof strings, one after the other."""
-    texts = proof_strings()
-    ids = [token for found in tokenizer.encode_batch(texts) for token in found]
-    size = sum(len(text.encode()) for text in texts)
-    return _held("two hundred short texts in many scripts", [ids[:tokens]], window, size / max(len(ids), 1))
+def in_windows(text: str, sequences: list[list[int]], length: int, bytes_per_token: float) -> HeldOut:
+    """The sequences in windows of at most `length`; DataError(INSUFFICIENT_DATA) when there is none of two tokens."""
+    windows = [ids[start : start + length] for ids in sequences for start in range(0, len(ids), length)]
+    windows = [window for window in windows if len(window) >= SMALLEST_WINDOW]
+    if not windows:
+        raise DataError(
+            ErrorCode.INSUFFICIENT_DATA,
+            f"there is nothing to measure the export on: {text} has {sum(map(len, sequences))} tokens",
+            "prepare more text for the validation split (data.validation_fraction)",
+        )
+    return HeldOut(text, windows, bytes_per_token)
 
 
 def _sequences(directory: Path, split: str, tokens: int) -> list[list[int]]:
@@ -90,15 +96,3 @@ def _sequences(directory: Path, split: str, tokens: int) -> list[list[int]]:
             if left <= 0:
                 return found
     return found
-
-
-def _held(text: str, sequences: list[list[int]], length: int, bytes_per_token: float) -> HeldOut:
-    windows = [ids[start : start + length] for ids in sequences for start in range(0, len(ids), length)]
-    windows = [window for window in windows if len(window) >= SMALLEST_WINDOW]
-    if not windows:
-        raise DataError(
-            ErrorCode.INSUFFICIENT_DATA,
-            f"there is nothing to measure the export on: {text} has {sum(map(len, sequences))} tokens",
-            "prepare more text for the validation split (data.validation_fraction)",
-        )
-    return HeldOut(text, windows, bytes_per_token)
