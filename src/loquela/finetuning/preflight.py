@@ -9,6 +9,7 @@ from loquela.compute.devices import choose_device
 from loquela.core.errors import ErrorCode, LoquelaError
 from loquela.core.extras import missing
 from loquela.finetuning.training.effective import check_compute
+from loquela.finetuning.training.liger import check_liger
 from loquela.finetuning.training.optimizers import check_effective
 from loquela.finetuning.training.strategy import check_strategy, started_processes
 from loquela.recipe.finetune_section import FinetuneSection
@@ -48,7 +49,9 @@ def _settings(recipe: Recipe, section: FinetuneSection) -> Proof:
         plan = choose_device(recipe.compute, family="transformer")
         check_effective(section, plan.device)
         check_compute(recipe.compute)
-        check_strategy(section, recipe.compute, plan.device, started_processes(recipe.compute))
+        check_liger(section.liger, plan.device)
+        processes = started_processes(recipe.compute)
+        check_strategy(section, recipe.compute, device=plan.device, precision=plan.precision, processes=processes)
     except LoquelaError as error:
         return Proof(
             name="finetuning settings", passed=False, message=error.message, remedy=error.remedy, code=error.code

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from loquela.artifacts.manifest import corrupt
 from loquela.core.atomic import atomic_path, write_json
 from loquela.core.model import BoundaryModel
-from loquela.training.shards import whole
+from loquela.training.shards import shape_of, whole
 
 BASELINE_NAME = "baseline_checksums.json"
 
@@ -122,7 +122,7 @@ def verify_base_weights_unchanged(model: nn.Module, directory: Path) -> Checksum
 def get_trainable_parameters_summary(model: nn.Module) -> TrainableSummary:
     """Counts of a model's parameters and the names of those that learn."""
     total = sum(_elements(tensor) for tensor in model.parameters())
-    learning = [(name, tensor.numel()) for name, tensor in model.named_parameters() if tensor.requires_grad]
+    learning = [(name, shape_of(tensor).numel()) for name, tensor in model.named_parameters() if tensor.requires_grad]
     trainable = sum(count for _, count in learning)
     return TrainableSummary(
         total_parameters=total,
@@ -158,4 +158,4 @@ def _digest(tensor: Tensor) -> str:
 
 def _elements(tensor: Tensor) -> int:
     """Packed 4-bit matrices hold two values a byte; nothing else that is trained on is stored as uint8."""
-    return tensor.numel() * (2 if tensor.dtype == torch.uint8 else 1)
+    return shape_of(tensor).numel() * (2 if tensor.dtype == torch.uint8 else 1)

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from loquela.core.model import BoundaryModel
 
-Strategy = Literal["ddp", "fsdp"]
+Strategy = Literal["ddp", "fsdp", "deepspeed"]
 
 
 class FsdpOptions(BoundaryModel):
@@ -20,3 +20,9 @@ class FsdpOptions(BoundaryModel):
         "forward to the backward pass, gradients and the optimizer's state are shared out",
     )
     cpu_offload: bool = Field(False, description="shares and the optimizer's state in host memory; CUDA only")
+
+
+class DeepSpeedOptions(BoundaryModel):
+    """What DeepSpeed's ZeRO shares out over the processes under `strategy: deepspeed`."""
+
+    stage: Literal[1, 2, 3] = Field(2, description="1: the optimizer's state; 2: gradients too; 3: weights too")

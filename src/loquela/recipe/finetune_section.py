@@ -129,6 +129,9 @@ class FinetuneSection(BoundaryModel):
         description="sequences: torch's fused kernel, sequence by sequence, without a mask; auto: flash_attention_2 "
         "where installed on CUDA, else sequences",
     )
+    liger: bool = Field(
+        False, description="Liger's kernels in norms and gated layers; CUDA only, refused where none takes hold"
+    )
     log_every_steps: int = Field(1, ge=1, description="steps between two lines of metrics")
     evaluate_every_steps: int | None = Field(None, ge=1, description="null: at the end of every epoch")
     checkpoint_every_steps: int = Field(100, ge=1, description="steps between periodic checkpoints")

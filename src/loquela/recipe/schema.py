@@ -20,7 +20,7 @@ from loquela.recipe.budget_section import BudgetSection
 from loquela.recipe.cloud_section import CloudSection
 from loquela.recipe.decontamination_section import DecontaminationSection
 from loquela.recipe.deploy_section import DeploySection
-from loquela.recipe.distributed_section import FsdpOptions, Strategy
+from loquela.recipe.distributed_section import DeepSpeedOptions, FsdpOptions, Strategy
 from loquela.recipe.document_section import DocumentOptions
 from loquela.recipe.duplicates_section import DuplicatesSection
 from loquela.recipe.encoding_section import EncodingSection
@@ -312,9 +312,11 @@ class ComputeSection(BoundaryModel):
     gradient_checkpointing: bool = Field(False, description="recompute activations: less memory, more time")
     processes: int = Field(1, ge=1, le=4096, description="data-parallel ranks started by torchrun")
     strategy: Strategy = Field(
-        "ddp", description="ddp: every process holds the whole network; fsdp: a share of it (fine-tuning only)"
+        "ddp",
+        description="ddp: every process holds the whole network; fsdp, deepspeed: a share of it (fine-tuning only)",
     )
     fsdp: FsdpOptions | None = Field(None, description="null: the defaults, under strategy: fsdp")
+    deepspeed: DeepSpeedOptions | None = Field(None, description="null: the defaults, under strategy: deepspeed")
     deterministic: bool = Field(True, description="refuse kernels whose result depends on timing")
     linear_kernel: Literal["auto", "torch", "onednn"] = Field("auto", description="fp32 matrix kernel on CPU, by probe")
     loader_workers: int | None = Field(None, ge=0, le=64, description="null: 0 on CPU, min(4, cores) on CUDA")
@@ -332,10 +334,11 @@ class ComputeSection(BoundaryModel):
 
     @model_validator(mode="after")
     def _options_of_the_strategy(self) -> Self:
-        if self.fsdp is not None and self.strategy != "fsdp":
-            raise ValueError(
-                f"fsdp has no effect under strategy: {self.strategy}; write strategy: fsdp, or leave it out"
-            )
+        for name, options in (("fsdp", self.fsdp), ("deepspeed", self.deepspeed)):
+            if options is not None and self.strategy != name:
+                raise ValueError(
+                    f"{name} has no effect under strategy: {self.strategy}; write strategy: {name}, or leave {name} out"
+                )
         return self
 
 

@@ -8,7 +8,7 @@ gradients stay as they are for whoever decides what to do with the step.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -34,16 +34,20 @@ class GradientNorm:
     coefficient: Tensor
 
 
-def backward(loss: Tensor, bus: Bus | None = None) -> None:
+def backward(loss: Tensor, bus: Bus | None = None, run: Callable[[Tensor], None] | None = None) -> None:
     """Add the gradients of a scalar loss to its parameters; the trace point goes to `bus` where one is given.
 
+    `run` does it instead of torch's own backward pass.
     Raises InternalError(BACKWARD_FAILED) for whatever torch refuses; running out of memory passes through, for
     the caller who knows the batch.
     """
     if bus is not None:
         trace(bus, "GradientComputer", "backward_start")
     try:
-        loss.backward()
+        if run is None:
+            loss.backward()
+        else:
+            run(loss)
     except RuntimeError as error:
         if is_out_of_memory(error):
             raise

@@ -153,7 +153,7 @@ class TrainingLoop:
     def _reserve_staging(self) -> None:
         """After the first step the optimizer's state exists: make room for its copies before they are needed."""
         checkpointer = self.parts.checkpointer
-        if checkpointer is not None and not self._reserved:
+        if checkpointer is not None and not self._reserved and not self.parts.optimizer.shared_out:
             self._reserved = True
             checkpointer.reserve(self.parts.model_tensors(), self.parts.optimizer.state_tensors())
 

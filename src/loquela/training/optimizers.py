@@ -14,6 +14,8 @@ plain safetensors, and loading gives back every bit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -33,8 +35,11 @@ Named = dict[str, nn.Parameter]
 class OptimizerSet:
     """One or two torch optimizers that together own every trainable parameter of a model once.
 
-    `optimizers` maps a label to an optimizer; the learning rate its groups are made with is the peak.
+    `optimizers` maps a label to an optimizer; the learning rate its groups are made with is the peak. Where the state
+    is `shared_out`, reading it takes every process.
     """
+
+    shared_out = False
 
     def __init__(self, parameters: Named, optimizers: dict[str, torch.optim.Optimizer]) -> None:
         self.parameters = parameters
@@ -116,6 +121,9 @@ class OptimizerSet:
                 check_state(name, parameter, states.get(name, {}), state_keys(optimizer))
         for optimizer in self.optimizers.values():
             self._load_one(optimizer, states)
+
+    def take_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Told what was put into the parameters from outside, by an optimizer that keeps copies of its own."""
 
     def _owned(self, optimizer: torch.optim.Optimizer) -> Named:
         """The parameters of one optimizer by name, in the optimizer's own order."""

@@ -99,8 +99,9 @@ class Parts:
 
     def model_tensors(self) -> Tensors:
         """The weights that a checkpoint holds, by name, detached, not copied; shares where they are shared out."""
-        state = self.model.state_dict().items()
-        return {name: tensor.detach() for name, tensor in state if self.keeps is None or self.keeps(name)}
+        state = self.model.state_dict(keep_vars=True).items()
+        kept = {name: tensor for name, tensor in state if self.keeps is None or self.keeps(name)}
+        return {name: tensor if is_share(tensor) else tensor.detach() for name, tensor in kept.items()}
 
     def whole_model(self) -> Tensors:
         """The same, whole, on the rank that writes; every rank must come here."""

@@ -26,7 +26,7 @@ from loquela.monitoring.events import Bus
 from loquela.recipe.schema import TrainSection
 from loquela.training.batches import Batch, StepBatches, StepPlan
 from loquela.training.distributed import Group
-from loquela.training.gradients import backward, clip_gradients
+from loquela.training.gradients import GradientNorm, backward, clip_gradients
 from loquela.training.losses import loss_divisor, training_loss
 from loquela.training.optimizers import OptimizerSet
 from loquela.training.shards import own_part
@@ -145,19 +145,27 @@ class GradientSteps(ABC):
             told = bus if index == 0 else None
             summed = self.loss_sum(batch, told)
             total += summed.detach()
-            backward(summed * (self.scale / divisor), told)
+            self.add_gradients(summed * (self.scale / divisor), told, last=index == len(loaded.micro_batches) - 1)
         return total
+
+    def add_gradients(self, loss: Tensor, bus: Bus | None, *, last: bool) -> None:
+        """Add those of a micro-batch's share of the loss; `last`: the step has no more of them."""
+        backward(loss, bus)
+
+    def measured(self, bus: Bus | None) -> GradientNorm:
+        """The step's gradients summed over ranks, freed of the loss scale, clipped; their norm before."""
+        self.group.sum_gradients(self.parameters)
+        if self.scale != 1.0:
+            held = [own_part(p.grad) for p in self.parameters if p.grad is not None]
+            torch._foreach_mul_(held, 1.0 / self.scale)
+        return clip_gradients(self.parameters, self.section.gradient_clip_norm, bus, self.group)
 
     def _once(self, loaded: StepBatches, norm_limit: float, bus: Bus | None) -> Outcome:
         plan = loaded.plan
         total = self.accumulate(loaded, bus)
         with torch.no_grad():
-            self.group.sum_gradients(self.parameters)
+            measured = self.measured(bus)
             self.group.sum(total)
-            if self.scale != 1.0:
-                held = [own_part(p.grad) for p in self.parameters if p.grad is not None]
-                torch._foreach_mul_(held, 1.0 / self.scale)
-            measured = clip_gradients(self.parameters, self.section.gradient_clip_norm, bus, self.group)
             loss = total / self.counted(plan)
             applied = torch.isfinite(loss) & measured.finite & (measured.norm <= min(norm_limit, _LARGEST))
             numbers = torch.stack([loss, measured.norm.to(loss), applied.to(loss)])

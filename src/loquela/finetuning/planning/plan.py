@@ -20,6 +20,7 @@ from loquela.finetuning.planning.gpus import Gpu, GpuTable
 from loquela.finetuning.planning.memory import Load, TuningMemory, trained_parameters, tuning_memory
 from loquela.finetuning.planning.rows import RowFacts
 from loquela.finetuning.planning.shape import BaseShape
+from loquela.finetuning.planning.sharing import shared
 from loquela.finetuning.planning.speed import (
     CPU_EFFICIENCY,
     GPU_UTILISATION,
@@ -166,7 +167,7 @@ def memory_for(recipe: Recipe, shape: BaseShape, rows: RowFacts, device: Literal
         trained_tokens=trained,
         masked=False,  # padding stands behind its row, where causal attention does not look
     )
-    return tuning_memory(
+    memory = tuning_memory(
         shape,
         section,
         load,
@@ -174,6 +175,7 @@ def memory_for(recipe: Recipe, shape: BaseShape, rows: RowFacts, device: Literal
         element_bytes=4 if device == "cpu" and recipe.compute.precision in ("auto", "fp32") else 2,
         checkpointing=recipe.compute.gradient_checkpointing,
     )
+    return shared(memory, recipe.compute, layers=shape.layers, trained=trained_parameters(shape, section))
 
 
 def fits(memory: TuningMemory, gib: float) -> bool:

@@ -39,7 +39,7 @@ def prove_loss(subject: Subject) -> Proof:
         name=NAME,
         passed=apart <= limit,
         message=f"training reports a loss of {found:.5g} on {len(rows)} rows, their learnt tokens have {expected:.5g}",
-        remedy="set finetune.loss_kernel: auto and finetune.attention: auto; report it when it stays",
+        remedy="set finetune.attention: auto and leave finetune.liger out; report it when it stays",
         code=ErrorCode.BACKWARD_FAILED,
         numbers={
             "loss": finite(found),

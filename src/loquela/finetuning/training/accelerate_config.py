@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from loquela.finetuning.training.fsdp import LAYERS, FsdpSpread
 from loquela.finetuning.training.session import TuningSession
+from loquela.finetuning.training.zero import ZeroSpread
 
 NAME = "accelerate_config.json"
 PRECISIONS = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
@@ -30,6 +31,8 @@ def accelerate_settings(session: TuningSession) -> dict[str, JsonValue]:
     }
     if isinstance(spread, FsdpSpread):
         settings["fsdp_config"] = _fsdp(spread)
+    if isinstance(spread, ZeroSpread):
+        settings["deepspeed_config"] = _deepspeed(spread)
     return settings
 
 
@@ -37,6 +40,8 @@ def _kind(session: TuningSession) -> str:
     spread = session.runner.spread
     if isinstance(spread, FsdpSpread):
         return "FSDP"
+    if isinstance(spread, ZeroSpread):
+        return "DEEPSPEED"
     if session.group.world_size == 1:
         return "NO"
     return "MULTI_CPU" if session.plan.device == "cpu" else "MULTI_GPU"
@@ -52,4 +57,16 @@ def _fsdp(spread: FsdpSpread) -> dict[str, JsonValue]:
         "fsdp_offload_params": spread.options.cpu_offload,
         "fsdp_cpu_ram_efficient_loading": False,
         "fsdp_state_dict_type": "FULL_STATE_DICT",
+    }
+
+
+def _deepspeed(spread: ZeroSpread) -> dict[str, JsonValue]:
+    return {
+        "zero_stage": spread.options.stage,
+        "gradient_accumulation_steps": spread.config["gradient_accumulation_steps"],
+        "gradient_clipping": spread.config["gradient_clipping"],
+        "offload_optimizer_device": "none",
+        "offload_param_device": "none",
+        "zero3_init_flag": False,
+        "zero3_save_16bit_model": False,
     }

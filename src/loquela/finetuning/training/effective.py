@@ -8,6 +8,7 @@ from torch import nn
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.finetuning.training.attention import NAME
 from loquela.finetuning.training.collate import Collator
+from loquela.finetuning.training.liger import exchanged
 from loquela.models.pretrained.causal import CausalModel
 from loquela.recipe.finetune_section import FinetuneSection
 from loquela.recipe.schema import ComputeSection
@@ -27,6 +28,7 @@ def settings_of(
         "padding_free": collator.layout == "in_sequence",
         "optimizer": optimizer_name(optimizer),
         "learning_rate": optimizer.peak,
+        "liger": bool(exchanged(model.network)),
     }
     if model.facts.quantization in ("nf4", "fp4"):
         found["quantization.compute"] = model.facts.compute_dtype
@@ -65,6 +67,7 @@ def require_effective(
         "attention": settings.attention,
         "padding_free": settings.padding_free,
         "optimizer": settings.optimizer,
+        "liger": settings.liger,
     }
     wrong = [
         f"finetune.{key} is {wanted} and {effective[key]} holds"

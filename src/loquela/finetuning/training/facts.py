@@ -6,6 +6,7 @@ from pydantic import JsonValue
 
 from loquela.artifacts.training_records import FinalMetrics, TrainingCheckpoint
 from loquela.compute.memory import peak_memory_bytes
+from loquela.finetuning.training.liger import exchanged
 from loquela.finetuning.training.session import TuningSession
 from loquela.finetuning.verification import get_trainable_parameters_summary
 from loquela.training.parts import Parts
@@ -69,6 +70,8 @@ def effective_record(session: TuningSession) -> dict[str, JsonValue]:
         f"finetune.{key}": {"requested": _at(whole, key), "effective": value}
         for key, value in session.effective_settings().items()
     }
+    if layers := exchanged(session.causal.network):
+        effective["finetune.liger"] = {"requested": True, "effective": True, "layers": {**layers}}
     for name in ("device", "precision", "threads", "linear_kernel", "deterministic"):
         asked: JsonValue = session.recipe.compute.model_dump(mode="json").get(name)
         effective[f"compute.{name}"] = {"requested": asked, "effective": getattr(session.plan, name)}

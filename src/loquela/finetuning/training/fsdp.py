@@ -25,6 +25,7 @@ from torch.distributed.fsdp import (
 )
 
 from loquela.core.errors import ErrorCode, InternalError, RecipeError
+from loquela.finetuning.training.spread import Spread
 from loquela.models.pretrained.causal import CausalModel
 from loquela.recipe.distributed_section import FsdpOptions
 from loquela.recipe.finetune_section import FinetuneSection
@@ -37,28 +38,6 @@ ENTRY = "loquela_entered"
 # transformers names the layers that no device map may cut through; they are what is gathered at a time.
 LAYERS = "_no_split_modules"
 OPTIMIZERS = ("adamw", "sgd")
-
-
-class Spread:
-    """Where a network's weights lie; this one has all of them in every process."""
-
-    name = "ddp"
-
-    @property
-    def in_shares(self) -> bool:
-        """Whether using or reading a weight takes every process."""
-        return False
-
-    def within(self, compute: Callable[[], Value]) -> Value:
-        """What `compute` gives, which uses the network's parts beside its forward: body, head and head's matrix."""
-        return compute()
-
-    def settle(self) -> None:
-        """Give back what a pass without gradients has left gathered."""
-
-    def describe(self) -> str:
-        """What holds, read from the live network."""
-        return "every process holds the whole network"
 
 
 @dataclass

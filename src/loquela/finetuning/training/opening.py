@@ -18,6 +18,7 @@ from loquela.finetuning.training.adapter_folder import published_names
 from loquela.finetuning.training.attention import NAME, register
 from loquela.finetuning.training.collate import Layout
 from loquela.finetuning.training.effective import check_compute, require_effective, settings_of
+from loquela.finetuning.training.liger import apply_liger, check_liger
 from loquela.finetuning.training.optimizers import build, check_effective
 from loquela.finetuning.training.runner import HeldOutRows, TuningRunner
 from loquela.finetuning.training.session import TuningSession
@@ -62,7 +63,8 @@ def open_session(context: StageContext, group: Group, plan: DevicePlan) -> Tunin
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     check_effective(section, plan.device)
     check_compute(recipe.compute)
-    check_strategy(section, recipe.compute, plan.device, group.world_size)
+    check_liger(section.liger, plan.device)
+    check_strategy(section, recipe.compute, device=plan.device, precision=plan.precision, processes=group.world_size)
     base = open_base(context.inputs["base"])
     examples = context.inputs["examples"]
     placed = "cpu" if host_first(recipe.compute) else plan.device
@@ -140,6 +142,8 @@ def trained_model(base: Base, recipe: Recipe, plan: DevicePlan, *, device: str |
         device=device or plan.device,
         attention=kernel_of(section, plan.device),
     )
+    if section.liger:
+        apply_liger(model)
     if recipe.compute.gradient_checkpointing:
         enable = getattr(model.network, "gradient_checkpointing_enable")  # noqa: B009 (no type of torch has it)
         enable(gradient_checkpointing_kwargs={"use_reentrant": False})

@@ -71,7 +71,9 @@ def rows_per_step(recipe: Recipe) -> int:
 
 def restore(session: TuningSession, found: Found, changes: Changes) -> None:
     """Weights and optimizer state of a verified checkpoint; another optimizer than before starts afresh."""
-    put_trained(session.model, restore_model(found), found.directory)
+    weights = restore_model(found)
+    put_trained(session.model, weights, found.directory)
+    session.optimizer.take_weights(weights)
     if OPTIMIZER_KEY not in changes:
         restore_optimizer(found, session.optimizer)
     session.runner.load_scale_state(found.state.loss_scale)

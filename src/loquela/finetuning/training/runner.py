@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from loquela.finetuning.training.collate import Collator
-from loquela.finetuning.training.fsdp import Spread
 from loquela.finetuning.training.loader import TuningBatch, TuningPlan, batch_of
 from loquela.finetuning.training.rows import TuningRows
+from loquela.finetuning.training.spread import Spread
 from loquela.finetuning.training.trainer import TrainerHandle
 from loquela.monitoring.events import Bus
 from loquela.recipe.schema import TrainSection

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from loquela.artifacts.manifest import corrupt
 from loquela.core.errors import DataError, ErrorCode
 from loquela.training.optimizers import OptimizerSet
-from loquela.training.shards import put, whole
+from loquela.training.shards import put, shape_of, whole
 from loquela.training.staging import write_safetensors
 
 MODEL_NAME, OPTIMIZER_NAME = "model.safetensors", "optimizer.safetensors"
@@ -31,7 +31,7 @@ def put_trained(model: nn.Module, tensors: Mapping[str, Tensor], where: Path) ->
     """
     live = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     odd = sorted(live.keys() ^ tensors.keys()) or sorted(
-        name for name, parameter in live.items() if parameter.shape != tensors[name].shape
+        name for name, parameter in live.items() if shape_of(parameter) != tensors[name].shape
     )
     if odd:
         raise DataError(

@@ -181,7 +181,7 @@ PREFIXES = {
     "quantization_": "4-bit bases are finetune.method: qlora, 8-bit ones int8_lora",
     "new_special_tokens": "the base's vocabulary stays as it is",
     "init_special_tokens": "the base's vocabulary stays as it is",
-    "fsdp_": "FSDP is set up by Loquela",
+    "fsdp_": "compute.strategy: fsdp shares the network out, with options of its own",
     "use_v1": "finetune.attention chooses the kernel",
 }
 UNKNOWN = "has no counterpart in a recipe"

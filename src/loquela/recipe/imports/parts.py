@@ -33,7 +33,7 @@ ATTENTION: dict[str, JsonValue] = {
     "auto": "auto",
 }
 TEMPLATES: dict[str, JsonValue] = {"tokenizer_default": "base", "chatml": "chatml", "alpaca": "alpaca"}
-SHARDED = "the base is not spread over devices; compute.processes share the rows"
+SHARDED = "compute.strategy chooses how weights are shared out (fsdp, deepspeed), with options of its own"
 TRACKERS = ("tensorboard", "wandb", "mlflow")
 REMOTE_CODE = switch(
     refused("code that comes with a model is never run: a base that needs it cannot be used"),
