@@ -6,6 +6,10 @@ import uuid
 from pathlib import Path
 
 from loquela.artifacts.manifest import write_manifest
+from loquela.jobs.claims import Claims, Ended, Holder
+from loquela.jobs.records import NewJob
+from loquela.jobs.states import JobState, Reason
+from loquela.jobs.submissions import Submissions
 from loquela.recipe.schema import Recipe
 from loquela.runs.manifest import StageRecord, TrainingRunManifest
 from loquela.runs.seal import write_seal
@@ -56,3 +60,12 @@ def everything(root: Path) -> dict[str, bytes]:
         for path in sorted(root.rglob("*"))
         if path.is_file() and path.name not in own
     }
+
+
+def ended_job(database, clock, run_id: str, kind: str = "run", job_id: str | None = None, *, state=JobState.SUCCEEDED):
+    """A job on a run, from its request to its end."""
+    Submissions(database, clock).submit(NewJob(id=job_id or run_id, kind=kind, run_id=run_id, spec={}))
+    claims = Claims(database, clock)
+    job = claims.claim(Holder("w", "h", "b"), (kind,))
+    assert job is not None
+    return claims.end(claims.started(job, pid=1), Ended(state, Reason.FINISHED))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from loquela.artifacts.crash_points import crash_point
 from loquela.artifacts.store.contract import ArtifactStore
 from loquela.artifacts.store.opening import open_place
 from loquela.core.errors import DataError, ErrorCode, LoquelaError
@@ -39,10 +40,13 @@ class Archivist:
         return self.data / "runs" / run_id
 
     def store_run(self, run_id: str) -> None:
-        """Store a run as it is now, write the pointer, then the rows and the event: in this order, so that a kill
-        between them only means doing it again. Errors as `runs.stored.packing.store_run`."""
+        """Store a run as it is now: the tarballs, then the pointer, then rows and event.
+
+        In this order a kill between them only means doing it again. Errors as `runs.stored.packing.store_run`.
+        """
         as_of = self._clock.now()
         parts = store_run(self.run_folder(run_id), self.store, self.place, at=as_of)
+        crash_point("before_rows")
         for sha256 in self.rows.add(run_id, parts, as_of=as_of):
             self.store.remove(sha256)
 

@@ -10,6 +10,7 @@ from itertools import chain
 from starlette.responses import Response, StreamingResponse
 
 from loquela.artifacts.store.packing import proven
+from loquela.core.errors import DataError, ErrorCode
 from loquela.jobs.archivist import Archivist
 from loquela.jobs.artifacts import Artifact
 
@@ -44,12 +45,26 @@ def download(archivist: Archivist, artifact: Artifact, wanted: Wanted) -> Respon
     size = artifact.size_bytes
     found = RANGE.fullmatch(wanted.range or "") if wanted.if_range in (None, tag) else None
     if found is None or not (found[1] or found[2]):
-        return _stream(proven(archivist.read(artifact), artifact.sha256), 200, headers, size)
+        return _stream(_whole(archivist, artifact), 200, headers, size)
     start, end = _between(found[1], found[2], size)
     if start >= end:
         return Response(status_code=416, headers=headers | {"content-range": f"bytes */{size}"})
     headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
     return _stream(archivist.read(artifact, start, end), 206, headers, end - start)
+
+
+def _whole(archivist: Archivist, artifact: Artifact) -> Iterator[bytes]:
+    try:
+        yield from proven(archivist.read(artifact), artifact.sha256)
+    except DataError as error:
+        if error.code is not ErrorCode.DATA_CHANGED:
+            raise
+        raise DataError(
+            ErrorCode.CORRUPTION,
+            f"the stored {artifact.kind} {artifact.subject} is not what it was: its SHA-256 differs",
+            "look what else is damaged: loquela artifacts verify; a run whose folder is still here is stored anew when "
+            "its tarball is removed",
+        ) from error
 
 
 def _between(first: str, last: str, size: int) -> tuple[int, int]:

@@ -27,8 +27,11 @@ class _Trouble:
 
 
 class Keeper:
-    """A thread of the API. What is to be done stands in the rows and the folders: it may be killed at any moment, and
-    there may be one in every API process."""
+    """A thread of the API.
+
+    What is to be done stands in the rows and the folders: it may be killed at any moment, and there may be one in every
+    API process.
+    """
 
     def __init__(self, settings: ServiceSettings, archivist: Archivist, clean_up: CleanUp, events: EventLog) -> None:
         self._settings = settings
