@@ -17,11 +17,20 @@ import httpx
 class Served:
     """`loquela serve` on a free port, with the key that it made."""
 
-    def __init__(self, home: Path, *, trust: ssl.SSLContext | None = None, **environment: str) -> None:
-        """`trust`: whom to believe over https."""
+    def __init__(
+        self,
+        home: Path,
+        *,
+        trust: ssl.SSLContext | None = None,
+        before: str = "",
+        arguments: tuple[str, ...] = (),
+        **environment: str,
+    ) -> None:
+        """`trust`: whom to believe over https; `before`: Python that the program carries out first."""
         self.data = home / "my data"
+        program = ["-c", f"{before}\nfrom loquela.cli.main import main\nmain()"] if before else ["-m", "loquela"]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "loquela", "serve", "--data", str(self.data), "--port", "0"],
+            [sys.executable, *program, "serve", "--data", str(self.data), "--port", "0", *arguments],
             cwd=home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1", "LOQUELA_BEAT_SECONDS": "0.3",
                  **environment},

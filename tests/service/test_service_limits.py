@@ -119,7 +119,7 @@ def test_who_fails_too_often_waits_and_locks_nobody_out(small):
 
 def test_a_queue_takes_so_many_of_one_owner(small):
     _, clock, parts = small
-    submissions = Submissions(parts.database, clock, most_queued=2)
+    submissions = Submissions(parts.database, clock, most_queued=lambda: 2)
 
     def submit(number, owner):
         new = NewJob(id=f"j{number}", kind="run", run_id=f"j{number}", spec={}, created_by=owner)

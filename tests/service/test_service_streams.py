@@ -116,8 +116,8 @@ def test_a_revoked_key_ends_its_streams(server, key, run, parts, monkeypatch):
     assert time.monotonic() - began < 15
 
 
-def test_one_stream_more_than_allowed_is_refused_until_one_ends(server, key, run, app):
-    app.state.streams._limit = 1
+def test_one_stream_more_than_allowed_is_refused_until_one_ends(server, key, run, parts):
+    parts.settings.max_streams = 1
     with follow(server, key, "/events/stream") as held:
         lines = held.iter_lines()
         next(lines)
@@ -132,8 +132,8 @@ def test_one_stream_more_than_allowed_is_refused_until_one_ends(server, key, run
     raise AssertionError("the place of a reader that has gone is never given back")
 
 
-def test_one_key_cannot_take_all_streams(server, key, run, app, parts):
-    app.state.streams._limit_per_key = 1
+def test_one_key_cannot_take_all_streams(server, key, run, parts):
+    parts.settings.max_streams_per_key = 1
     other = parts.keys.create("other", [Scope.READ])
     with follow(server, key, "/events/stream") as held:
         lines = held.iter_lines()

@@ -54,7 +54,7 @@ def test_without_tls_no_browser_is_told_to_use_it(owner):
 def test_half_a_pair_is_refused_before_anything_is_made(tmp_path, half):
     settings = ServiceSettings(data=tmp_path / "d", **{half: tmp_path / "one.pem"})
     with pytest.raises(RecipeError, match="tls_certificate and tls_key go together") as caught:
-        serve(settings, lambda announcement: None)
+        serve(settings, lambda announcement: None, lambda: settings, [])
     assert caught.value.code is ErrorCode.CONFIG_INVALID
     assert not (tmp_path / "d").exists()
 

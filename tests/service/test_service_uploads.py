@@ -4,12 +4,14 @@ import os
 import pytest
 
 from loquela.core.errors import DataError, LoquelaError, RecipeError
+from loquela.jobs.settings import ServiceSettings
 from loquela.service.uploads import Uploads
 
 
 @pytest.fixture
 def uploads(parts, clock, tmp_path):
-    return Uploads(parts.database, clock, tmp_path / "files", max_bytes=1000, audit=parts.audit)
+    small = ServiceSettings(data=tmp_path, max_upload_bytes=1024)
+    return Uploads(parts.database, clock, tmp_path / "files", small, parts.audit)
 
 
 def add(uploads, content=b"hello", name="rows.jsonl", **more):
@@ -43,8 +45,8 @@ def test_the_same_content_is_kept_once_and_no_name_leads_anywhere(uploads, tmp_p
 
 
 def test_too_much_nothing_and_a_broken_stream_leave_nothing(uploads, tmp_path):
-    with pytest.raises(RecipeError, match="an upload may have 1000 bytes"):
-        add(uploads, b"x" * 1001)
+    with pytest.raises(RecipeError, match="an upload may have 1024 bytes"):
+        add(uploads, b"x" * 1025)
     with pytest.raises(DataError, match="the uploaded file is empty"):
         add(uploads, b"")
 

@@ -14,6 +14,7 @@ from loquela.cli.options import json_option
 from loquela.cli.service_options import data_option, load, settings_option
 
 if TYPE_CHECKING:
+    from loquela.jobs.settings import ServiceSettings
     from loquela.service.serving import Announcement
 
 
@@ -36,12 +37,17 @@ def command(
 
     Every request needs a key. The first one is shown once, on a terminal only, and kept in DIR/keys/owner.key; the
     printed link opens a session in a browser, once. Ctrl+C lets the trainers save and ends it; the next start goes on
-    with them.
+    with them. A settings file that changes is read again, as far as it may while the service runs.
     """
-    settings = load(settings_file, data=None if data is None else str(data), host=host, port=port, workers=workers)
+
+    def read() -> ServiceSettings:
+        return load(settings_file, data=None if data is None else str(data), host=host, port=port, workers=workers)
+
+    settings = read()
     from loquela.service.serving import serve
 
-    serve(settings, _tell_json if as_json else _tell)
+    files = [Path(".env"), *([settings_file] if settings_file is not None else [])]
+    serve(settings, _tell_json if as_json else _tell, read, files)
 
 
 def _tell_json(announcement: Announcement) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sqlalchemy import Connection, func, insert, select
 
 from loquela.core.digests import digest_json
@@ -25,7 +27,12 @@ class Submissions:
     """Where jobs come from."""
 
     def __init__(
-        self, database: Database, clock: Clock, *, most_queued: int | None = None, audit: AuditLog | None = None
+        self,
+        database: Database,
+        clock: Clock,
+        *,
+        most_queued: Callable[[], int] | None = None,
+        audit: AuditLog | None = None,
     ) -> None:
         """`most_queued`: how many jobs of one owner may wait at once; `audit`: where what is queued is written down."""
         self._database = database
@@ -66,10 +73,11 @@ class Submissions:
         if self._most_queued is None:
             return
         waiting = select(func.count()).where((jobs.c.state == JobState.QUEUED) & (jobs.c.created_by == owner))
-        if connection.execute(waiting).scalar_one() >= self._most_queued:
+        most = self._most_queued()
+        if connection.execute(waiting).scalar_one() >= most:
             raise LimitError(
                 ErrorCode.RATE_LIMITED,
-                f"{self._most_queued} jobs of {owner} are waiting, which is the most",
+                f"{most} jobs of {owner} are waiting, which is the most",
                 "wait until some have ended, cancel some, or raise max_queued_jobs",
                 retryable=True,
                 details={"retry_after_seconds": FULL_QUEUE_SECONDS},

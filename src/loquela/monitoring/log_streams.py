@@ -38,7 +38,6 @@ class LogStreams:
         folder: Path,
         *,
         form: Form = "json",
-        level: Level = "info",
         places: Mapping[str, str] | None = None,
         largest_bytes: int = 0,
         kept: int = 5,
@@ -49,15 +48,12 @@ class LogStreams:
             raise write_error(error, folder) from error
         self.system_path, self.interaction_path = folder / SYSTEM, folder / INTERACTION
         self._form = form
-        self._least = LEVELS.index(level)
         # The longest first: a place may lie in another.
         self._places = sorted((places or {}).items(), key=lambda place: len(place[0]), reverse=True)
         self._largest, self._kept = largest_bytes, kept
 
-    def log_system(self, level: Level, message: str, context: Fields) -> str | None:
-        """One line about the program; None when `level` is below what is kept."""
-        if LEVELS.index(level) < self._least:
-            return None
+    def log_system(self, level: Level, message: str, context: Fields) -> str:
+        """One line about the program; returns it."""
         return self._write(self.system_path, {"level": level, "message": message, "context": context})
 
     def log_llm_interaction(self, component: str, event: str, data: Fields) -> str:

@@ -31,9 +31,7 @@ class RunLogs:
 
     def log_system(self, level: Level, message: str, context: dict[str, JsonValue]) -> None:
         """One line about the program: level (debug, info, warning, error), message, context."""
-        line = self._streams.log_system(level, message, context)
-        if line is not None:
-            self._last.append(line)
+        self._last.append(self._streams.log_system(level, message, context))
 
     def log_llm_interaction(self, component: str, event: str, data: dict[str, JsonValue]) -> None:
         """One line about text that went into or came out of a model."""

@@ -64,16 +64,15 @@ def build_app(parts: Parts) -> FastAPI:
     )
     app.state.parts = parts
     app.state.login = None
-    app.state.streams = Streams(settings.max_streams, settings.max_streams_per_key)
+    app.state.streams = Streams(settings)
     errors.install(app, parts.events, parts.log)
     for router in (*ROUTERS, *OPENAI_ROUTERS):
         app.include_router(router, responses={"default": {"model": errors.ErrorAnswer}})
     # The last one that is added is the outermost.
-    app.add_middleware(Entrance, max_body_bytes=settings.max_body_bytes, max_upload_bytes=settings.max_upload_bytes)
+    app.add_middleware(Entrance, settings=settings)
     app.add_middleware(
         Guard,
-        hosts=[settings.host, *settings.allowed_hosts],
-        origins=settings.allowed_origins,
+        settings=settings,
         places=Places(settings.data),
         over_tls=settings.tls_certificate is not None,
     )

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from loquela.core.errors import ErrorCode, LoquelaError, RecipeError
+from loquela.jobs.settings import ServiceSettings
 from loquela.service.authentication import SAFE_METHODS, caller
 from loquela.service.bodies import Body, replayed
 from loquela.service.errors import answer, plain_answer, request_id_of
@@ -31,17 +32,17 @@ class UnsupportedBody(RecipeError):
 class Entrance:
     """ASGI middleware: requests that only read pass, all others show a key first."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int, max_upload_bytes: int) -> None:
+    def __init__(self, app: ASGIApp, *, settings: ServiceSettings) -> None:
         self._app = app
-        self._max_body_bytes = max_body_bytes
-        self._max_upload_bytes = max_upload_bytes + FORM_BYTES
+        self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or hand on with a body that is bounded."""
         if scope["type"] != "http" or scope["method"] in SAFE_METHODS:
             await self._app(scope, receive, send)
             return
-        most = self._max_upload_bytes if scope["path"] in UPLOAD_PATHS else self._max_body_bytes
+        upload = self._settings.max_upload_bytes + FORM_BYTES
+        most = upload if scope["path"] in UPLOAD_PATHS else self._settings.max_body_bytes
         body = Body(receive, most)
 
         async def closing(message: Message) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from loquela.core.errors import ErrorCode, RecipeError
+from loquela.jobs.settings import ServiceSettings
 from loquela.service.errors import Forbidden, answer
 from loquela.service.places import Places
 
@@ -40,16 +40,15 @@ class Guard:
         self,
         app: ASGIApp,
         *,
-        hosts: Sequence[str],
-        origins: Sequence[str],
+        settings: ServiceSettings,
         places: Places,
         over_tls: bool,
     ) -> None:
         self._app = app
         self._places = places
         self._security_headers = SECURITY_HEADERS | (STRICT_TRANSPORT if over_tls else {})
-        self._hosts = LOCAL_NAMES | {host.lower() for host in hosts}
-        self._origins = frozenset(origin.lower().rstrip("/") for origin in origins)
+        # Asked at every request: the lists may become shorter while the service runs.
+        self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a stranger with 403, hand everybody else on."""
@@ -75,9 +74,12 @@ class Guard:
             return
         await self._app(scope, receive, self._places.hiding(with_headers))
 
+    def _names(self) -> frozenset[str]:
+        return LOCAL_NAMES | {host.lower() for host in (self._settings.host, *self._settings.allowed_hosts)}
+
     def _refused(self, headers: Headers) -> Forbidden | None:
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or host_name(hosts[0]) not in self._hosts:
+        if len(hosts) != 1 or host_name(hosts[0]) not in self._names():
             return Forbidden(
                 ErrorCode.UNAUTHORIZED,
                 "the request is addressed to a name that this service does not have",
@@ -96,7 +98,8 @@ class Guard:
 
     def _own(self, origin: str, host: str) -> bool:
         plain = origin.lower().rstrip("/")
-        return plain in self._origins or plain in (f"http://{host.lower()}", f"https://{host.lower()}")
+        known = (each.lower().rstrip("/") for each in self._settings.allowed_origins)
+        return plain in known or plain in (f"http://{host.lower()}", f"https://{host.lower()}")
 
 
 def _unreadable(scope: Scope) -> RecipeError | None:

@@ -62,6 +62,7 @@ class Limits:
     """The limits of a service; all refusals are LimitError(RATE_LIMITED)."""
 
     def __init__(self, settings: ServiceSettings, clock: Clock) -> None:
+        self._settings = settings
         writes = Buckets(settings.writes_per_minute, clock)
         self._of_scope = {
             Scope.READ: Buckets(settings.reads_per_minute, clock),
@@ -74,6 +75,7 @@ class Limits:
 
     def take(self, scope: Scope, key_id: str) -> None:
         """Count a request of a key."""
+        self._adjust()
         bucket = self._of_scope[scope]
         wait = bucket.take(key_id)
         if wait > 0:
@@ -85,6 +87,7 @@ class Limits:
 
     def failed(self, address: str) -> None:
         """Count an attempt to get in that failed."""
+        self._adjust()
         wait = self._failures.take(network_of(address))
         if wait > 0:
             raise _too_often(
@@ -92,6 +95,13 @@ class Limits:
                 "wait, and send a key that is valid: loquela keys list shows which are",
                 wait,
             )
+
+    def _adjust(self) -> None:
+        """The settings may have changed since."""
+        self._of_scope[Scope.READ].per_minute = self._settings.reads_per_minute
+        self._of_scope[Scope.RUN].per_minute = self._settings.writes_per_minute
+        self._of_scope[Scope.INFER].per_minute = self._settings.inferences_per_minute
+        self._failures.per_minute = self._settings.failures_per_minute
 
     def may_note_refusal(self) -> bool:
         """Whether one more refusal may be written down."""

@@ -32,6 +32,7 @@ from loquela.service.inference.pool import EnginePool
 from loquela.service.keeper import Keeper
 from loquela.service.keys import KeyStore, load_or_make_secret
 from loquela.service.limits import Limits, MonotonicClock
+from loquela.service.live_settings import LiveSettings
 from loquela.service.redis_facts import RedisFacts
 from loquela.service.told.events import EventLines
 from loquela.service.told.interactions import Interactions
@@ -67,6 +68,7 @@ class Parts:
     archivist: Archivist
     keeper: Keeper
     facts: RedisFacts | None
+    live: LiveSettings
     log: ServiceLog
     event_lines: EventLines
     tracing: Tracing | None
@@ -116,7 +118,7 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
         clock=time,
         database=database,
         doorbell=doorbell_for(settings.redis),
-        submissions=Submissions(database, time, most_queued=settings.max_queued_jobs, audit=audit),
+        submissions=Submissions(database, time, most_queued=lambda: settings.max_queued_jobs, audit=audit),
         listing=listing,
         requests=Requests(database, time, audit),
         events=events,
@@ -125,12 +127,13 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
         audit=audit,
         alerts=AlertDesk(database, time, policy_of(settings), audit),
         limits=Limits(settings, clock or MonotonicClock()),
-        uploads=Uploads(database, time, settings.data / "files", settings.max_upload_bytes, audit),
+        uploads=Uploads(database, time, settings.data / "files", settings, audit),
         pool=pool,
         dispatcher=Dispatcher(archivist, claims, pool, Holder(worker_name(), host_name(), boot_id())),
         archivist=archivist,
         keeper=Keeper(settings, archivist, CleanUp(settings, archivist, time, audit), events),
         facts=RedisFacts(settings.redis, events, listing, archivist.rows) if settings.redis is not None else None,
+        live=LiveSettings(settings, events, audit),
         log=log,
         event_lines=EventLines(log, events),
         tracing=open_tracing("service"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -23,6 +23,7 @@ from loquela.service.alerts.threads import AlertThreads
 from loquela.service.app import build_app
 from loquela.service.connections import PatientProtocol, end_unread
 from loquela.service.keys import Scope
+from loquela.service.live_settings import SettingsFiles
 from loquela.service.parts import Parts, make_parts
 from loquela.service.sessions import LoginToken
 from loquela.service.tls import check_tls
@@ -45,8 +46,13 @@ class Announcement:
     new_key: str | None
 
 
-def serve(settings: ServiceSettings, tell: Callable[[Announcement], None]) -> None:
-    """Listen until a signal asks to stop; workers save first.
+def serve(
+    settings: ServiceSettings,
+    tell: Callable[[Announcement], None],
+    read_again: Callable[[], ServiceSettings],
+    files: Sequence[Path],
+) -> None:
+    """Listen until a signal asks to stop; workers save first. `read_again` reads the settings, from `files` and so on.
 
     Raises ResourceError(INSUFFICIENT_RESOURCES) for an address that is taken, RecipeError(CONFIG_INVALID) for TLS
     files that cannot be used, and what opening the database raises.
@@ -56,7 +62,12 @@ def serve(settings: ServiceSettings, tell: Callable[[Announcement], None]) -> No
     try:
         check_channels(parts.alerts.policy)
         with _listening(settings) as listener:
-            _serve_on(listener, parts, tell)
+            watched = SettingsFiles(parts.live, read_again, files)
+            signal.signal(signal.SIGHUP, lambda number, frame: watched.ask())
+            try:
+                _serve_on(listener, parts, tell)
+            finally:
+                watched.stop()
     finally:
         parts.close()
 

@@ -13,6 +13,7 @@ from starlette.responses import StreamingResponse
 
 from loquela.core.errors import ErrorCode, LimitError, ResourceError
 from loquela.jobs.actor import current_actor
+from loquela.jobs.settings import ServiceSettings
 
 LOOK_EVERY_SECONDS = 0.25
 KEEP_ALIVE_SECONDS = 15.0
@@ -25,9 +26,8 @@ Batch = tuple[list[tuple[str, str, str]], bool]
 class Streams:
     """Counts open streams; one more than allowed is refused, so that readers cannot starve the rest."""
 
-    def __init__(self, limit: int, limit_per_key: int) -> None:
-        self._limit = limit
-        self._limit_per_key = limit_per_key
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._settings = settings
         self._open: Counter[str] = Counter()
 
     def open(
@@ -39,18 +39,18 @@ class Streams:
         asks has too many of them.
         """
         reader = current_actor().name
-        if self._open[reader] >= self._limit_per_key:
+        if self._open[reader] >= self._settings.max_streams_per_key:
             raise LimitError(
                 ErrorCode.RATE_LIMITED,
-                f"this key has {self._limit_per_key} event streams open, which is the most",
+                f"this key has {self._settings.max_streams_per_key} event streams open, which is the most",
                 "close one, or follow several runs over one stream: GET /events/stream",
                 retryable=True,
                 details={"retry_after_seconds": 5},
             )
-        if self._open.total() >= self._limit:
+        if self._open.total() >= self._settings.max_streams:
             raise ResourceError(
                 ErrorCode.INSUFFICIENT_RESOURCES,
-                f"{self._limit} event streams are open, which is the most",
+                f"{self._settings.max_streams} event streams are open, which is the most",
                 "close one, follow several runs over one stream, or raise max_streams",
                 retryable=True,
             )
@@ -62,7 +62,8 @@ class Streams:
         self._open[reader] += 1
         try:
             # Many may have been let in at one moment, before any was counted.
-            if self._open[reader] <= self._limit_per_key and self._open.total() <= self._limit:
+            within = self._open[reader] <= self._settings.max_streams_per_key
+            if within and self._open.total() <= self._settings.max_streams:
                 async for part in body:
                     yield part
         finally:

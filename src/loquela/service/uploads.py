@@ -18,6 +18,7 @@ from loquela.core.model import BoundaryModel
 from loquela.jobs.audit import AuditLog
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
+from loquela.jobs.settings import ServiceSettings
 from loquela.jobs.tables import files
 
 PIECE_BYTES = 2**20
@@ -41,11 +42,13 @@ class Upload(BoundaryModel):
 class Uploads:
     """Content below `<data>/files/<sha256>/`, rows in the database. A file is gone when its row says so."""
 
-    def __init__(self, database: Database, clock: Clock, folder: Path, max_bytes: int, audit: AuditLog) -> None:
+    def __init__(
+        self, database: Database, clock: Clock, folder: Path, settings: ServiceSettings, audit: AuditLog
+    ) -> None:
         self._database = database
         self._clock = clock
         self._folder = folder
-        self._max_bytes = max_bytes
+        self._settings = settings
         self._audit = audit
 
     def add(self, stream: BinaryIO, *, name: str, purpose: str, owner: str) -> Upload:
@@ -122,8 +125,8 @@ class Uploads:
                 try:
                     while piece := stream.read(PIECE_BYTES):
                         size += len(piece)
-                        if size > self._max_bytes:
-                            raise _too_large(self._max_bytes)
+                        if size > self._settings.max_upload_bytes:
+                            raise _too_large(self._settings.max_upload_bytes)
                         digest.update(piece)
                         written.write(piece)
                     if size == 0:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from loquela.jobs.settings import ServiceSettings
-from loquela.monitoring.log_streams import Level, LogStreams
+from loquela.monitoring.log_streams import LEVELS, Level, LogStreams
 
 FOLDER = "logs"
 LARGEST_BYTES = 16 * 2**20
@@ -24,22 +24,26 @@ class ServiceLog:
         self._streams = LogStreams(
             self.folder,
             form=settings.log_format,
-            level=settings.log_level,
             # A relative name is too short to be looked for in every line.
             places={place: name for place, name in places.items() if Path(place).is_absolute()},
             largest_bytes=LARGEST_BYTES,
         )
-        self._on_stderr = settings.log_stderr
-        self.texts = settings.log_texts
+        self._settings = settings
+
+    @property
+    def texts(self) -> bool:
+        """Whether prompts and answers are kept."""
+        return self._settings.log_texts
 
     def system(self, level: Level, message: str, **context: JsonValue) -> None:
         """One line about the service."""
-        self._echo(self._streams.log_system(level, message, context))
+        if LEVELS.index(level) >= LEVELS.index(self._settings.log_level):
+            self._echo(self._streams.log_system(level, message, context))
 
     def interaction(self, event: str, **data: JsonValue) -> None:
         """One line about what a model was asked and answered."""
         self._echo(self._streams.log_llm_interaction("inference", event, data))
 
     def _echo(self, line: str | None) -> None:
-        if self._on_stderr and line is not None:
+        if self._settings.log_stderr and line is not None:
             sys.stderr.write(line + "\n")
