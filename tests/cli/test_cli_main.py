@@ -102,7 +102,7 @@ def test_version(loquela: Loquela) -> None:
 def test_an_unknown_command_names_the_nearest(loquela: Loquela) -> None:
     done = loquela("trian")
     assert done.code == 2
-    assert "no such command 'trian'; did you mean 'train'? known: chat, config, credentials, " in done.err
+    assert "no such command 'trian'; did you mean 'train'? known: alerts, artifacts, audit, " in done.err
     assert "to mend it: see loquela --help" in done.err
     assert done.out == ""
 

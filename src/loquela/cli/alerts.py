@@ -164,7 +164,7 @@ def _rule_rows(policy: AlertPolicy) -> list[tuple[str, str, str, str]]:
     from loquela.monitoring.alerts.rules import RULE_NAMES, Rule
     from loquela.monitoring.alerts.texts import TITLES, duration
 
-    rows = []
+    rows: list[tuple[str, str, str, str]] = []
     for name in RULE_NAMES:
         rule = policy.rules.rule(name)
         own = {key: value for key, value in rule.model_dump().items() if key not in Rule.model_fields}
