@@ -1,11 +1,14 @@
 """The whole service as a program: one command, one folder."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
 
 import psutil
 import pytest
+import yaml
 
 from served import Served
 from worker_runs import recipe
@@ -38,6 +41,39 @@ def test_submitted_followed_cancelled_resumed_and_gone_on_with_after_a_restart(t
         assert gone_on["progress"]["step"] >= cancelled["progress"]["step"]
     finally:
         assert again.stop() == 0
+
+
+@pytest.mark.slow
+def test_a_run_of_the_command_line_is_watched_and_gone_on_with(tmp_path):
+    served = Served(tmp_path)
+    try:
+        written = tmp_path / "recipe.yaml"
+        written.write_text(yaml.safe_dump(recipe(tmp_path, epochs=400) | {"output_directory": str(served.data)}))
+        command = subprocess.Popen(
+            [sys.executable, "-m", "loquela", "train", str(written), "--resume", "never", "--quiet"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+        for _ in range(1200):
+            seen = served.get("/runs")["runs"]
+            if seen:
+                break
+            time.sleep(0.1)
+        run = seen[0]["run_id"]
+        assert seen[0]["labels"] == {"made": "on the command line"}
+        training = served.until(run, lambda view: view["progress"].get("step", 0) >= 10)
+        assert (training["state"], training["worker"]) == ("running", None)
+        assert training["last_heartbeat"] > training["started_at"]
+        assert served.client.post(f"/runs/{run}/cancel").status_code == 409
+        assert served.get(f"/runs/{run}/metrics?name=train_loss&name=loss")
+        command.send_signal(signal.SIGINT)
+        assert command.wait(timeout=60) == 75
+        stopped = served.until(run, lambda view: view["state"] == "interrupted")
+        assert stopped["reason"] == "user"
+        served.client.post(f"/runs/{run}/resume")
+        served.until(run, lambda view: view["progress"].get("step", 0) > stopped["progress"]["step"])
+        assert served.get(f"/runs/{run}")["attempt"] == 1
+    finally:
+        assert served.stop() == 0
 
 
 @pytest.mark.slow

@@ -16,12 +16,14 @@ from pydantic import JsonValue
 
 from loquela.core.atomic import write_text
 from loquela.core.errors import ErrorCode, ResourceError
+from loquela.jobs.adopter import Adopter
 from loquela.jobs.process_facts import worker_name
 from loquela.jobs.settings import ServiceSettings
 from loquela.service.alerts.policy import check_channels
 from loquela.service.alerts.threads import AlertThreads
 from loquela.service.app import build_app
 from loquela.service.connections import PatientProtocol, end_unread
+from loquela.service.found_runs import FoundRuns
 from loquela.service.keys import Scope
 from loquela.service.live_settings import SettingsFiles
 from loquela.service.parts import Parts, make_parts
@@ -85,6 +87,7 @@ def _serve_on(listener: socket.socket, parts: Parts, tell: Callable[[Announcemen
     parts.audit.note("service.start", address, details=_shown(settings))
     alerts = AlertThreads(parts.database, parts.clock, parts.alerts.policy, settings.data, worker_name())
     alerts.start()
+    found_runs = FoundRuns(Adopter(settings.data, parts.database, parts.clock))
     workers = WorkerProcesses(worker_command(), settings.workers, _environment(settings))
     tell(
         Announcement(
@@ -107,6 +110,7 @@ def _serve_on(listener: socket.socket, parts: Parts, tell: Callable[[Announcemen
         server.run(sockets=[listener])
     finally:
         workers.stop(settings.grace_seconds + 10)
+        found_runs.stop()
         alerts.stop()
 
 
