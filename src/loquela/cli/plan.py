@@ -52,7 +52,7 @@ def command(
     from loquela.stages import last_stage, stages_until
 
     resolved = fit_to_device(resolved)
-    plan, last = plan_run(resolved.recipe), last_stage(resolved.recipe)
+    plan, last = plan_run(resolved.recipe, read_documents=True), last_stage(resolved.recipe)
     if as_json:
         emit_json({} if plan is None else plan.model_dump(mode="json"))
         return

@@ -55,13 +55,14 @@ class Threads(Protocol):
         """Threads of each process."""
 
 
-def plan_run(recipe: Recipe) -> Plan | None:
+def plan_run(recipe: Recipe, *, read_documents: bool = False) -> Plan | None:
     """Predict parameters, tokens, steps, memory by part, disk and minutes; runs a matrix probe of about 0.1 s.
 
     Of a recipe that fine-tunes it predicts more (TuningPlan); None while the shape of its base is not known here.
+    `read_documents`: those that rows are still to be made of are read for a nearer estimate, which takes a while.
     """
     if recipe.finetune is not None:
-        return plan_if_known(recipe)
+        return plan_if_known(recipe, read_documents=read_documents)
     config = model_config(recipe.model, recipe.tokenizer.vocab_size)
     corpus_bytes, corpus_said = corpus_size(recipe)
     is_stories = {entry.address for entry in recipe.data.entries} == {STORIES}

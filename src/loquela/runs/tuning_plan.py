@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from loquela.artifacts.manifest import MANIFEST_NAME, read_manifest
+from loquela.artifacts.qa_forecast import QaForecast
 from loquela.compute.plan import Plan
+from loquela.core.entry import resolve
 from loquela.core.errors import DataError, LoquelaError
 from loquela.finetuning.planning.gpus import GpuTable, load_gpus
 from loquela.finetuning.planning.plan import Materials, TuningPlan, plan_tuning, section_of, shape_for
-from loquela.finetuning.planning.rows import RowFacts, counted_rows, estimated_rows
+from loquela.finetuning.planning.rows import RowFacts, counted_rows, estimated_rows, generated_rows
+from loquela.recipe.qa_section import QaSection
 from loquela.recipe.schema import Recipe
 from loquela.runs.cache import stage_settings
 from loquela.runs.corpus_size import corpus_size
 from loquela.stages import stage_named
+
+FORECAST = "loquela.data.qa.forecast:forecast"
 
 
 def tuning_plan(recipe: Recipe, table: GpuTable | None = None) -> TuningPlan:
@@ -21,18 +27,18 @@ def tuning_plan(recipe: Recipe, table: GpuTable | None = None) -> TuningPlan:
     return plan_tuning(recipe, materials_for(recipe, table))
 
 
-def plan_if_known(recipe: Recipe) -> Plan | None:
+def plan_if_known(recipe: Recipe, *, read_documents: bool = False) -> Plan | None:
     """The same for a run that is about to begin; None while the base's shape is not known here yet."""
     try:
-        return tuning_plan(recipe)
+        return plan_tuning(recipe, materials_for(recipe, read_documents=read_documents))
     except LoquelaError:
         return None  # the base stage fetches the base, or says why it cannot; then the plan is made
 
 
-def materials_for(recipe: Recipe, table: GpuTable | None = None) -> Materials:
-    """What is known of base, rows and prices."""
+def materials_for(recipe: Recipe, table: GpuTable | None = None, *, read_documents: bool = True) -> Materials:
+    """What is known of base, rows and prices; documents that rows are still to be made of are read only if wished."""
     shape, said = shape_for(recipe)
-    rows = _rows(recipe, shape.context)
+    rows = _rows(recipe, shape.context, read_documents)
     return Materials(shape, said, rows, table or load_gpus(), _examples_mb(recipe))
 
 
@@ -51,22 +57,28 @@ def kept_examples(recipe: Recipe) -> Path | None:
     return None
 
 
-def _rows(recipe: Recipe, context: int) -> RowFacts:
+def _rows(recipe: Recipe, context: int, read_documents: bool) -> RowFacts:
     section = section_of(recipe)
     kept = kept_examples(recipe)
     if kept is not None:
         rows = counted_rows(kept, section.batch_size, paired=section.task == "dpo")
         if rows.rows and rows.tokens:
             return rows
-    return estimated_rows(recipe.examples, _expected_pairs(recipe), context)
-
-
-def _expected_pairs(recipe: Recipe) -> int:
-    """Questions that a language model is to write: so many for each chunk of the corpus."""
     if recipe.qa is None:
-        return 0
+        return estimated_rows(recipe.examples, None, context)
+    look: Callable[[Recipe], QaForecast | None] = resolve(FORECAST)
+    forecast = look(recipe) if read_documents else None
+    if forecast is None:
+        return estimated_rows(recipe.examples, None, context, pairs=_pairs_of_size(recipe, recipe.qa))
+    held_out = recipe.data.validation_fraction + recipe.data.test_fraction
+    return estimated_rows(recipe.examples, generated_rows(forecast, recipe.qa, held_out), context)
+
+
+def _pairs_of_size(recipe: Recipe, section: QaSection) -> int:
+    """Pairs of documents that lie elsewhere: so many for each chunk of the expected bytes."""
     corpus_bytes, _ = corpus_size(recipe)
-    return max(1, round(corpus_bytes / recipe.data.document_bytes)) * recipe.qa.pairs_per_chunk
+    splitter = recipe.data.splitter
+    return max(1, round(corpus_bytes / splitter.size(recipe.data.document_bytes))) * section.pairs_per_chunk
 
 
 def _examples_mb(recipe: Recipe) -> float:

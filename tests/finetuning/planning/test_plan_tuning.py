@@ -135,12 +135,12 @@ def test_what_cannot_fit_says_which_part_and_what_to_do():
 def test_rows_are_estimated_from_files_and_said_so(tmp_path):
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps({"prompt": "p" * 100, "completion": "c" * 280}) + "\n" for _ in range(100)))
-    facts = estimated_rows(ExamplesSection(sources=[str(path)], validation_fraction=0.1), 0, 2048)
+    facts = estimated_rows(ExamplesSection(sources=[str(path)], validation_fraction=0.1), None, 2048)
     assert facts.rows == 90
     assert facts.tokens == pytest.approx(path.stat().st_size / 4 * 0.9, rel=0.01)
     assert not facts.counted and "estimated" in facts.said
     packed = ExamplesSection(sources=[str(path)], max_tokens=512, pack=True, validation_fraction=0)
-    assert estimated_rows(packed, 0, 2048).rows == -(-path.stat().st_size // 4 // 512)
+    assert estimated_rows(packed, None, 2048).rows == -(-path.stat().st_size // 4 // 512)
 
 
 def test_rows_of_an_artifact_are_counted(tmp_path):

@@ -1,7 +1,8 @@
 """Questions and answers by rules, without a model, a network or a cost; the same chunk always gives the same.
 
 What it makes is told apart from a model's work by its generator, "offline". Its pairs are right by construction, as
-each is a sentence of the chunk turned round or with a gap in it, but they ask less than a model would.
+each is a sentence of the chunk turned round or with a gap in it, but they ask less than a model would. Answers are
+whole sentences: a bare number or name would teach a model to guess one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from loquela.data.qa.providers.contract import Completion, Material, Request, Us
 from loquela.data.qa.providers.models import OFFLINE_MODEL
 from loquela.data.qa.providers.offline_rules import Draft, drafts
 
-ENDPOINT = "offline"
+# The number grows when the same chunk would be asked something else: answers are kept by it.
+ENDPOINT = "rules-2"
 
 
 class OfflineProvider:
@@ -24,14 +26,14 @@ class OfflineProvider:
 
     def complete(self, request: Request) -> Completion:
         """The pairs that the rules find in the chunk of `request`, at most as many as were asked for."""
-        made = [] if request.material is None else _chosen(request.material)
+        made = [] if request.material is None else pairs_by_rule(request.material)
         return Completion(json.dumps({"pairs": made}, ensure_ascii=False), "end", Usage())
 
     def close(self) -> None:
         """Nothing is open."""
 
 
-def _chosen(material: Material) -> list[dict[str, str]]:
+def pairs_by_rule(material: Material) -> list[dict[str, str]]:
     """For each cell the next draft of its type, else of any; spread over the chunk and never twice from a sentence."""
     found = drafts(material.text, material.language)
     used: set[int] = set()

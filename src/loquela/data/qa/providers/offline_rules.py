@@ -145,7 +145,10 @@ def _year(stretch: Stretch, wordings: _Wordings) -> Iterator[Draft]:
 
 
 def _gaps(stretch: Stretch, wordings: _Wordings, language: str | None) -> Iterator[Draft]:
-    """One gap a sentence: its last number, else its last name in full, which must not stand there twice."""
+    """One gap a sentence: its last number, else its last name in full, which must not stand there twice.
+
+    The answer is the sentence as it stands, the gap filled.
+    """
     line = stretch.line
     gaps = [(found.group(), wordings.number) for found in _NUMBER.finditer(line)][-1:]
     common = function_words(language)
@@ -156,7 +159,7 @@ def _gaps(stretch: Stretch, wordings: _Wordings, language: str | None) -> Iterat
         places = [found.start() for found in re.finditer(rf"(?<!\w){re.escape(word)}(?!\w)", line)]
         if len(places) == 1 and line.casefold().count(word.casefold()) == 1:
             gapped = line[: places[0]] + GAP + line[places[0] + len(word) :]
-            yield Draft(stretch.start, "cloze", wording.format(sentence=gapped.rstrip(".")), word, stretch.text)
+            yield Draft(stretch.start, "cloze", wording.format(sentence=gapped.rstrip(".")), line, stretch.text)
             return
 
 
