@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -9,6 +10,35 @@ from pydantic import Field, ValidationError, model_validator
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.core.model import BoundaryModel
 from loquela.recipe.schema import ModelSection
+
+
+class RotaryScaling(BoundaryModel):
+    """Llama 3's way to a longer context: slow rotations are slowed by `factor`, quick ones left, those between mixed.
+
+    `original_context` tokens were seen before; a rotation is slow that turns less than `low_frequency_factor` times
+    over them, quick that turns more than `high_frequency_factor` times (Dubey et al. 2024, "The Llama 3 herd").
+    """
+
+    factor: float = Field(ge=1)
+    low_frequency_factor: float = Field(gt=0)
+    high_frequency_factor: float = Field(gt=0)
+    original_context: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.low_frequency_factor >= self.high_frequency_factor:
+            raise ValueError("low_freq_factor must be below high_freq_factor")
+        return self
+
+    def divisors(self, head_dim: int, base: float) -> list[float]:
+        """What each of the head_dim / 2 rotations is slowed by."""
+        found = []
+        for pair in range(0, head_dim, 2):
+            turns = self.original_context / (2 * math.pi * base ** (pair / head_dim))
+            span = self.high_frequency_factor - self.low_frequency_factor
+            quick = min(max((turns - self.low_frequency_factor) / span, 0.0), 1.0)
+            found.append(1 / ((1 - quick) / self.factor + quick))
+        return found
 
 
 class TransformerConfig(BoundaryModel):
@@ -36,6 +66,7 @@ class TransformerConfig(BoundaryModel):
     dropout: float = Field(0.0, ge=0, lt=1)
     norm_epsilon: float = Field(1e-5, gt=0)
     rotary_base: float = Field(10_000.0, gt=0)
+    rotary_scaling: RotaryScaling | None = None
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
@@ -44,6 +75,12 @@ class TransformerConfig(BoundaryModel):
         if self.positions == "rotary" and self.head_dim % 2:
             raise ValueError(f"rotary positions turn pairs, and a head has {self.head_dim} numbers: make it even")
         return self
+
+    @property
+    def rotary_divisors(self) -> list[float] | None:
+        """What each rotation is slowed by; None: they are as `rotary_base` has them."""
+        scaling = self.rotary_scaling
+        return None if scaling is None else scaling.divisors(self.head_dim, self.rotary_base)
 
 
 class RecurrentConfig(BoundaryModel):

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+from pydantic import AliasChoices, Field
 from torch import Tensor
 
-from loquela.models.config import TransformerConfig
+from loquela.models.config import RotaryScaling, TransformerConfig
 from loquela.models.formats import Config, Settings, StockSettings, Tensors, transformer
 
 SAME = (
@@ -35,11 +36,33 @@ OUTSIDE_BLOCKS = (
 )
 
 
-class RopeParameters(StockSettings):
-    """Plain rotary positions; a scaled variant is refused."""
+class RopeSettings(StockSettings):
+    """Plain rotary positions, or Llama 3's scaled ones; every other variant is refused."""
 
-    rope_type: Literal["default"] = "default"
-    rope_theta: float = 10_000.0
+    # Old folders call it type.
+    rope_type: Literal["default", "llama3"] = Field("default", validation_alias=AliasChoices("rope_type", "type"))
+    rope_theta: float | None = None
+    factor: float | None = None
+    low_freq_factor: float | None = None
+    high_freq_factor: float | None = None
+    original_max_position_embeddings: int | None = None
+
+    @property
+    def scaling(self) -> RotaryScaling | None:
+        """In our words; ValueError where a number is missing."""
+        if self.rope_type == "default":
+            return None
+        context = self.original_max_position_embeddings
+        if not (self.factor and self.low_freq_factor and self.high_freq_factor and context):
+            raise ValueError(
+                "rope_type llama3 needs factor, low_freq_factor, high_freq_factor and original_max_position_embeddings"
+            )
+        return RotaryScaling(
+            factor=self.factor,
+            low_frequency_factor=self.low_freq_factor,
+            high_frequency_factor=self.high_freq_factor,
+            original_context=context,
+        )
 
 
 class LlamaSettings(StockSettings):
@@ -57,8 +80,8 @@ class LlamaSettings(StockSettings):
     rms_norm_eps: float = 1e-6
     tie_word_embeddings: bool = False
     rope_theta: float | None = None
-    rope_scaling: None = None
-    rope_parameters: RopeParameters | None = None
+    rope_scaling: RopeSettings | None = None
+    rope_parameters: RopeSettings | None = None
     attention_bias: bool = False
     mlp_bias: bool = False
     use_sliding_window: Literal[False] = False
@@ -101,7 +124,7 @@ class LlamaFormat:
             "rms_norm_eps": shape.norm_epsilon,
             "tie_word_embeddings": shape.tie_embeddings,
             "rope_theta": shape.rotary_base,
-            "rope_parameters": {"rope_type": "default", "rope_theta": shape.rotary_base},
+            "rope_parameters": _rope_settings(shape),
             "attention_bias": shape.bias,
             "dropout": shape.dropout,
         }
@@ -118,7 +141,9 @@ class LlamaFormat:
             )
         if stock.head_dim is None and stock.hidden_size % stock.num_attention_heads:
             raise ValueError("num_attention_heads does not divide hidden_size")
-        base = stock.rope_theta if stock.rope_parameters is None else stock.rope_parameters.rope_theta
+        # Folders of transformers before 5 say the base beside the scaling.
+        rope = stock.rope_parameters or stock.rope_scaling
+        base = (rope.rope_theta if rope else None) or stock.rope_theta
         return TransformerConfig(
             vocab_size=stock.vocab_size,
             num_layers=stock.num_hidden_layers,
@@ -137,6 +162,7 @@ class LlamaFormat:
             dropout=stock.dropout,
             norm_epsilon=stock.rms_norm_eps,
             rotary_base=base or 10_000.0,
+            rotary_scaling=rope.scaling if rope else None,
         )
 
     def pack(self, config: Config, state: Tensors) -> Tensors:
@@ -174,6 +200,20 @@ class LlamaFormat:
         else:
             state["head"] = tensors.pop("lm_head.weight")
         return state
+
+
+def _rope_settings(config: TransformerConfig) -> Settings:
+    scaling = config.rotary_scaling
+    if scaling is None:
+        return {"rope_type": "default", "rope_theta": config.rotary_base}
+    return {
+        "rope_type": "llama3",
+        "rope_theta": config.rotary_base,
+        "factor": scaling.factor,
+        "low_freq_factor": scaling.low_frequency_factor,
+        "high_freq_factor": scaling.high_frequency_factor,
+        "original_max_position_embeddings": scaling.original_context,
+    }
 
 
 def _same(config: TransformerConfig) -> tuple[tuple[str, str], ...]:

@@ -57,10 +57,13 @@ def make_norm(config: TransformerConfig) -> LayerNorm | RMSNorm:
     return RMSNorm(config.d_model, config.norm_epsilon)
 
 
-def rotary_table(positions: Tensor, head_dim: int, base: float) -> tuple[Tensor, Tensor]:
+def rotary_table(positions: Tensor, config: TransformerConfig) -> tuple[Tensor, Tensor]:
     """Cosines and sines [T, head_dim] of the rotary positions (Su et al. 2021), in the half-split layout of Llama."""
-    pairs = torch.arange(0, head_dim, 2, dtype=torch.float32, device=positions.device)
-    angles = torch.outer(positions.float(), base ** (-pairs / head_dim))
+    pairs = torch.arange(0, config.head_dim, 2, dtype=torch.float32, device=positions.device)
+    turns = config.rotary_base ** (-pairs / config.head_dim)
+    if config.rotary_divisors is not None:
+        turns = turns / torch.tensor(config.rotary_divisors, dtype=torch.float32, device=positions.device)
+    angles = torch.outer(positions.float(), turns)
     angles = torch.cat((angles, angles), dim=-1)
     return angles.cos(), angles.sin()
 

@@ -203,7 +203,7 @@ class Transformer(LanguageModel):
             x = x + self.position_embedding[start:end]
         else:
             places = torch.arange(start, end, device=tokens.device)
-            rotation = rotary_table(places, self.config.head_dim, self.config.rotary_base)
+            rotation = rotary_table(places, self.config)
         if self.config.dropout:
             x = F.dropout(x, self.config.dropout, self.training)
         return x, rotation

@@ -2,7 +2,7 @@
 
     positions   norm        activation   qk_norm   llama.cpp
     learned     layernorm   gelu         no        gpt2
-    rotary      rmsnorm     swiglu       no        llama
+    rotary      rmsnorm     swiglu       no        llama, with Llama 3's scaled positions or plain ones
     rotary      rmsnorm     swiglu       yes       qwen3 (no biases)
     rotary      rmsnorm     relu2        no        arcee (no biases)
 
@@ -68,6 +68,8 @@ def architecture_of(config: TransformerConfig) -> Architecture:
     if found is None:
         mixture = f"positions {config.positions}, norm {config.norm}, activation {config.activation}"
         raise _refused(f"llama.cpp has no architecture with {mixture}{' and qk_norm' if config.qk_norm else ''}")
+    if config.rotary_scaling is not None and found is not LLAMA:
+        raise _refused(f"llama.cpp scales rotary positions as Llama 3 does in its llama alone, not in {found.name}")
     if config.bias and not found.takes_biases:
         what = "qk_norm" if config.qk_norm else "activation relu2"
         raise unsupported(

@@ -34,6 +34,8 @@ def gguf_tensors(config: TransformerConfig, architecture: Architecture, state: A
     tensors: Arrays = {"token_embd.weight": state["token_embedding"]}
     if config.positions == "learned":
         tensors["position_embd.weight"] = state["position_embedding"]
+    if config.rotary_divisors is not None:
+        tensors["rope_freqs.weight"] = np.array(config.rotary_divisors, np.float32)
     for index in range(config.num_layers):
         ours, theirs = f"blocks.{index}.", f"blk.{index}."
         for part, name in (SAME | (HEAD_NORMS if config.qk_norm else {})).items():

@@ -156,5 +156,8 @@ def _rotary_tables(config: TransformerConfig) -> tuple[Floats, Floats]:
     """Cosines and sines [context, head_dim / 2] of the rotary positions (Su et al. 2021)."""
     pairs = np.arange(0, config.head_dim, 2, dtype=np.float32)
     turns = (np.float32(config.rotary_base) ** (-pairs / np.float32(config.head_dim))).astype(np.float32)
+    if config.rotary_divisors is not None:
+        slower = np.array(config.rotary_divisors, dtype=np.float32)
+        turns = np.divide(turns, slower, dtype=np.float32)
     angles = np.outer(np.arange(config.max_sequence_length, dtype=np.float32), turns).astype(np.float32)
     return np.cos(angles), np.sin(angles)

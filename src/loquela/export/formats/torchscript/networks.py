@@ -61,7 +61,7 @@ class StatefulTransformer(nn.Module):
         if self.position_embedding is not None:
             x = x + F.embedding(positions, self.position_embedding)
         else:
-            rotation = rotary_table(positions, self.config.head_dim, self.config.rotary_base)
+            rotation = rotary_table(positions, self.config)
         new_keys, new_values = [], []
         for index, block in enumerate(self.blocks):
             attention = block.attention
