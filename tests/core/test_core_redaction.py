@@ -1,5 +1,7 @@
 """Secrets do not get into lines, and what is no secret stays."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,3 +41,14 @@ def test_values_by_their_names_and_what_is_known():
 @given(st.text(max_size=60), st.text(max_size=60), st.text("abcXYZ019", min_size=6, max_size=20))
 def test_what_is_known_is_never_shown(before, after, secret):
     assert secret not in without_secrets(f"{before}{secret}{after}", [secret]).replace(SECRET, "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a", "a.", "eyJ-", "password ", "bot ", "a://", "a://x:", "-----BEGIN ", "key_", "?token ", "api_key"],
+)
+def test_a_long_text_is_gone_through_about_once(text):
+    """A stranger's address of some kilobytes once took seconds."""
+    began = time.process_time()
+    without_secrets(text * 20_000)
+    assert time.process_time() - began < 10

@@ -138,3 +138,8 @@ def test_a_locked_database_is_waited_for(tmp_path, monkeypatch):
     holder.close()
     assert Submissions(database, SystemClock()).submit(NewJob(id="x", kind="run", run_id="x", spec={})).id == "x"
     database.close()
+
+
+def test_a_number_that_no_database_holds_is_the_callers_fault(database):
+    with pytest.raises(RecipeError, match="is none that the database can hold"), database.read() as connection:
+        connection.execute(select(jobs.c.id).where(jobs.c.seq < 10**40))

@@ -12,17 +12,18 @@ SHORTEST_KNOWN = 6
 # "token" alone is a word of this field, not a secret.
 _NAMES = r"password|passwd|secret|(?:access|auth|bearer|refresh|session|bot|hf|api)_?token|api_?key|private_?key"
 SECRET_NAME = re.compile(rf"(?i)(?:{_NAMES}|authorization)$")
+# Each pattern begins at a word's beginning and is bounded: strangers' text of any length is gone through about once.
 _LOOKS_SECRET = (
     re.compile(r"\blq_\w+"),
     re.compile(r"\b(?:sk|hf|ghp|gho|github_pat|xox[abpr]|glpat)[-_][\w-]{8,}"),
     re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{12,}"),
-    re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"),
+    re.compile(r"\beyJ[\w-]{8,1000}\.[\w-]+\.[\w-]*"),
     re.compile(r"(?i)\b(?:bearer|basic|bot)\s+[\w.~+/=-]{8,}"),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
 )
 # The name stays, what is behind it goes.
-_NAMED = re.compile(rf"(?i)((?:\w*(?:{_NAMES})|[?&]token)\s*[=:]\s*)[^\s,;&\"']+")
-_IN_ADDRESS = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/\s@:]*:[^/\s@]*@")
+_NAMED = re.compile(rf"(?i)((?:\b\w*(?:{_NAMES})|[?&]token)\s*[=:]\s*)[^\s,;&\"']+")
+_IN_ADDRESS = re.compile(r"(\b[a-z][a-z0-9+.-]{0,20}://)[^/\s@:]*:[^/\s@]*@")
 
 
 def without_secrets(text: str, known: Iterable[str] = ()) -> str:

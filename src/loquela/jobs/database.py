@@ -13,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from loquela.core import extras
@@ -63,6 +63,12 @@ class Database:
 def _told(url: str) -> Iterator[None]:
     try:
         yield
+    except (OverflowError, DataError) as error:
+        raise RecipeError(
+            ErrorCode.CONFIG_INVALID,
+            "a number or a text in the request is none that the database can hold",
+            "send smaller numbers, and texts without the letter NUL",
+        ) from error
     except DBAPIError as error:
         raise ResourceError(
             ErrorCode.PERSISTENCE_FAILED,

@@ -177,10 +177,12 @@ def _check_number(key: str, address: str) -> None:
     Names are looked up when they are fetched, and refused then where they lead there.
     """
     try:
-        host = urlsplit(address).hostname or ""
+        host = (urlsplit(address).hostname or "").partition("%")[0]
         found = socket.getaddrinfo(host, None, flags=socket.AI_NUMERICHOST) if host else []
     except (OSError, ValueError):
         return
+    if not host and address.startswith("https:"):
+        raise refused(key, f"{address[:80]!r} names no host", "write https://host/path")
     for entry in found:
         kind = refusal(str(entry[4][0]))
         if kind is not None:
