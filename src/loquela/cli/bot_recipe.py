@@ -16,8 +16,8 @@ MAX_TOKENS = 640
 ROWS_AT_ONCE = 4
 # Rows of one optimizer step: few where there is no GPU, since there the documents are few too.
 STEP_ROWS = {True: 8, False: 16}
-# Fewer optimizer steps than this teach an adapter little; more epochs than this, mostly to repeat. At the higher learning
-# rate of few rows fewer do: of five small documents the loss on held-out rows grew again from the fifth epoch on.
+# Fewer optimizer steps than this teach an adapter little; more epochs than this, mostly to repeat. At the higher
+# learning rate of few rows fewer do: of five small documents the loss on held-out rows grew from the fifth epoch on.
 LEAST_STEPS = {True: 30, False: 60}
 MOST_EPOCHS = {True: 5, False: 10}
 
