@@ -20,6 +20,7 @@ from loquela.worker.folders import OUTPUT, job_folder, prepare_folder
 from loquela.worker.outcome import judge
 
 LOOK_EVERY_SECONDS = 0.1
+TAKE_EVERY_SECONDS = 0.5
 STOPPING = frozenset({JobState.PAUSING, JobState.CANCELLING})
 
 
@@ -43,6 +44,7 @@ class Supervision:
         self._grace_seconds = grace_seconds
         self._shutting_down = shutting_down
         self._moved: tuple[object, ...] = ()
+        self._taken: tuple[object, ...] = ()
 
     def work(self, job: Job) -> Job | None:
         """Bring a claimed job to its end; None when it became another worker's, and nothing more was written."""
@@ -51,6 +53,7 @@ class Supervision:
             child = ChildProcess(folder, grace_seconds=self._grace_seconds)
         except (OSError, LoquelaError) as error:
             return self._cannot_start(job, error)
+        self._taken = ()
         try:
             job = self._claims.started(job, child.pid)
             code = self._until_it_ends(job, child)
@@ -64,7 +67,7 @@ class Supervision:
                 child.kill()
 
     def _until_it_ends(self, job: Job, child: ChildProcess) -> int:
-        beat_at = time.monotonic()
+        beat_at = take_at = time.monotonic()
         while (code := child.poll()) is None:
             if self._shutting_down():
                 child.ask_to_stop()
@@ -72,6 +75,10 @@ class Supervision:
                 beat_at = time.monotonic() + self._beat_seconds
                 if self._beat(job).state in STOPPING:
                     child.ask_to_stop()
+            # Whoever follows the run waits for this, not for the lease.
+            if time.monotonic() >= take_at:
+                take_at = time.monotonic() + TAKE_EVERY_SECONDS
+                self._take_in(job)
             time.sleep(LOOK_EVERY_SECONDS)
         return code
 
@@ -82,7 +89,6 @@ class Supervision:
         moved = self._marks(job)
         advanced = moved != self._moved
         self._moved = moved
-        self._take_in(job)
         try:
             return self._claims.heartbeat(job, progress, advanced=advanced)
         except LoquelaError as error:
@@ -92,11 +98,15 @@ class Supervision:
 
     def _take_in(self, job: Job) -> None:
         """What the work has written about itself since; a database that is away gets it later."""
+        marks = self._marks(job)
+        if marks == self._taken:
+            return
         try:
             if job.kind in MAKES_A_RUN:
                 self._ingester.take(job.run_id, job.id, self._writes_into(job))
             else:
                 self._ingester.take_events(job.run_id, job.id, self._writes_into(job))
+            self._taken = marks
         except LoquelaError as error:
             if error.code is not ErrorCode.PERSISTENCE_FAILED:
                 raise
