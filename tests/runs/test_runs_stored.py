@@ -12,6 +12,8 @@ from loquela.artifacts.crash_points import VARIABLE
 from loquela.artifacts.store.opening import open_place
 from loquela.artifacts.store.places import StorePlace
 from loquela.core.errors import DataError, ErrorCode, ProofError, RecipeError, ResourceError
+from loquela.recipe.loading import load_values
+from loquela.runs.execution import execute
 from loquela.runs.lock import RunLock
 from loquela.runs.status import Phase
 from loquela.runs.stored.cleaning import clean_run
@@ -21,6 +23,7 @@ from loquela.runs.stored.pointer import hands_on, last_used, read_pointer
 from loquela.runs.stored.trees import parts_of
 from loquela.runs.verify import verify_run
 from stored_runs import everything, make_run
+from worker_runs import recipe
 
 HERE = StorePlace()
 
@@ -84,6 +87,33 @@ def test_what_is_cleaned_comes_back_as_it_was(run, store):
     assert everything(run) == before and not read_pointer(run).cleaned
     assert last_used(run) > 0
     assert [proof for proof in verify_run(run).proofs if proof.name == "seal" and not proof.passed] == []
+
+
+def test_a_cleaned_run_is_proven_in_the_store(run, store, tmp_path):
+    stored(run, store)
+    assert not [proof for proof in verify_run(run).proofs if proof.name == "stored"]
+    clean_run(run, store, dry_run=False)
+    report = verify_run(run)
+    [proof] = [proof for proof in report.proofs if proof.name == "stored"]
+    assert proof.passed and "weights and checkpoints are in" in proof.message
+    assert not [proof for proof in report.proofs if not proof.passed]
+    store.remove(read_pointer(run).file_id)
+    [failed] = [proof for proof in verify_run(run).proofs if not proof.passed]
+    assert failed.name == "stored" and "has no tarball" in failed.message
+
+
+def test_a_run_that_is_gone_on_with_is_brought_back_and_not_trained_again(tmp_path):
+    resolved = load_values(recipe(tmp_path, epochs=1), "test", {"output_directory": str(tmp_path / "data")})
+    first = execute(resolved, resume="never")
+    before = everything(first.directory)
+    store = open_place(HERE, tmp_path / "data")
+    stored(first.directory, store)
+    clean_run(first.directory, store, dry_run=False)
+    again = execute(resolved, resume=str(first.directory))
+    assert again.run_id == first.run_id and again.manifest.stages["train"].reused
+    weights = [name for name in before if name.endswith(".safetensors")]
+    after = everything(first.directory)
+    assert weights and [after[name] for name in weights] == [before[name] for name in weights]
 
 
 def test_what_was_not_stored_as_it_is_stays(run, store):

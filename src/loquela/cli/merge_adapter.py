@@ -69,11 +69,12 @@ def _place(adapter: str, base: Path | None, output: Path | None, output_director
     from loquela.runs.places import artifact_of
     from loquela.runs.status import STATUS_NAME
     from loquela.runs.store import RunStore
+    from loquela.runs.stored.local_copy import local_model_folder
 
     folder = Path(adapter).expanduser()
     run = None
     if not folder.is_dir() or (folder / STATUS_NAME).is_file():
-        run = RunStore(output_directory).open(adapter)
+        run = local_model_folder(RunStore(output_directory).open(adapter))
         folder = run / "adapter"
     elif folder.name in IN_A_RUN and (folder.absolute().parent / STATUS_NAME).is_file():
         run = folder.absolute().parent

@@ -59,8 +59,12 @@ def load(recipe: Path | None, overrides: tuple[str, ...]) -> ResolvedRecipe:
 
 
 def model_place(model: str, output_directory: Path) -> Path:
-    """A folder as it is, else the run of that id, prefix or `latest`; RecipeError(RUN_NOT_FOUND) when there is none."""
+    """A folder as it is, else the run of that id, prefix or `latest`; one that a service has cleaned is brought back.
+
+    RecipeError(RUN_NOT_FOUND) when there is none; errors as `local_model_folder`.
+    """
     from loquela.runs.store import RunStore
+    from loquela.runs.stored.local_copy import local_model_folder
 
     folder = Path(model).expanduser()
-    return folder if folder.is_dir() else RunStore(output_directory).open(model)
+    return local_model_folder(folder if folder.is_dir() else RunStore(output_directory).open(model))

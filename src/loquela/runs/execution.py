@@ -33,6 +33,7 @@ from loquela.runs.seal import write_seal
 from loquela.runs.signals import stop_on_signals
 from loquela.runs.status import Phase, PipelineStatus
 from loquela.runs.store import RunStore
+from loquela.runs.stored.local_copy import local_model_folder
 from loquela.stages import STAGES, Stage, last_stage, stage_for, stages_until
 
 StageFunction = Callable[[StageContext], StageResult]
@@ -86,6 +87,9 @@ def execute(
     until = stage_for(until, recipe).name if until else last_stage(recipe)
     store = RunStore(recipe.output_directory)
     chosen = choose_run(store, recipe, resume, ask) if run_id is None else store.begun(run_id)
+    if chosen is not None:
+        # What is in a store of artifacts only would be taken for never made.
+        local_model_folder(chosen)
     reads_sources = any(stage.name == "ingest" for stage in stages_until(until, recipe))
     skipped = "corpus_download" in recipe.skip_phases
     proofs = check_prerequisites(recipe, skip_sources=skipped or not reads_sources)

@@ -11,6 +11,8 @@ from loquela.artifacts.checkpoints import list_checkpoints
 from loquela.artifacts.manifest import read_manifest, verify
 from loquela.artifacts.passport import base_proof, finite_proof
 from loquela.artifacts.proof import Proof
+from loquela.artifacts.store.contract import prove
+from loquela.artifacts.store.opening import open_place
 from loquela.core.errors import ErrorCode, LoquelaError
 from loquela.core.model import BoundaryModel
 from loquela.runs.folder import LEDGER_NAME, read_ledger
@@ -19,6 +21,7 @@ from loquela.runs.manifest import TrainingRunManifest, load_run_manifest
 from loquela.runs.seal import REMEDY as SEAL_REMEDY
 from loquela.runs.seal import SEAL_NAME, prove_seal
 from loquela.runs.status import Phase, load_status
+from loquela.runs.stored.pointer import read_pointer
 from loquela.stages import stage_named
 
 FOLDERS = ("tokenizer", "best", "final", "adapter", "eval", "merged", "final_artifact", "deploy")
@@ -53,7 +56,11 @@ def verify_run(run_directory: Path) -> VerifyReport:
     proofs = [_readable(run_directory, "status"), _readable(run_directory, "manifest")]
     manifest = _manifest(run_directory)
     recorded = _recorded(manifest)
+    stored = _stored(run_directory)
+    proofs.extend(stored)
     folders = [run_directory / name for name in FOLDERS if (run_directory / name).is_dir() or name in recorded]
+    if stored:
+        folders = [folder for folder in folders if folder.is_dir()]
     folders = [folder for folder in folders if folder.name not in GATES or folder.name in recorded]
     folders.extend(reversed(list_checkpoints(run_directory)))
     folders.extend(path for path in sorted((run_directory / EXPORTS).glob("*")) if is_bundle(path))
@@ -66,6 +73,21 @@ def verify_run(run_directory: Path) -> VerifyReport:
         proofs.append(_ledger(run_directory))
     proofs.extend(_sealed(run_directory))
     return VerifyReport(run_id=run_directory.name, passed=all(proof.passed for proof in proofs), proofs=proofs)
+
+
+def _stored(run_directory: Path) -> list[Proof]:
+    """Of a run whose heavy folders are in a store of artifacts only: its tarball, read back whole."""
+    name = "stored"
+    try:
+        pointer = read_pointer(run_directory)
+        if pointer is None or not pointer.cleaned:
+            return []
+        store = open_place(pointer.store, run_directory.absolute().parents[1])
+        prove(store, pointer.file_id, pointer.size_bytes)
+    except LoquelaError as error:
+        return [Proof(name=name, passed=False, message=error.message, remedy=error.remedy, code=error.code)]
+    said = f"weights and checkpoints are in {store.address}: {pointer.size_bytes / 1e6:.1f} MB, the SHA-256 as written"
+    return [Proof(name=name, passed=True, message=said)]
 
 
 def _manifest(run_directory: Path) -> TrainingRunManifest | None:
