@@ -19,6 +19,7 @@ from sqlalchemy import insert, select, update
 from channel_servers import HttpServer, answer, hang
 from jobs_databases import KINDS, fresh_database, stop_servers
 from loquela.core.errors import ErrorCode, RecipeError, ResourceError
+from loquela.jobs.adopter import Adopter
 from loquela.jobs.claims import Claims, Ended, Holder
 from loquela.jobs.clock import FakeClock
 from loquela.jobs.database import Database, sqlite_url
@@ -32,10 +33,15 @@ from loquela.jobs.states import JobState, Reason
 from loquela.jobs.submissions import Submissions
 from loquela.jobs.tables import alert_memories, alert_turns, deliveries, events
 from loquela.monitoring.alerts.policy import AlertPolicy
+from loquela.monitoring.events import Event
+from loquela.runs.lock import RunLock
+from loquela.runs.status import PipelineStatus
 from loquela.service.alerts.delivering import LEASE_SECONDS, TRIES, Delivering
 from loquela.service.alerts.evaluation import GAP_SECONDS, Evaluation
 from loquela.service.alerts.policy import check_channels, policy_of
 from loquela.service.alerts.threads import AlertThreads
+from served import Served
+from worker_runs import recipe
 
 STEP = "trainer.metrics.progress.v1"
 HOLDER = Holder("worker", "host", "boot")
@@ -217,6 +223,25 @@ def test_what_happened_before_the_first_turn_is_nobodys_alert(tmp_path: Path) ->
 
 
 # ── whose turn it is ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_old_runs_of_the_command_line_that_are_found_alarm_nobody_and_new_ones_do(small: Bench) -> None:
+    runs = small.folder / "runs"
+    for name in ("old-1", "new-1"):
+        (runs / name).mkdir(parents=True)
+        PipelineStatus(run_id=name, message="stopped").save(runs / name)
+        told = Event(name=STEP, data={"step": 1, "loss": math.nan})
+        (runs / name / "events.jsonl").write_text(told.model_dump_json() + "\n")
+    adopter = Adopter(small.folder, small.database, small.clock)
+    with RunLock(runs / "new-1"):
+        adopter.look()
+        small.evaluation.turn()
+        small.clock.advance(10_000)
+        small.evaluation.turn()
+    with small.database.read() as connection:
+        subjects = {str(row.subject) for row in connection.execute(select(alert_memories))}
+    assert "new-1" in subjects
+    assert "old-1" not in subjects
 
 
 def test_one_of_several_processes_decides(bench: Bench) -> None:
@@ -499,7 +524,7 @@ def test_a_service_without_channels_says_so(owner) -> None:
 
 def test_the_policy_of_a_service(tmp_path: Path) -> None:
     settings = ServiceSettings(data=tmp_path)
-    assert policy_of(settings) == AlertPolicy()
+    assert policy_of(settings) == policy_of(ServiceSettings(data=tmp_path, alerts_file=Path(""))) == AlertPolicy()
     (tmp_path / "alerts.toml").write_text("[rules.nan]\nenabled = false\n")
     assert not policy_of(settings).rules.nan.enabled
     other = tmp_path / "other.toml"
@@ -510,3 +535,34 @@ def test_the_policy_of_a_service(tmp_path: Path) -> None:
     assert found.rules.nan.severity == "warning"
     with pytest.raises(RecipeError, match="there is no credential 'nowhere'"):
         check_channels(found)
+
+
+def test_the_whole_service_tells_of_a_run(tmp_path: Path, server: HttpServer) -> None:
+    (tmp_path / "my data" / "corpus").mkdir(parents=True)
+    (tmp_path / "my data" / "alerts.toml").write_text(
+        'allow_private_addresses = true\n[[channels]]\nname = "hook"\nkind = "webhook"\ncredential = "hook"\n'
+        f'url = "{server.url}"\n[rules.gradient_norm]\nover = 1e-9\n'
+    )
+    # The file of the data folder: no other is named.
+    served = Served(tmp_path, before="import os; os.environ.pop('LOQUELA_ALERTS_FILE', None)")
+    try:
+        assert served.get("/alerts") == {"alerts": [], "channels": ["hook"]}
+        assert served.client.post("/alerts/test", json={}).status_code == 202
+        made = recipe(tmp_path / "my data" / "corpus")
+        made["data"]["sources"] = ["story.txt"]
+        refused = served.client.post("/runs/train", json={"recipe": made | {"alerts": {"channels": []}}})
+        assert refused.status_code == 400
+        run = served.client.post("/runs/train", json={"recipe": made}).raise_for_status().json()["run_id"]
+        served.until(run, lambda view: view["state"] == "succeeded")
+        until = time.monotonic() + 30
+        while not any(one["rule"] == "finished" for one in server.bodies) and time.monotonic() < until:
+            time.sleep(0.1)
+        states = {row["state"] for row in served.get("/alerts/deliveries")["deliveries"]}
+    finally:
+        served.stop()
+    told = [(one["rule"], one["action"]) for one in server.bodies]
+    assert told[0] == ("test", "test")
+    assert told[1:] == [("gradient_norm", "trigger"), ("gradient_norm", "resolve"), ("finished", "trigger")]
+    assert states <= {"sent", "waiting"}
+    kept = [path for path in served.data.rglob("*") if path.is_file()]
+    assert not any(b"shared secret" in path.read_bytes() for path in kept)

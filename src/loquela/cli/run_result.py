@@ -57,6 +57,7 @@ def show_result(record: RunRecord) -> None:
     show_exports(record.manifest)
     show_checks(record.manifest)
     show_tracking(record.directory)
+    show_alerts(record.directory)
     named = record.run_id if record.directory.parent == DEFAULT_RUNS else shlex.quote(str(record.directory))
     click.echo(f"\neverything is in {record.directory}")
     click.echo("next:")
@@ -149,6 +150,18 @@ def measured_by(manifest: TrainingRunManifest, stage: str) -> dict[str, dict[str
         if isinstance(facts, dict):
             found[name] = {key: float(value) for key, value in facts.items() if isinstance(value, int | float)}
     return found
+
+
+def show_alerts(directory: Path) -> None:
+    """How many alerts somebody was told of, and the first that nobody could be told of."""
+    from loquela.runs.alerting.log import read_delivered
+
+    found = read_delivered(directory)
+    sent = sum(one.outcome == "sent" for one in found)
+    lost = [one for one in found if one.outcome in ("failed", "dropped")]
+    if sent or lost:
+        told = f"{len(lost)} not ({lost[0].error or 'the queue was full'})" if lost else "none lost"
+        click.echo(f"alerts: {sent} sent, {told}; loquela alerts list {shlex.quote(str(directory))}")
 
 
 def show_tracking(directory: Path) -> None:

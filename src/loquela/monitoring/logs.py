@@ -11,7 +11,13 @@ from loquela.monitoring.events import Event
 from loquela.monitoring.log_streams import Level, LogStreams
 
 LINES_KEPT = 50
-FREQUENT = (".step_complete.v1", ".batch_loaded.v1", ".gradient_computed.v1", ".metrics_received.v1")
+FREQUENT = (
+    ".step_complete.v1",
+    ".batch_loaded.v1",
+    ".gradient_computed.v1",
+    ".metrics_received.v1",
+    ".threshold_check.v1",
+)
 INTERACTIONS = ("inference.", "generation.")
 
 
