@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from discord_server import OWNER, TOKEN
-from loquela.bot import delivery
 from loquela.bot.delivery import Delivery
 from loquela.bot.embeds import Embeds
 from loquela.bot.messenger import ClosedToUs, MessageGone, TryLater
@@ -234,4 +233,3 @@ class CrashingBot(RuleBasedStateMachine):
 
 TestCrashingBot = CrashingBot.TestCase
 TestCrashingBot.settings = hypothesis_settings(max_examples=25, stateful_step_count=25, deadline=None)
-assert delivery.GATHER_SECONDS > 0
