@@ -29,6 +29,7 @@ from loquela.runs.lock import is_locked
 from loquela.runs.status import STATUS_NAME
 
 OWNER = "command line"
+ADOPTED = "job.adopted.v1"
 LABELS = {"made": "on the command line"}
 RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 AT_ONCE = 500
@@ -116,7 +117,7 @@ class Adopter:
         )
         append_event(
             connection,
-            "job.adopted.v1",
+            ADOPTED,
             at=self._clock.now(),
             job_id=run_id,
             run_id=run_id,

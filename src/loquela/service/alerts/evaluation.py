@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, select
 
+from loquela.jobs.adopter import ADOPTED, OWNER
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
 from loquela.jobs.records import Job, JobKind, StoredEvent, event_of, job_of
@@ -118,7 +119,7 @@ class _Work:
     def event(self, event: StoredEvent, job: Job | None) -> None:
         """One event, in its turn."""
         self.outcome.seq = event.seq
-        if event.name.startswith("alert."):
+        if event.name.startswith("alert.") or (job is not None and _found_at_rest(event, job)):
             return
         if event.name.startswith("job.") and job is not None:
             self._job(event, job)
@@ -182,6 +183,12 @@ class _Work:
             if wants(channel, notification):
                 held = held_back(self._policy.quiet_hours, notification, self._now)
                 self.outcome.deliveries.append(NewDelivery(channel.name, notification, held))
+
+
+def _found_at_rest(event: StoredEvent, job: Job) -> bool:
+    """What a run of the command line wrote before it was found at rest alarms nobody any more."""
+    changed = event.name.startswith("job.") and event.name != ADOPTED
+    return job.created_by == OWNER and job.fence == 0 and job.state not in HELD and not changed
 
 
 def _events_after(connection: Connection, seq: int) -> list[StoredEvent]:
