@@ -28,7 +28,7 @@ class BucketStore:
         self._client = client
         self._errors: type[Exception] = require("obstore.exceptions", extra="service", purpose=PURPOSE).BaseError
 
-    def put(self, sha256: str, pieces: Iterator[bytes]) -> None:
+    def put(self, sha256: str, size_bytes: int, pieces: Iterator[bytes]) -> None:
         """In parts, that become an object when all are there; a writer that dies leaves parts, and no object."""
         with self._told():
             self._client.put(

@@ -31,8 +31,8 @@ class ArtifactStore(Protocol):
     address: str
     """Where it is, without secrets: what rows and people are told."""
 
-    def put(self, sha256: str, pieces: Iterator[bytes]) -> None:
-        """Keep the bytes; when `pieces` raises nothing is kept, and that error is raised."""
+    def put(self, sha256: str, size_bytes: int, pieces: Iterator[bytes]) -> None:
+        """Keep the bytes, of which there are so many; when `pieces` raises nothing is kept, and that is raised."""
 
     def size(self, sha256: str) -> int | None:
         """The size of one; None where it is not there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from loquela.core.errors import ErrorCode, ResourceError
 
 PIECE_BYTES = 1 << 20
 READ_ONLY = 0o444
+# A run that trains on the same disk saves its checkpoints there.
+LEFT_FREE_BYTES = 64 * 2**20
 ABANDONED_SECONDS = 3600.0
 
 
@@ -23,8 +26,12 @@ class FolderStore:
         self.address = str(root)
         self._root = root / "sha256"
 
-    def put(self, sha256: str, pieces: Iterator[bytes]) -> None:
-        """Written under another name, and renamed when it is whole and on the disk."""
+    def put(self, sha256: str, size_bytes: int, pieces: Iterator[bytes]) -> None:
+        """Written under another name, and renamed when it is whole and on the disk.
+
+        ResourceError(DISK_FULL) before a byte is written where it would not leave room for others.
+        """
+        self._check_room(size_bytes)
         with atomic_path(self._place(sha256), READ_ONLY) as temporary, temporary.open("wb") as stream:
             for piece in pieces:
                 stream.write(piece)
@@ -72,6 +79,20 @@ class FolderStore:
                     path.unlink()
             except FileNotFoundError:
                 continue  # removed by somebody else meanwhile
+
+    def _check_room(self, size_bytes: int) -> None:
+        try:
+            self._root.mkdir(parents=True, exist_ok=True)
+            free = shutil.disk_usage(self._root).free
+        except OSError as error:
+            raise self._unusable(error) from error
+        if free < size_bytes + LEFT_FREE_BYTES:
+            raise ResourceError(
+                ErrorCode.DISK_FULL,
+                f"{self.address} has {free} bytes free; a tarball of {size_bytes} would leave too little for runs",
+                "free some space there, or set artifact_url to another place; it is tried again by itself",
+                retryable=True,
+            )
 
     def _place(self, sha256: str) -> Path:
         return self._root / sha256[:2] / sha256

@@ -60,6 +60,6 @@ def kept(tree: Tree, store: ArtifactStore) -> Tarball:
     """A tree in the store, read back and proven; one that is there already is only proven."""
     tarball = measured(tree)
     if store.size(tarball.sha256) != tarball.size_bytes:
-        store.put(tarball.sha256, proven(pieces_of(tree), tarball.sha256))
+        store.put(tarball.sha256, tarball.size_bytes, proven(pieces_of(tree), tarball.sha256))
     prove(store, tarball.sha256, tarball.size_bytes)
     return tarball
