@@ -10,6 +10,7 @@ import pytest
 
 from channel_servers import HttpServer, answer
 from loquela.cli.main import answer as carry_out
+from loquela.cli.run_result import show_alerts
 from loquela.monitoring.alerts.trial import trial
 from loquela.runs.alerting.log import Delivered, write_delivered
 
@@ -100,3 +101,5 @@ def test_what_a_run_told(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     assert "failed: nobody answers" in said
     assert carry_out([*arguments, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["alerts"][0]["channel"] == "team"
+    show_alerts(folder)
+    assert capsys.readouterr().out.startswith("alerts: 0 sent, 1 not (nobody answers); loquela alerts list ")
