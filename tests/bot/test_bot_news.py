@@ -100,3 +100,13 @@ def test_text_where_numbers_belong_is_not_passed_on() -> None:
         assert told is not None
         assert "Ann" not in told.text
         assert "root" not in told.text
+
+
+def test_a_job_on_the_run_is_no_news_of_the_run():
+    def told(job_id):
+        named = {"seq": 1, "id": "e", "at": 0.0, "name": "job.failed.v1", "run_id": "r", "data": {}}
+        return news_of(Event.model_validate({**named, "job_id": job_id}))
+
+    assert told("evaluate-1") is None
+    assert told("r").kind == "failed"
+    assert _news("job.interrupted.v1", reason="user").text == "stopped on the command line"

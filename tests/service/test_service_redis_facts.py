@@ -98,5 +98,9 @@ def test_results_are_kept_for_other_clients(redis, parts, clock, facts):
     Submissions(parts.database, clock).submit(NewJob(id=name, kind="score", run_id="r3", spec={"text": "x"}))
     claims = Claims(parts.database, clock)
     claims.end(claims.claim(Holder("w", "h", "b")), Ended(JobState.SUCCEEDED, Reason.FINISHED, result={"loss": 1.5}))
+    verify = NewJob(id="verify-1", kind="verify", run_id="r3", spec={})
+    Submissions(parts.database, clock).submit(verify)
     until(lambda: redis.get(f"score:r3:{name}") is not None)
     assert json.loads(redis.get(f"score:r3:{name}")) == {"loss": 1.5}
+    until(lambda: int(redis.get("loquela:facts:seq")) == parts.events.last_seq())
+    assert redis.get("runs:status:r3") is None

@@ -28,6 +28,9 @@ class News:
 
 def news_of(event: Event) -> News | None:
     """What there is to tell of an event; None for what is not told."""
+    if event.name.startswith("job.") and event.job_id not in (None, event.run_id):
+        # How a job on the run fares (an evaluation, an export, a text it wrote) is not how the run does.
+        return None
     tell = _TOLD.get(event.name)
     return tell(event.data) if tell is not None else None
 
@@ -76,6 +79,8 @@ def _always(kind: str, text: str, *, rings: bool = False) -> Callable[[Data], Ne
 
 
 def _interrupted(data: Data) -> News:
+    if data.get("reason") == "user":
+        return News("interrupted", "stopped on the command line", rings=True)
     if data.get("reason") == "worker_shutdown":
         return News("interrupted", "its worker was shut down after saving; it goes on from there")
     return News("interrupted", "interrupted; it goes on by itself", rings=True)

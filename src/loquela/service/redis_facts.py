@@ -117,6 +117,9 @@ class RedisFacts:
                 key = f"{job.kind}:{job.run_id}:{job.id}"
                 redis.set(key, json.dumps(worded_object(job.result)), ex=KEPT_SECONDS)
             return
+        if job.kind != "run":
+            # How a job on a run fares is not how the run does.
+            return
         redis.set(f"runs:status:{job.run_id}", job.state, ex=KEPT_SECONDS)
         if job.message:
             redis.set(f"runs:msg:{job.run_id}", job.message, ex=KEPT_SECONDS)
