@@ -51,6 +51,16 @@ def test_a_run_is_due_when_it_has_succeeded_and_after_every_job_on_it(archivist,
     assert archivist.rows.due() == []
 
 
+def test_only_what_has_ended_since_is_looked_at(archivist, database, clock, run):
+    assert archivist.rows.ended_since(0)[0] == {"tiny-1"}
+    seen = archivist.rows.ended_since(0)[1]
+    assert archivist.rows.ended_since(seen) == (set(), seen)
+    ended_job(database, clock, "other-1", state=JobState.FAILED)
+    assert archivist.rows.ended_since(seen)[0] == {"other-1"}
+    assert archivist.rows.due({"tiny-1", "other-1"}) == ["tiny-1"]
+    assert archivist.rows.due({"other-1"}) == []
+
+
 def test_what_was_stored_is_written_down_and_said(archivist, database, clock, run):
     archivist.store_run("tiny-1")
     found = archivist.rows.of_run("tiny-1")

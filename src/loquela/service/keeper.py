@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from loquela.core.errors import ErrorCode, LoquelaError
 from loquela.jobs.archivist import Archivist
 from loquela.jobs.cleanup import CleanUp
-from loquela.jobs.event_log import EventLog
 from loquela.jobs.settings import ServiceSettings
 
 LOOK_EVERY_SECONDS = 1.0
-CLEAN_EVERY_SECONDS = 600.0
+LOOK_AT_ALL_SECONDS, CLEAN_EVERY_SECONDS = 300.0, 600.0
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 2.0, 600.0
 
 
@@ -33,12 +32,12 @@ class Keeper:
     API process.
     """
 
-    def __init__(self, settings: ServiceSettings, archivist: Archivist, clean_up: CleanUp, events: EventLog) -> None:
+    def __init__(self, settings: ServiceSettings, archivist: Archivist, clean_up: CleanUp) -> None:
         self._settings = settings
         self._archivist = archivist
         self._clean_up = clean_up
-        self._events = events
-        self._seen = -1
+        self._seen = 0
+        self._looked_at = float("-inf")
         self._cleaned_at = float("-inf")
         self._trouble: dict[str, _Trouble] = {}
         self._stop = threading.Event()
@@ -55,30 +54,48 @@ class Keeper:
             try:
                 self.look()
             except LoquelaError:
-                # The database is away; the rows are still there when it is back.
+                # The database is away; the rows are still there when it is back, and are looked at anew.
+                self._looked_at = float("-inf")
                 self._stop.wait(FIRST_WAIT_SECONDS)
             self._stop.wait(LOOK_EVERY_SECONDS)
 
     def look(self) -> None:
-        """Store what is due, if anything was said since the last look or is to be tried again; clean up now and then.
+        """Store what is due since the last look, or is to be tried again; clean up now and then.
 
         Raises ResourceError(PERSISTENCE_FAILED) when the database is away.
         """
         if self._settings.archive_runs:
-            seen = self._events.last_seq()
-            if seen != self._seen or any(each.again_at <= time.monotonic() for each in self._trouble.values()):
-                self._store_what_is_due()
-                self._seen = seen
+            self._store(self._due())
         if self._settings.cleanup_enabled and time.monotonic() - self._cleaned_at >= CLEAN_EVERY_SECONDS:
             self._cleaned_at = time.monotonic()
             self._clean_up.all(dry_run=self._settings.cleanup_dry_run)
 
-    def _store_what_is_due(self) -> None:
-        due = [run_id for run_id in self._archivist.rows.due() if self._archivist.run_folder(run_id).is_dir()]
-        self._trouble = {run_id: each for run_id, each in self._trouble.items() if run_id in due}
+    def _due(self) -> list[str]:
+        """Runs to be stored now.
+
+        Of all runs at the first look and now and then; else of those on which a job has just ended, or that are to be
+        tried again.
+        """
+        rows = self._archivist.rows
+        ended, self._seen = rows.ended_since(self._seen)
+        for run_id in ended:
+            self._trouble.pop(run_id, None)
+        if time.monotonic() - self._looked_at >= LOOK_AT_ALL_SECONDS:
+            found = rows.due()
+            self._looked_at = time.monotonic()
+            again = set(self._trouble)
+        else:
+            again = {run_id for run_id, each in self._trouble.items() if each.again_at <= time.monotonic()}
+            found = rows.due(ended | again) if ended or again else []
+        for run_id in again.difference(found):
+            self._trouble.pop(run_id)
+        return found
+
+    def _store(self, due: list[str]) -> None:
         for run_id in due:
             trouble = self._trouble.get(run_id)
-            if self._stop.is_set() or (trouble is not None and trouble.again_at > time.monotonic()):
+            waits = trouble is not None and trouble.again_at > time.monotonic()
+            if self._stop.is_set() or waits or not self._archivist.run_folder(run_id).is_dir():
                 continue
             try:
                 self._archivist.store_run(run_id)
