@@ -4,16 +4,19 @@ import json
 import os
 import shutil
 import signal
+import uuid
 
 import pytest
 
-from loquela.artifacts.manifest import verify
+from loquela.artifacts.manifest import read_manifest, verify, write_manifest
 from loquela.core.errors import DataError, ErrorCode, Interrupted, ProofError, RecipeError, ResourceError
 from loquela.jobs.event_log import EventLog
 from loquela.jobs.records import NewJob
 from loquela.jobs.states import JobState, Reason
 from loquela.jobs.submissions import Submissions
 from loquela.runs.lock import RunLock
+from loquela.runs.manifest import StageRecord, TrainingRunManifest
+from loquela.runs.status import PipelineStatus
 from loquela.worker.folders import JobRequest, job_folder, read_result
 from loquela.worker.kinds import performer_of
 from loquela.worker.performers import export as export_performer
@@ -140,3 +143,46 @@ def test_a_run_that_was_changed_fails_its_proof_and_the_job_tells_which(bench):
     names = [event.name for event in EventLog(bench.database, bench.clock).after(0, job_id="evaluate-7")]
     assert "validation_runner.validation_complete.v1" in names
     assert names[-1] == "job.succeeded.v1"
+
+
+def made_tuning(data, name):
+    """A run that fine-tunes a tiny base, as far as its adapter."""
+    from loquela.artifacts.base import write_base
+    from loquela.models.pretrained.identify import identify
+    from toy_adapters import make_adapter
+    from toy_bases import toy_base
+    from toy_comparison import comparison_recipe, write_examples
+
+    artifacts, run = data / "artifacts", data / "runs" / name
+    base, examples = artifacts / "base" / "b", artifacts / "examples" / "e"
+    base.mkdir(parents=True)
+    write_base(base, identify(toy_base(), source="toy"))
+    write_manifest(base, "base", facts={})
+    write_examples(examples)
+    make_adapter(run / "adapter", toy_base())
+    stages = {
+        stage: StageRecord(stage=stage, key=place.name, digest=read_manifest(place).digest, directory=str(place),
+                           reused=False, seconds=0.0)
+        for stage, place in (("base", base), ("examples", examples))
+    }  # fmt: skip
+    recipe = comparison_recipe()
+    manifest = TrainingRunManifest(run_id=name, pipeline_id=uuid.uuid4(), recipe=recipe, seed=1, versions={},
+                                   hardware={}, stages=stages)  # fmt: skip
+    manifest.save(run)
+    PipelineStatus(run_id=name).save(run)
+    return run
+
+
+@pytest.mark.slow
+def test_a_fine_tuning_is_compared_with_its_base_and_merged(bench):
+    run = made_tuning(bench.data, "tune-1")
+    compared = do(bench, "evaluate-8", "evaluate", "tune-1")
+    names = {metric["name"]: metric for metric in compared["report"]["metrics"]}
+    assert names["loss"]["adapter"]["value"] > 0
+    assert "evaluations/evaluate-8/metrics.json" in compared["artifacts"]
+    assert verify(run / "evaluations" / "evaluate-8").kind == "comparison"
+    assert do(bench, "evaluate-8", "evaluate", "tune-1") == compared
+    merged = do(bench, "merge-2", "merge", "tune-1")
+    assert (merged["reused"], verify(run / "merged").digest) == (False, merged["digest"])
+    assert merged["report"]["chosen"]
+    assert do(bench, "merge-3", "merge", "tune-1")["reused"] is True
