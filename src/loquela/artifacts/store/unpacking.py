@@ -79,7 +79,7 @@ class _Reader:
     def __init__(self, pieces: Iterable[bytes], most: int) -> None:
         self._pieces = iter(pieces)
         self._most = most
-        self._held = b""
+        self._held = memoryview(b"")
         self._read = 0
         self.digest = hashlib.sha256()
 
@@ -87,21 +87,22 @@ class _Reader:
         """One block."""
         return b"".join(self.take(BLOCK))
 
-    def take(self, size: int) -> Iterator[bytes]:
+    def take(self, size: int) -> Iterator[memoryview]:
         """`size` bytes; DataError(CORRUPTION) where there are fewer."""
         while size:
             if not self._held:
-                self._held = self._next()
+                self._held = memoryview(self._next())
             if not self._held:
                 raise damaged("it ends in the middle")
+            # A view: what is left of a piece is not copied for every small member in it.
             piece, self._held = self._held[:size], self._held[size:]
             size -= len(piece)
             yield piece
 
     def rest(self) -> None:
         """What comes behind the end: only zeros are taken."""
-        while piece := self._held or self._next():
-            self._held = b""
+        while piece := bytes(self._held) or self._next():
+            self._held = memoryview(b"")
             if piece.strip(b"\0"):
                 raise damaged("something stands behind its end")
 
@@ -151,14 +152,14 @@ def _completed(header: Header, records: dict[str, str]) -> Header:
     return Header(header.kind, records.get("path", header.name), header.size if size is None else int(size))
 
 
-def _body(reader: _Reader, size: int) -> Iterator[bytes]:
+def _body(reader: _Reader, size: int) -> Iterator[memoryview]:
     yield from reader.take(size)
     for piece in reader.take(len(padding(size))):
-        if piece.strip(b"\0"):
+        if bytes(piece).strip(b"\0"):
             raise damaged("something stands between two members")
 
 
-def _write(path: Path, pieces: Iterator[bytes]) -> None:
+def _write(path: Path, pieces: Iterator[memoryview]) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
     with os.fdopen(descriptor, "wb") as stream:
         for piece in pieces:
