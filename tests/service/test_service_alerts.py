@@ -558,6 +558,7 @@ def test_the_policy_of_a_service(tmp_path: Path) -> None:
         check_channels(found)
 
 
+@pytest.mark.slow
 def test_the_whole_service_tells_of_a_run(tmp_path: Path, server: HttpServer) -> None:
     (tmp_path / "my data" / "corpus").mkdir(parents=True)
     (tmp_path / "my data" / "alerts.toml").write_text(
