@@ -16,6 +16,7 @@ class S3Server:
 
     def __init__(self) -> None:
         self._port = 0
+        self._kept: dict[str, bytes] = {}
         self.start()
 
     @property
@@ -24,15 +25,21 @@ class S3Server:
         return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        """Listen, with the bucket there and empty."""
+        """Listen, with what was in the bucket when it stopped: the library forgets it."""
         server = pytest.importorskip("moto.server").ThreadedMotoServer
         self._server = server(ip_address="127.0.0.1", port=self._port, verbose=False)
         self._server.start()
         self._port = self._server.get_host_and_port()[1]
-        self.client().create_bucket(Bucket=BUCKET)
+        client = self.client()
+        client.create_bucket(Bucket=BUCKET)
+        for key, data in self._kept.items():
+            client.put_object(Bucket=BUCKET, Key=key, Body=data)
 
     def stop(self) -> None:
         """Be gone."""
+        client = self.client()
+        found = client.list_objects_v2(Bucket=BUCKET).get("Contents", [])
+        self._kept = {each["Key"]: client.get_object(Bucket=BUCKET, Key=each["Key"])["Body"].read() for each in found}
         self._server.stop()
 
     def client(self):

@@ -22,6 +22,7 @@ from loquela.runs.stored.packing import store_run
 from loquela.runs.stored.pointer import hands_on, last_used, read_pointer
 from loquela.runs.stored.trees import parts_of
 from loquela.runs.verify import verify_run
+from s3_server import KEYS, S3Server
 from stored_runs import everything, make_run
 from worker_runs import recipe
 
@@ -213,6 +214,7 @@ def test_the_key_of_a_bucket_comes_by_name(tmp_path, monkeypatch):
 
 
 STEPS = """
+import os
 import sys
 from pathlib import Path
 from loquela.artifacts.store.opening import open_place
@@ -221,9 +223,10 @@ from loquela.runs.stored.cleaning import clean_run
 from loquela.runs.stored.local_copy import local_model_folder
 from loquela.runs.stored.packing import store_run
 run = Path(sys.argv[1])
-store = open_place(StorePlace(), run.parents[1])
+place = StorePlace.model_validate_json(os.environ.get("PLACE", "{}"))
+store = open_place(place, run.parents[1])
 if "store" in sys.argv:
-    store_run(run, store, StorePlace(), at=5.0)
+    store_run(run, store, place, at=5.0)
 if "clean" in sys.argv:
     clean_run(run, store, dry_run=False)
 if "back" in sys.argv:
@@ -273,6 +276,29 @@ def test_killed_anywhere_nothing_is_lost_and_the_next_try_ends_it(run, store, ve
         do(run, store, verb)
     assert everything(run) == before
     assert not list(run.rglob(".tmp-*"))
+
+
+def test_the_same_with_a_bucket_killed_in_the_middle_and_gone_for_a_while(run, tmp_path, monkeypatch):
+    server = S3Server()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS["access_key_id"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS["secret_access_key"])
+    place = StorePlace(url="s3://shelf/runs", endpoint_url=server.url)
+    store = open_place(place, tmp_path)
+    before = everything(run)
+    try:
+        monkeypatch.setenv("PLACE", place.model_dump_json())
+        assert killed(run, "store", "storing:2")
+        assert list(store.blobs()) == [] and read_pointer(run) is None
+        store_run(run, store, place, at=5.0)
+        clean_run(run, store, dry_run=False)
+        server.stop()
+        with pytest.raises(ResourceError, match="s3://shelf/runs cannot be used: it does not answer"):
+            local_model_folder(run)
+        assert read_pointer(run).cleaned and not list(run.glob(".tmp-*"))
+        server.start()
+        assert everything(local_model_folder(run)) == before
+    finally:
+        server.stop()
 
 
 def test_a_full_disk_is_said_and_nothing_half_stands(run, store):
