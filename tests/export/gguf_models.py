@@ -22,6 +22,11 @@ SHAPES = {
     "llama tied": LLAMA | dict(tie_embeddings=True),
     "llama with biases": LLAMA | dict(bias=True),
     "llama, another rotary base": LLAMA | dict(rotary_base=500.0, norm_epsilon=1e-3),
+    "smollm3": LLAMA | dict(unrotated_every=4, num_layers=5),
+    "llama 3": LLAMA
+    | dict(
+        rotary_scaling=dict(factor=8, low_frequency_factor=1, high_frequency_factor=4, original_context=16),
+    ),
     "qwen3": LLAMA | dict(qk_norm=True),
     "qwen3, wide heads": LLAMA | dict(qk_norm=True, head_dim=16),
     "arcee": LLAMA | dict(activation="relu2"),

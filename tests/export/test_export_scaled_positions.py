@@ -1,4 +1,4 @@
-"""Llama 3's scaled rotary positions: computed here as by transformers, and by every runtime they are exported to."""
+"""Llama 3's scaled rotary positions, SmolLM 3's layers without any: computed as by transformers, by every runtime."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from loquela.export.formats.gguf.architectures import architecture_of
 from loquela.export.report import read_report
 from loquela.export.source import find_model
 from loquela.models.config import RotaryScaling, TransformerConfig
-from loquela.models.folder import load_model, read_config
+from loquela.models.folder import load_model, read_config, save_model
 from loquela.monitoring.events import SilentBus
 from loquela.recipe.export_section import ExportSection, ExportTarget
 from toy_run import make_tokenizer
@@ -29,16 +29,25 @@ CONTEXT = 128
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny Llama that transformers wrote, with weights that make positions matter."""
-    place = tmp_path_factory.mktemp("scaled") / "base"
+    return made(tmp_path_factory.mktemp("scaled") / "base", "Llama", rope_parameters=ROPE)
+
+
+@pytest.fixture(scope="module")
+def unrotated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("unrotated") / "base", "SmolLM3", num_hidden_layers=5)
+
+
+def made(place: Path, family: str, **settings: object) -> Path:
+    """A tiny model that transformers wrote, with weights that make positions matter."""
     tokenizer = make_tokenizer(place)
     torch.manual_seed(3)
-    config = transformers.LlamaConfig(
+    shape: dict[str, object] = dict(
         vocab_size=tokenizer.vocab_size, hidden_size=64, intermediate_size=96, num_hidden_layers=2,
-        num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=CONTEXT, rope_parameters=ROPE,
+        num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=CONTEXT,
         bos_token_id=2, eos_token_id=3, pad_token_id=0, initializer_range=0.25,
     )  # fmt: skip
-    transformers.LlamaForCausalLM(config).save_pretrained(place)
+    config = getattr(transformers, f"{family}Config")(**shape | settings)
+    getattr(transformers, f"{family}ForCausalLM")(config).save_pretrained(place)
     return place
 
 
@@ -67,6 +76,23 @@ def test_the_network_is_computed_as_transformers_computes_it(folder: Path, tmp_p
     assert (ours - plain).abs().max() > 0.1, "the scaling decides something"
 
 
+def test_layers_that_do_not_rotate(unrotated: Path, tmp_path: Path) -> None:
+    tokens = torch.randint(4, 300, (1, CONTEXT), generator=torch.Generator().manual_seed(1))
+    model = load_model(unrotated)
+    assert [model.config.rotated(layer) for layer in range(5)] == [True, True, True, False, True]
+    rope = json.loads((unrotated / "config.json").read_text())["rope_parameters"]
+    other = edited(unrotated, tmp_path / "other", rope, no_rope_layer_interval=5, no_rope_layers=None)
+    with torch.inference_mode():
+        ours, rotated = model(tokens), load_model(other)(tokens)
+    torch.testing.assert_close(ours, theirs(unrotated, tokens), atol=2e-4, rtol=0)
+    assert (ours - rotated).abs().max() > 0.1, "the pattern decides something"
+    save_model(model, tmp_path / "again")
+    torch.testing.assert_close(theirs(tmp_path / "again", tokens), ours, atol=2e-4, rtol=0)
+    odd = edited(unrotated, tmp_path / "odd", rope, no_rope_layers=[1, 0, 0, 1, 1])
+    with pytest.raises(DataError, match="no_rope_layers is no regular pattern"):
+        read_config(odd)
+
+
 def test_folders_of_older_versions_say_the_same(folder: Path, tmp_path: Path) -> None:
     old = {key: value for key, value in ROPE.items() if key != "rope_theta"}
     copy = edited(folder, tmp_path / "old", None, rope_theta=10_000.0, rope_scaling=old)
@@ -86,8 +112,10 @@ def test_other_scalings_are_refused(folder: Path, tmp_path: Path, settings: dict
         read_config(edited(folder, tmp_path / "other", settings))
 
 
+@pytest.mark.parametrize("kind", ["folder", "unrotated"])
 @pytest.mark.parametrize("form", ["safetensors", "onnx", "torchscript", "gguf"])
-def test_each_runtime_computes_it(folder: Path, tmp_path: Path, form: str) -> None:
+def test_each_runtime_computes_it(request: pytest.FixtureRequest, tmp_path: Path, kind: str, form: str) -> None:
+    folder: Path = request.getfixturevalue(kind)
     pytest.importorskip("gguf", reason="the extra export is not installed")
     section = ExportSection(held_out_tokens=16 * CONTEXT)
     target = ExportTarget.model_validate({"format": form})
@@ -112,6 +140,11 @@ def test_what_llama_cpp_does_not_scale_is_refused_before() -> None:
     with pytest.raises(RecipeError, match="in its llama alone, not in qwen3") as caught:
         architecture_of(shape)
     assert caught.value.code == ErrorCode.UNSUPPORTED_FORMAT
+    plain = shape.model_copy(update={"qk_norm": False, "rotary_scaling": None})
+    with pytest.raises(RecipeError, match="leaves each 4th layer of Llama's shape unrotated, no other"):
+        architecture_of(plain.model_copy(update={"unrotated_every": 3}))
+    with pytest.raises(RecipeError, match=r"with unrotated layers \(smollm3\) has no biases"):
+        architecture_of(plain.model_copy(update={"unrotated_every": 4, "bias": True}))
 
 
 def edited(folder: Path, target: Path, rope: dict | None, **settings: object) -> Path:

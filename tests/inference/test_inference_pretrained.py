@@ -33,7 +33,7 @@ PROMPT = "The river runs"
 CUT = "\N{REPLACEMENT CHARACTER}"
 # The toys' embeddings have more rows than their tokenizer has tokens; the engine never chooses those.
 NO_TOKENS = list(range(389, VOCABULARY))
-COMPUTED_BY_US = ("llama", "smollm", "mistral", "qwen2", "qwen3", "gpt2")
+COMPUTED_BY_US = ("llama", "smollm", "mistral", "qwen2", "qwen3", "smollm3", "gpt2")
 
 
 def _greedy(engine: Engine, tokens: int = 12) -> str:

@@ -67,6 +67,6 @@ def refuse_other_networks(folder: Path) -> None:
         raise unsupported(
             f"the {kind} in {folder}",
             "its network (or a variant in its config.json) is not one that is exported with measured parity: gpt2, "
-            "llama, mistral and qwen2 without windows and with no scaled positions but Llama 3's, qwen3",
+            "llama, mistral and qwen2 without windows and with no scaled positions but Llama 3's, qwen3, smollm3",
             "use it as the Hugging Face folder that it is",
         )

@@ -67,6 +67,7 @@ class TransformerConfig(BoundaryModel):
     norm_epsilon: float = Field(1e-5, gt=0)
     rotary_base: float = Field(10_000.0, gt=0)
     rotary_scaling: RotaryScaling | None = None
+    unrotated_every: int | None = Field(None, ge=1, description="each so many-th layer turns nothing, as in SmolLM 3")
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
@@ -75,6 +76,10 @@ class TransformerConfig(BoundaryModel):
         if self.positions == "rotary" and self.head_dim % 2:
             raise ValueError(f"rotary positions turn pairs, and a head has {self.head_dim} numbers: make it even")
         return self
+
+    def rotated(self, layer: int) -> bool:
+        """Whether layer number `layer`, from 0, turns its queries and keys, where positions are rotary."""
+        return self.unrotated_every is None or (layer + 1) % self.unrotated_every != 0
 
     @property
     def rotary_divisors(self) -> list[float] | None:

@@ -1,6 +1,6 @@
 """Hugging Face folders: config.json and model.safetensors, written and read; other people's GPT-2 and Llama too.
 
-    network → first format that holds it exactly (gpt2, llama, qwen3, loquela) → folder → network
+    network → first format that holds it exactly (gpt2, llama, qwen3, smollm3, loquela) → folder → network
     folder of mistral or qwen2 → network
 
 Only safetensors are read: no pickle, no code from a folder.
@@ -37,6 +37,7 @@ FORMATS: tuple[FolderFormat, ...] = (
     Gpt2Format(),
     LlamaFormat("llama"),
     LlamaFormat("qwen3"),
+    LlamaFormat("smollm3"),
     MistralFormat(),
     Qwen2Format(),
     OwnFormat(),
@@ -191,7 +192,7 @@ def _failed(directory: Path, what: str) -> DataError:
     return DataError(
         ErrorCode.PRETRAINED_LOAD_FAILED,
         f"{directory} is no model that can be loaded: {what}",
-        "give a folder with config.json and model.safetensors of a GPT-2, Llama, Mistral, Qwen2, Qwen3 or Loquela "
-        "model; a pickled one is converted by loading it where it is trusted and calling save_pretrained",
+        "give a folder with config.json and model.safetensors of a GPT-2, Llama, Mistral, Qwen2, Qwen3, SmolLM3 or "
+        "Loquela model; a pickled one is converted by loading it where it is trusted and calling save_pretrained",
         details={"path": str(directory)},
     )

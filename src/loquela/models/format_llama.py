@@ -1,4 +1,4 @@
-"""Llama's folder, and Qwen3's, which is Llama's with a norm on queries and keys.
+"""Llama's folder; Qwen3's, Llama's with a norm on queries and keys; SmolLM3's, where some layers do not rotate.
 
 Rotary positions, RMSNorm, SwiGLU; queries, keys and values are three matrices there and one here, gate and up too.
 """
@@ -29,6 +29,7 @@ HEAD_NORMS = (
     ("attention.key_norm.weight", "self_attn.k_norm.weight"),
 )
 QKV = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj")
+CLASSES = {"llama": "LlamaForCausalLM", "qwen3": "Qwen3ForCausalLM", "smollm3": "SmolLM3ForCausalLM"}
 GATE_AND_UP = ("mlp.gate_proj", "mlp.up_proj")
 OUTSIDE_BLOCKS = (
     ("token_embedding", "model.embed_tokens.weight"),
@@ -89,10 +90,21 @@ class LlamaSettings(StockSettings):
     dropout: float = 0.0
 
 
-class LlamaFormat:
-    """`model_type: llama`, or qwen3 with `qk_norm`."""
+class SmolLM3Settings(LlamaSettings):
+    """Llama's keys with SmolLM3's defaults, and which layers do not rotate."""
 
-    def __init__(self, model_type: Literal["llama", "qwen3"]) -> None:
+    num_key_value_heads: int | None = 4
+    max_position_embeddings: int = 32768
+    tie_word_embeddings: bool = True
+    rope_theta: float | None = 2_000_000.0
+    no_rope_layers: list[int] | None = None
+    no_rope_layer_interval: int = 4
+
+
+class LlamaFormat:
+    """`model_type: llama`, or qwen3 with `qk_norm`, or smollm3 with `unrotated_every`."""
+
+    def __init__(self, model_type: Literal["llama", "qwen3", "smollm3"]) -> None:
         self.model_type: str = model_type
         self.qk_norm = model_type == "qwen3"
 
@@ -102,6 +114,7 @@ class LlamaFormat:
             isinstance(config, TransformerConfig)
             and (config.positions, config.norm, config.activation) == ("rotary", "rmsnorm", "swiglu")
             and config.qk_norm == self.qk_norm
+            and (config.unrotated_every is not None) == (self.model_type == "smollm3")
             and not (config.qk_norm and config.bias)
             and config.d_model % config.num_heads == 0
         )
@@ -111,7 +124,7 @@ class LlamaFormat:
         shape = transformer(config)
         settings: Settings = {
             "model_type": self.model_type,
-            "architectures": ["Qwen3ForCausalLM" if self.qk_norm else "LlamaForCausalLM"],
+            "architectures": [CLASSES[self.model_type]],
             "vocab_size": shape.vocab_size,
             "hidden_size": shape.d_model,
             "intermediate_size": shape.dim_feedforward,
@@ -130,11 +143,15 @@ class LlamaFormat:
         }
         if not self.qk_norm:
             settings["mlp_bias"] = shape.bias
+        if shape.unrotated_every is not None:
+            settings["no_rope_layers"] = [int(shape.rotated(layer)) for layer in range(shape.num_layers)]
+            settings["no_rope_layer_interval"] = shape.unrotated_every
         return settings
 
     def config(self, settings: Settings) -> TransformerConfig:
         """The network of a config.json."""
-        stock = LlamaSettings.model_validate(settings)
+        kind = SmolLM3Settings if self.model_type == "smollm3" else LlamaSettings
+        stock = kind.model_validate(settings)
         if stock.attention_bias != stock.mlp_bias:
             raise ValueError(
                 "attention_bias and mlp_bias differ, and Loquela's networks have biases in both or neither"
@@ -144,7 +161,7 @@ class LlamaFormat:
         # Folders of transformers before 5 say the base beside the scaling.
         rope = stock.rope_parameters or stock.rope_scaling
         base = (rope.rope_theta if rope else None) or stock.rope_theta
-        return TransformerConfig(
+        network = TransformerConfig(
             vocab_size=stock.vocab_size,
             num_layers=stock.num_hidden_layers,
             d_model=stock.hidden_size,
@@ -163,7 +180,12 @@ class LlamaFormat:
             norm_epsilon=stock.rms_norm_eps,
             rotary_base=base or 10_000.0,
             rotary_scaling=rope.scaling if rope else None,
+            unrotated_every=stock.no_rope_layer_interval if isinstance(stock, SmolLM3Settings) else None,
         )
+        layers = stock.no_rope_layers if isinstance(stock, SmolLM3Settings) else None
+        if layers and layers != [int(network.rotated(layer)) for layer in range(stock.num_hidden_layers)]:
+            raise ValueError("no_rope_layers is no regular pattern: each so-and-so-many-th layer without rotation")
+        return network
 
     def pack(self, config: Config, state: Tensors) -> Tensors:
         """Our parameters under Llama's names."""

@@ -26,7 +26,7 @@ from loquela.recipe.schema import ModelSection
 COMPONENT = "ModelInitializer"
 Config = TransformerConfig | RecurrentConfig
 # What a recipe's model section does not name is taken from the folder; dropout may be chosen anew for training.
-FOLDER_DECIDES = ("norm_epsilon", "rotary_base", "rotary_scaling", "head_dim")
+FOLDER_DECIDES = ("norm_epsilon", "rotary_base", "rotary_scaling", "unrotated_every", "head_dim")
 MAY_DIFFER = ("dropout",)
 
 

@@ -185,12 +185,13 @@ class Transformer(LanguageModel):
         self._check_length(end, "the text")
         x, rotation = self._embed(tokens, start, end)
         for index, block in enumerate(self.blocks):
+            turn = rotation if self.config.rotated(index) else None
             if cache is not None:
-                x = block(x, rotation, cache.layers[index], start)
+                x = block(x, turn, cache.layers[index], start)
             elif self.gradient_checkpointing and self.training:
-                x = _checkpointed(block, x, rotation)
+                x = _checkpointed(block, x, turn)
             else:
-                x = block(x, rotation)
+                x = block(x, turn)
         if cache is not None:
             cache.position = end
         normed: Tensor = self.final_norm(x)

@@ -92,8 +92,9 @@ class TransformerGraph:
         queries, keys, values = graph.add_many(
             "Split", (fused, graph.integers(wide, narrow, narrow)), 3, attributes={"axis": -1}
         )
-        queries = self._placed(queries, config.num_heads, f"{name}query_norm", places)
-        keys = self._placed(keys, config.num_kv_heads, f"{name}key_norm", places)
+        rotary = places.rotary if config.rotated(index) else None
+        queries = self._placed(queries, config.num_heads, f"{name}query_norm", rotary)
+        keys = self._placed(keys, config.num_kv_heads, f"{name}key_norm", rotary)
         present = ["", f"present_key_{index}", f"present_value_{index}"]
         heads = {"q_num_heads": config.num_heads, "kv_num_heads": config.num_kv_heads}
         mixed = graph.add_many(
@@ -101,14 +102,14 @@ class TransformerGraph:
         )[0]
         return self._linear(mixed, f"{name}out")
 
-    def _placed(self, heads: str, count: int, norm: str, places: _Places) -> str:
+    def _placed(self, heads: str, count: int, norm: str, rotary: tuple[str, str, str] | None) -> str:
         """Queries or keys [B, T, count · head_dim], normed by head and turned by position where the network does so."""
         graph, config = self.graph, self.config
         if config.qk_norm:
             apart = graph.add("Reshape", heads, graph.integers(0, 0, count, config.head_dim))
             heads = graph.add("Reshape", self._rms_norm(apart, norm), graph.integers(0, 0, -1))
-        if places.rotary is not None:
-            heads = graph.add("RotaryEmbedding", heads, *places.rotary, num_heads=count)
+        if rotary is not None:
+            heads = graph.add("RotaryEmbedding", heads, *rotary, num_heads=count)
         return heads
 
     def _feed_forward(self, x: str, name: str) -> str:

@@ -65,7 +65,9 @@ class StatefulTransformer(nn.Module):
         new_keys, new_values = [], []
         for index, block in enumerate(self.blocks):
             attention = block.attention
-            queries, own_keys, own_values = attention.heads(block.attention_norm(x), rotation)
+            queries, own_keys, own_values = attention.heads(
+                block.attention_norm(x), rotation if self.config.rotated(index) else None
+            )
             new_keys.append(torch.cat((keys[index], own_keys), dim=2))
             new_values.append(torch.cat((values[index], own_values), dim=2))
             x = x + _attend(attention, queries, new_keys[-1], new_values[-1], allowed)
