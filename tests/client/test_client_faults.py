@@ -8,7 +8,8 @@ import pytest
 from loquela import AsyncClient, Client
 from loquela.client import connection as connecting
 from loquela.client import patience as patiently
-from loquela.core.errors import AccessError, DataError, ErrorCode, ProofError, RecipeError, ResourceError
+from loquela.client.answers import Artifact
+from loquela.core.errors import AccessError, DataError, ErrorCode, LimitError, ProofError, RecipeError, ResourceError
 
 RUN = json.dumps({"run_id": "a", "state": "queued", "created_at": 1.0, "something_new": 1})
 
@@ -149,3 +150,30 @@ def test_an_error_inside_a_chat_is_raised_and_not_taken_for_text(scripted):
 def test_a_file_that_is_not_there(tmp_path):
     with Client("http://127.0.0.1:9") as client, pytest.raises(DataError, match="none.txt cannot be read"):
         client.upload(tmp_path / "none.txt")
+
+
+def test_a_download_of_other_bytes_is_not_kept(scripted, tmp_path):
+    given = {
+        "kind": "model",
+        "id": "a",
+        "run_id": "a",
+        "file_id": "0" * 64,
+        "size_bytes": 5,
+        "files": 1,
+        "verified_at": 1,
+    }
+    model = Artifact.model_validate(given)
+    scripted.will_say(200, b"other")
+    with Client(scripted.url) as client, pytest.raises(DataError, match="not what the service promised"):
+        client.download(model, tmp_path / "model.tar")
+    scripted.will_say(404, refusal("DATA_NOT_FOUND"))
+    with Client(scripted.url) as client, pytest.raises(RecipeError, match="no"):
+        client.download(model, tmp_path / "model.tar")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_too_many_requests_are_told_as_such(scripted):
+    for _ in range(connecting.TRIES):
+        scripted.will_say(429, refusal("RATE_LIMITED", "too often"))
+    with Client(scripted.url) as client, pytest.raises(LimitError, match="too often"):
+        client.me()

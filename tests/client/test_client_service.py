@@ -1,6 +1,7 @@
 """Both clients and `loquela --server` against the real service: a run from its recipe to a chat."""
 
 import asyncio
+import hashlib
 import io
 import json
 import subprocess
@@ -91,6 +92,17 @@ def test_from_python(served, home):
         assert client.events(run_id=run.run_id, limit=500).last_seq > 3 and client.logs(run.run_id)
         assert "validation_loss" in client.metric_names(run.run_id)
         assert client.metrics(run.run_id, ["validation_loss"])[0].points_total == 2
+        assert client.validate(asked).valid
+        wrong = client.validate({"data": {"sources": ["builtin:stories"]}, "train": {"epochs": 0}})
+        assert not wrong.valid and wrong.problems[0].key == "train.epochs"
+        assert client.wait(client.verify(run.run_id).job_id).state == "succeeded"
+        assert client.wait(client.evaluate(run.run_id, {"split": "train"}).job_id).kind == "evaluate"
+        assert client.evaluation(run.run_id).split == "train"
+        assert client.exports(run.run_id) == []
+        stored = client.artifacts(run.run_id)
+        model = next(each for each in stored.artifacts if each.kind == "model")
+        client.download(model, home / "model.tar")
+        assert hashlib.sha256((home / "model.tar").read_bytes()).hexdigest() == model.file_id
         turns = []
         assert (
             "".join(client.chat_stream(run.run_id, TALK, turns)) == turns[0].text == client.chat(run.run_id, TALK).text

@@ -82,6 +82,113 @@ class Plan(Answer):
     plan: dict[str, JsonValue] | None = None
 
 
+class RecipeProblem(Problem):
+    """One thing that is wrong with a recipe; `key` is the dotted path, empty when the whole text is meant."""
+
+    where: str = ""
+    key: str = ""
+
+
+class Validation(Answer):
+    """Whether a recipe would be taken, and everything that is wrong with it."""
+
+    valid: bool
+    problems: list[RecipeProblem]
+    recommendations: list[str] = Field(default_factory=list)
+    derived: dict[str, str] = Field(default_factory=dict)
+
+
+class Job(Answer):
+    """An evaluation, export, deployment check, merge, proof, tokenizer or run; `result` is what came out."""
+
+    job_id: str
+    kind: str
+    run_id: str
+    state: str
+    reason: str | None = None
+    message: str = ""
+    error: Problem | None = None
+    attempt: int = 0
+    progress: dict[str, JsonValue] = Field(default_factory=dict)
+    result: dict[str, JsonValue] | None = None
+    labels: dict[str, str] = Field(default_factory=dict)
+    created_at: float
+    started_at: float | None = None
+    ended_at: float | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens without being asked for."""
+        return self.state in ENDED
+
+
+class Evaluation(Answer):
+    """How good a model is; losses in nats. `job_id` is None for the run's own evaluation."""
+
+    run_id: str
+    job_id: str | None = None
+    status: str
+    error: Problem | None = None
+    split: str | None = None
+    loss: float | None = None
+    perplexity: float | None = None
+    bits_per_byte: float | None = None
+    accuracy: float | None = None
+    f1_score: float | None = None
+    report: dict[str, JsonValue] | None = None
+
+
+class Export(Answer):
+    """One export of a run."""
+
+    name: str
+    format: str
+    quantization: str
+    runtime: str
+    bytes: int
+    digest: str
+
+
+class ExportList(Answer):
+    """The exports of a run."""
+
+    exports: list[Export]
+
+
+class Tokenizer(Answer):
+    """A tokenizer that was trained alone."""
+
+    tokenizer_id: str
+    status: str
+    error: Problem | None = None
+    method: str | None = None
+    vocab_size: int | None = None
+    coverage: float | None = None
+    oov_rate: float | None = None
+    statistics: dict[str, JsonValue] | None = None
+
+
+class Artifact(Answer):
+    """A tarball in the store; `file_id` is its SHA-256."""
+
+    kind: str
+    id: str
+    run_id: str
+    file_id: str
+    size_bytes: int
+    files: int
+    verified_at: float
+    cleaned_at: float | None = None
+
+
+class RunArtifacts(Answer):
+    """What is stored of a run; `here`: its folders are at the service too."""
+
+    run_id: str
+    here: bool
+    artifacts: list[Artifact]
+
+
 class Point(Answer):
     """One value of a metric."""
 

@@ -52,6 +52,10 @@ def plan(recipe: str | Json, until: str | None = None) -> Call[answers.Plan]:
     return Call("POST", "/runs/plan", answers.Plan.model_validate_json, body=_recipe(recipe, until))
 
 
+def validate(recipe: str | Json, until: str | None = None) -> Call[answers.Validation]:
+    return Call("POST", "/runs/validate", answers.Validation.model_validate_json, body=_recipe(recipe, until))
+
+
 def runs(before: int | None = None, limit: int = 50, states: Sequence[str] = ()) -> Call[answers.RunPage]:
     query = [("limit", str(limit)), *(("state", state) for state in states)]
     if before is not None:
@@ -106,6 +110,52 @@ def scored(run_id: str, request_id: str) -> Call[answers.Scored]:
 
 def chat(run_id: str, request: Json) -> Call[answers.ChatTurn]:
     return Call("POST", _of(run_id, "chat"), answers.ChatTurn.model_validate_json, body=dict(request))
+
+
+def job(job_id: str) -> Call[answers.Job]:
+    return Call("GET", f"/jobs/{quote(job_id, safe='')}", answers.Job.model_validate_json)
+
+
+def change_job(job_id: str, verb: str) -> Call[answers.Job]:
+    """`verb` is cancel or resume."""
+    return Call("POST", f"/jobs/{quote(job_id, safe='')}/{verb}", answers.Job.model_validate_json)
+
+
+def evaluate(run_id: str, request: Json, idempotency_key: str | None = None) -> Call[answers.Evaluation]:
+    read = answers.Evaluation.model_validate_json
+    return Call("POST", _of(run_id, "evaluate"), read, body=dict(request), headers=_once(idempotency_key))
+
+
+def evaluation(run_id: str) -> Call[answers.Evaluation]:
+    return Call("GET", _of(run_id, "eval"), answers.Evaluation.model_validate_json)
+
+
+def work_on(run_id: str, verb: str, request: Json, idempotency_key: str | None = None) -> Call[answers.Job]:
+    """`verb` is exports, deploy-checks, merge or verify."""
+    body, read = dict(request) or None, answers.Job.model_validate_json
+    return Call("POST", _of(run_id, verb), read, body=body, headers=_once(idempotency_key))
+
+
+def exports(run_id: str) -> Call[answers.ExportList]:
+    return Call("GET", _of(run_id, "exports"), answers.ExportList.model_validate_json)
+
+
+def train_tokenizer(request: Json, idempotency_key: str | None = None) -> Call[answers.Tokenizer]:
+    read = answers.Tokenizer.model_validate_json
+    return Call("POST", "/tokenizers/train", read, body=dict(request), headers=_once(idempotency_key))
+
+
+def tokenizer(tokenizer_id: str) -> Call[answers.Tokenizer]:
+    return Call("GET", f"/tokenizers/{quote(tokenizer_id, safe='')}", answers.Tokenizer.model_validate_json)
+
+
+def artifacts(run_id: str) -> Call[answers.RunArtifacts]:
+    return Call("GET", _of(run_id, "artifacts"), answers.RunArtifacts.model_validate_json)
+
+
+def artifact_path(kind: str, artifact_id: str) -> str:
+    """Where a tarball is downloaded."""
+    return f"/artifacts/{quote(kind, safe='')}/{quote(artifact_id, safe='')}"
 
 
 def chat_piece(event: ServerEvent, turns: list[answers.ChatTurn]) -> list[str]:

@@ -8,6 +8,7 @@ with loquela.Client("http://127.0.0.1:8040", key) as client:
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,9 +21,10 @@ from pydantic import JsonValue
 from loquela.client import answers, calls
 from loquela.client.calls import Call, Json
 from loquela.client.connection import TRIES, connection, pause_before
-from loquela.client.failures import BUSY, made, refusal, unreachable
+from loquela.client.failures import BUSY, made, other_bytes, refusal, unreachable
 from loquela.client.patience import Patience, looks
 from loquela.client.server_events import EventParser, ServerEvent
+from loquela.core.atomic import atomic_path
 from loquela.core.errors import DataError, ErrorCode, LoquelaError
 
 T = TypeVar("T")
@@ -78,6 +80,10 @@ class Client:
     def plan(self, recipe: str | Json, *, until: str | None = None) -> answers.Plan:
         """What a recipe would do and need; nothing is queued."""
         return self.send(calls.plan(recipe, until))
+
+    def validate(self, recipe: str | Json, *, until: str | None = None) -> answers.Validation:
+        """Whether a recipe would be taken, and everything that is wrong with it."""
+        return self.send(calls.validate(recipe, until))
 
     def runs(self, *, before: int | None = None, limit: int = 50, states: Sequence[str] = ()) -> answers.RunPage:
         """Runs, newest first, a page at a time."""
@@ -168,6 +174,91 @@ class Client:
         """The model's next turn in pieces, as it is written; the whole turn is added to `turns` at its end."""
         for event in self._stream("POST", calls.chat_stream_path(run_id), {}, dict(request)):
             yield from calls.chat_piece(event, turns)
+
+    def job(self, job_id: str) -> answers.Job:
+        """One job of any kind."""
+        return self.send(calls.job(job_id))
+
+    def cancel_job(self, job_id: str) -> answers.Job:
+        """Stop a job."""
+        return self.send(calls.change_job(job_id, "cancel"))
+
+    def resume_job(self, job_id: str) -> answers.Job:
+        """Queue a job again that was stopped, or failed."""
+        return self.send(calls.change_job(job_id, "resume"))
+
+    def wait(self, job_id: str) -> answers.Job:
+        """Wait until a job has ended; its error is raised where it failed."""
+        found = self.job(job_id)
+        for pause in looks():
+            if found.ended:
+                break
+            time.sleep(pause)
+            found = self.job(job_id)
+        if found.error is not None:
+            raise made(found.error, 422)
+        return found
+
+    def evaluate(self, run_id: str, request: Json, *, idempotency_key: str | None = None) -> answers.Evaluation:
+        """Queue an evaluation on a split, or on a text of its own; `wait` for its `job_id`, then `evaluation`."""
+        return self.send(calls.evaluate(run_id, request, idempotency_key))
+
+    def evaluation(self, run_id: str) -> answers.Evaluation:
+        """The newest evaluation of a run."""
+        return self.send(calls.evaluation(run_id))
+
+    def export(self, run_id: str, request: Json, *, idempotency_key: str | None = None) -> answers.Job:
+        """Queue an export, e.g. {"format": "gguf", "quantize": "int8"}."""
+        return self.send(calls.work_on(run_id, "exports", request, idempotency_key))
+
+    def exports(self, run_id: str) -> list[answers.Export]:
+        """The exports of a run."""
+        return self.send(calls.exports(run_id)).exports
+
+    def deploy_check(self, run_id: str, request: Json, *, idempotency_key: str | None = None) -> answers.Job:
+        """Queue the deployment check of an export, e.g. {"export": "gguf-int8"}."""
+        return self.send(calls.work_on(run_id, "deploy-checks", request, idempotency_key))
+
+    def merge(self, run_id: str) -> answers.Job:
+        """Queue the merge of a fine-tuning's adapter."""
+        return self.send(calls.work_on(run_id, "merge", {}))
+
+    def verify(self, run_id: str) -> answers.Job:
+        """Queue the proof that a run on disk is what it was."""
+        return self.send(calls.work_on(run_id, "verify", {}))
+
+    def train_tokenizer(self, request: Json, *, idempotency_key: str | None = None) -> answers.Tokenizer:
+        """Queue the training of a tokenizer alone."""
+        return self.send(calls.train_tokenizer(request, idempotency_key))
+
+    def tokenizer(self, tokenizer_id: str) -> answers.Tokenizer:
+        """A tokenizer and what was measured of it."""
+        return self.send(calls.tokenizer(tokenizer_id))
+
+    def artifacts(self, run_id: str) -> answers.RunArtifacts:
+        """What is stored of a run."""
+        return self.send(calls.artifacts(run_id))
+
+    def download(self, artifact: answers.Artifact, place: Path) -> None:
+        """Write an artifact's tarball to `place`, whole and with its SHA-256 proven, or not at all.
+
+        Raises DataError(CORRUPTION) for other bytes than were promised, ResourceError where it breaks off.
+        """
+        path = calls.artifact_path(artifact.kind, artifact.id)
+        with atomic_path(place) as temporary, temporary.open("wb") as written:
+            try:
+                with self._http.stream("GET", path, timeout=self._connection.stream_timeout) as response:
+                    if not response.is_success:
+                        response.read()
+                        raise refusal(response)
+                    digest = hashlib.sha256()
+                    for piece in response.iter_bytes():
+                        digest.update(piece)
+                        written.write(piece)
+            except httpx.HTTPError as error:
+                raise unreachable(self.url, error) from error
+            if digest.hexdigest() != artifact.file_id:
+                raise other_bytes(path)
 
     def upload(self, path: Path, *, purpose: str = "user_data") -> answers.UploadedFile:
         """Send a file; recipes name it as `upload:<id>`."""

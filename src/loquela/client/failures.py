@@ -11,6 +11,7 @@ from loquela.core.errors import (
     DataError,
     ErrorCode,
     InternalError,
+    LimitError,
     LoquelaError,
     ProofError,
     RecipeError,
@@ -58,7 +59,19 @@ def unreachable(address: str, error: httpx.HTTPError) -> ResourceError:
     )
 
 
+def other_bytes(path: str) -> DataError:
+    """A download that is not what was promised."""
+    return DataError(
+        ErrorCode.CORRUPTION,
+        f"what came from {path} is not what the service promised: another SHA-256",
+        "download it again; if it stays so, look what stands between you and the service",
+        retryable=True,
+    )
+
+
 def _kind(status: int, code: ErrorCode) -> type[LoquelaError]:
+    if status == 429:
+        return LimitError
     if status in (401, 403):
         return AccessError
     if status == 409 and code not in STATE_CODES:
