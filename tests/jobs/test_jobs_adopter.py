@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from loquela.core.errors import RecipeError
+from loquela.core.errors import ErrorCode, RecipeError, ResourceError
 from loquela.jobs.adopter import LABELS, Adopter
 from loquela.jobs.charts import Charts
 from loquela.jobs.claims import Claims, Ended, Holder
@@ -206,6 +206,33 @@ def test_a_run_without_a_manifest_is_seen_and_says_that_nobody_knows_its_recipe(
     adopter.look()
     assert get("tiny-1").state is JobState.INTERRUPTED
     assert get("tiny-1").spec == {"recipe": None, "until": None}
+
+
+def test_what_a_status_says_may_be_strange(runs, adopter, get):
+    folder = make(runs, "tiny-1", message="stop\0ped", start_time="0001-01-01T00:00:00", progress={"a\0": "\0"})
+    (folder / "metrics.jsonl").write_text('{"step": 1, "\\ud800": 2, "loss": 3.0}\n')
+    adopter.look()
+    assert (get("tiny-1").message, get("tiny-1").state) == ("stopped", JobState.INTERRUPTED)
+    assert get("tiny-1").created_at == get("tiny-1").progress_at
+
+
+def test_a_run_that_cannot_be_written_down_keeps_no_other_from_it(runs, adopter, get, monkeypatch):
+    for name in ("tiny-1", "tiny-2", "tiny-3"):
+        complete(runs, name)
+    adopt = Adopter._adopt
+
+    def refused(self, connection, run_id, found, recipe):
+        if run_id == "tiny-2":
+            raise ResourceError(ErrorCode.PERSISTENCE_FAILED, "cannot be held", "mend it")
+        adopt(self, connection, run_id, found, recipe)
+
+    monkeypatch.setattr(Adopter, "_adopt", refused)
+    with pytest.raises(ResourceError, match="cannot be held"):
+        adopter.look()
+    monkeypatch.undo()
+    assert get("tiny-3").state is JobState.SUCCEEDED
+    assert adopter.look() == 1
+    assert get("tiny-2").state is JobState.SUCCEEDED
 
 
 def test_what_is_no_run_is_passed_over(runs, adopter, database, tmp_path):

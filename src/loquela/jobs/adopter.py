@@ -47,18 +47,29 @@ class Adopter:
         self._seen: dict[str, Marks] = {}
 
     def look(self) -> int:
-        """Bring the rows up to date; how many runs had something new. ResourceError where the database is away."""
+        """Bring the rows up to date; how many runs had something new.
+
+        ResourceError where the database is away, or cannot hold what a folder says: then the others were looked at.
+        """
         changed = 0
-        for folder, ours in self._folders():
+        refused: LoquelaError | None = None
+        for folder, known in self._folders():
             marks = _marks(folder)
-            if ours is not False and self._seen.get(folder.name) != marks:
-                self._follow(folder, known=ours is not None)
-                self._seen[folder.name] = marks
-                changed += 1
+            if self._seen.get(folder.name) == marks:
+                continue
+            try:
+                self._follow(folder, known=known)
+            except LoquelaError as error:
+                refused = error
+                continue
+            self._seen[folder.name] = marks
+            changed += 1
+        if refused is not None:
+            raise refused
         return changed
 
-    def _folders(self) -> Iterable[tuple[Path, bool | None]]:
-        """Every run's folder, and whether its row only follows it; None where there is no row."""
+    def _folders(self) -> Iterable[tuple[Path, bool]]:
+        """The folders of runs whose row only follows them, or that no row knows; whether there is one."""
         try:
             names = sorted(entry.name for entry in self._runs.iterdir() if RUN_ID.fullmatch(entry.name))
         except OSError:
@@ -72,8 +83,8 @@ class Adopter:
                     for row in connection.execute(query)
                 }
             for name in part:
-                if has_run(self._runs / name):
-                    yield self._runs / name, ours.get(name)
+                if ours.get(name, True) and has_run(self._runs / name):
+                    yield self._runs / name, name in ours
 
     def _follow(self, folder: Path, *, known: bool) -> None:
         found = look_at(folder)

@@ -209,6 +209,10 @@ def points_of(line: bytes) -> Iterator[tuple[str, int, float | None, str | None]
 def fits(text: str, column: Column[str]) -> bool:
     """Whether every database can hold `text` in `column`: a file may have been edited by hand."""
     length = column.type.length if isinstance(column.type, String) else None
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
     return "\0" not in text and (length is None or len(text) <= length)
 
 

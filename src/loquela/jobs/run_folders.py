@@ -62,7 +62,7 @@ def look_at(folder: Path) -> FoundRun:
     if details is not None and state is JobState.FAILED:
         fault = JobError(code=details.code, message=details.error_message, remedy=details.remedy)
     progress: JsonObject = dict(status.progress) | {"phase": status.current_phase}
-    return FoundRun(state, reason, message, status.start_time.timestamp(), moved_at, fault, progress)
+    return FoundRun(state, reason, message.replace("\0", ""), _began_at(status, moved_at), moved_at, fault, progress)
 
 
 def recipe_of(folder: Path) -> JsonObject | None:
@@ -72,6 +72,13 @@ def recipe_of(folder: Path) -> JsonObject | None:
     except (LoquelaError, OSError):
         return None
     return dict(recipe.model_dump(mode="json", exclude_unset=True))
+
+
+def _began_at(status: PipelineStatus, otherwise: float) -> float:
+    try:
+        return status.start_time.timestamp()
+    except (ValueError, OverflowError):  # a year that the machine's clock does not know
+        return otherwise
 
 
 def _standing(folder: Path, status: PipelineStatus, locked: bool) -> tuple[JobState, Reason | None, str]:
