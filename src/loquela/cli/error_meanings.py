@@ -66,5 +66,6 @@ MEANINGS: dict[ErrorCode, str] = {
     ErrorCode.RUN_NOT_FOUND: "no run of that id, prefix or path",
     ErrorCode.INTERRUPTED: "stopped on request with everything saved; resumable",
     ErrorCode.UNAUTHORIZED: "a caller without permission",
+    ErrorCode.RATE_LIMITED: "a caller who asks more often than allowed, or has too much waiting",
     ErrorCode.INTERNAL: "our bug; the message names the log file to report it with",
 }
