@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import socket
 import threading
 import time
@@ -134,6 +135,17 @@ class Bot:
             self.loop.call_soon_threadsafe(self.task.cancel)
         self.thread.join(20)
         assert not self.thread.is_alive()
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before():
+    """The program turns loggers to its own handler; here they are turned back."""
+    loggers = [logging.getLogger(name) for name in ("loquela.bot", "discord", "asyncio", "discord.state")]
+    before = [(one, one.handlers[:], one.level, one.propagate) for one in loggers]
+    yield
+    for one, handlers, level, propagate in before:
+        one.handlers[:], one.propagate = handlers, propagate
+        one.setLevel(level)
 
 
 @pytest.fixture

@@ -70,9 +70,9 @@ def test_a_recipe_in_toml_a_named_one_and_a_corpus_with_choices(bot, fake, servi
         ({"recipe": ("r.toml", b"a = \n")}, r"TOML"),
         ({"recipe": ("r.yaml", b"#" * 3000)}, r"3,000 bytes; 2,000 is the most"),
         ({"named": "nobody"}, r"no recipe has a name here"),
-        ({}, r"one thing"),
-        ({"corpus": "builtin:stories", "recipe": ("r.yaml", YAML)}, r"one thing"),
-        ({"epochs": 3, "recipe": ("r.yaml", YAML)}, r"one thing"),
+        ({}, r"a run is made from one thing"),
+        ({"corpus": "builtin:stories", "recipe": ("r.yaml", YAML)}, r"a run is made from one thing"),
+        ({"epochs": 3, "recipe": ("r.yaml", YAML)}, r"a run is made from one thing"),
     ],
 )
 def test_what_cannot_be_a_run_is_said_with_its_remedy(start_bot, fake, service, options, said):
@@ -197,3 +197,11 @@ def test_strangers_learn_nothing_and_servers_are_no_place(bot, fake, service):
 
 def test_a_command_that_is_no_longer_known_is_answered(bot, fake):
     assert "do not know that command" in fake.ask("dance").answer()["content"]
+
+
+def test_a_command_that_discord_no_longer_waits_for_does_no_harm(bot, fake, service, caplog):
+    gone = {"code": 10062, "message": "Unknown interaction"}
+    fake.fail("POST", r"/interactions/\d+/[\w-]+/callback", 404, gone, times=2)
+    fake.ask("runs")
+    fake.until(lambda: "nor could that be said" in caplog.text)
+    assert fake.ask("runs").answer()["embeds"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,10 @@ from loquela.bot.news import News
 from loquela.bot.redaction import Redactor
 from loquela.bot.settings import BotSettings
 from loquela.bot.store import Store
+from loquela.cli.main import answer
 from loquela.client.answers import Run
+from loquela.security.credentials.credential import from_text
+from loquela.security.credentials.store import CredentialStore
 
 # What `loquela bot` is, with Discord's addresses turned to the stand-in.
 PROGRAM = """
@@ -87,23 +92,49 @@ def test_the_program_is_killed_and_goes_on_where_it_was(program, fake, service):
     assert service.key not in out + err
 
 
+def test_a_wrong_token_ends_the_program_and_is_not_shown(program):
+    process = program(DISCORD_TOKEN=TOKEN[:-1] + "x")
+    out, err = process.communicate(timeout=200)
+    assert "Discord does not know the bot's token" in err
+    assert "to mend it: copy it anew" in err
+    assert "Traceback" not in err
+    assert process.returncode == 4
+    assert TOKEN[:-1] not in out + err
+
+
 @pytest.mark.parametrize(
     ("changes", "code", "said"),
     [
-        ({"DISCORD_TOKEN": TOKEN[:-1] + "x"}, 4, "Discord does not know the bot's token"),
-        ({"DISCORD_TOKEN": ""}, 2, "the bot's token at Discord is missing"),
-        ({"LOQUELA_API_KEY": "lq_no"}, 4, "refuses the bot's key"),
+        ({"DISCORD_TOKEN": ""}, 2, "the bot's token at Discord is missing: there is no credential 'discord'"),
+        ({"LOQUELA_API_KEY": ""}, 2, "the bot's key of the service is missing"),
         ({"DISCORD_OWNER_ID": "Ann"}, 2, "owners from the environment cannot be used"),
+        ({"DISCORD_OWNER_ID": ""}, 2, "the bot has no owner"),
+        ({"API_BASE_URL": "ftp://somewhere"}, 2, "is no address of a service"),
     ],
 )
-def test_what_cannot_start_says_why_and_shows_no_secret(program, changes, code, said):
-    process = program(**changes)
-    out, err = process.communicate(timeout=200)
+def test_what_cannot_start_says_why(monkeypatch, capsys, tmp_path, changes, code, said):
+    environment = {"DISCORD_TOKEN": TOKEN, "DISCORD_OWNER_ID": str(OWNER), "LOQUELA_API_KEY": "lq_x"}
+    for name, value in {**environment, "XDG_CONFIG_HOME": str(tmp_path), **changes}.items():
+        monkeypatch.setenv(name, value)
+    assert answer(["bot", "--data", str(tmp_path / "bot")]) == code
+    err = capsys.readouterr().err
     assert said in err
     assert "to mend it:" in err
-    assert "Traceback" not in err
-    assert process.returncode == code
-    assert TOKEN[:-1] not in out + err
+    assert TOKEN not in err
+
+
+def test_token_and_key_may_come_from_the_credentials(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for variable in ("DISCORD_TOKEN", "LOQUELA_API_KEY"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("DISCORD_OWNER_ID", str(OWNER))
+    CredentialStore().put("discord", from_text("kept-token", "discord"))
+    CredentialStore().put("loquela-api", from_text("kept-key", "loquela-api"))
+    given = []
+    monkeypatch.setattr("loquela.bot.serving.serve", lambda settings, secrets, tell: given.append(secrets))
+    assert answer(["bot", "--data", str(tmp_path / "bot")]) == 0
+    assert (given[0].token, given[0].api_key) == ("kept-token", "kept-key")
+    assert "kept" not in repr(given[0])
 
 
 class Letters:
@@ -148,9 +179,6 @@ class CrashingBot(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        import asyncio
-        import tempfile
-
         self.folder = tempfile.TemporaryDirectory()
         self.loop = asyncio.new_event_loop()
         self.letters, self.now, self.rung, self.seq, self.last = Letters(), 1000.0, [], 0, ""
@@ -232,4 +260,4 @@ class CrashingBot(RuleBasedStateMachine):
 
 
 TestCrashingBot = CrashingBot.TestCase
-TestCrashingBot.settings = hypothesis_settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestCrashingBot.settings = hypothesis_settings(max_examples=12, stateful_step_count=25, deadline=None)

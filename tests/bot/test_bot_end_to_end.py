@@ -34,7 +34,9 @@ def test_a_run_from_an_attachment_to_its_end(fake, tmp_path):
         told = fake.ask("train", recipe=("tiny.yaml", yaml.safe_dump(made).encode())).answer()
         assert told["embeds"][0]["title"].endswith(": queued"), told
         card = fake.until(lambda: fake.to(OWNER))[0]
-        fake.until(lambda: [one for one in fake.to(OWNER) if one.embed["title"].endswith(": finished")])
+        ends = (": finished", ": failed", ": interrupted; it goes on by itself")
+        rung = fake.until(lambda: [one for one in fake.to(OWNER) if one.embed["title"].endswith(ends)], 200)[0]
+        assert rung.embed["title"].endswith(": finished"), rung.text
         fake.until(lambda: "Finished." in card.embed["description"])
         (run,) = served.get("/runs")["runs"]
         status = fake.ask("status", run=run["run_id"])

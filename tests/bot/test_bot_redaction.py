@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loquela.bot.redaction import LONGEST_QUOTATION, PATH, QUOTE, SECRET, Redactor, coded, escaped
+from loquela.worker.folders import OUTPUT
+from loquela.worker.outcome import judge
 
 plain = Redactor(["the-bots-own-key"]).plain
 
@@ -61,6 +64,14 @@ def test_quoted_text_of_the_data_is_not_shown_but_names_are() -> None:
         assert plain(f"row 3 holds {quoted}, which is no JSON") == f"row 3 holds {QUOTE}, which is no JSON"
     assert plain("did you mean 'train.epochs'?") == "did you mean 'train.epochs'?"
     assert LONGEST_QUOTATION < len(line)
+
+
+def test_the_output_of_a_process_that_died_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / OUTPUT).write_text("Dear Ann, I shall come on Sunday and bring the letters with me.")
+    error = judge(-9, tmp_path, shutting_down=False).error
+    assert error is not None
+    assert "Sunday" in error.message
+    assert plain(error.message) == "the job's process ended with signal 9 and without a word"
 
 
 def test_lines_and_control_characters_go_and_length_is_bounded() -> None:

@@ -138,7 +138,7 @@ def _numbers(run: Run, now: float) -> list[tuple[str, str]]:
         found.append(("Time left", f"about {duration(remaining)}"))
     if run.started_at is not None:
         until = run.ended_at if run.ended_at is not None else now
-        found.append(("Took" if run.ended_at is not None else "Runs since", duration(until - run.started_at)))
+        found.append(("Took" if run.ended_at is not None else "Running for", duration(until - run.started_at)))
     elif run.state == "queued":
         found.append(("Waits since", f"<t:{round(run.created_at)}:R>"))
     return found

@@ -25,6 +25,8 @@ _SECRETS = (
     re.compile(r"(?i)\b(\w*(?:password|passwd|secret|token|api_?key))\s*[=:]\s*[^\s,;]+"),
     re.compile(r"\b(?=[\w+/=-]*\d)(?=[\w+/=-]*[A-Za-z])[A-Za-z0-9+=_-]{32,}"),
 )
+# Of a process that died the service tells the end of its output, which may hold anything.
+_OUTPUT = re.compile(r"[;:,]?\s*the last of its output\b.*", re.DOTALL)
 _MARKS = re.compile(r"([\\*_~`|>#\[\]()<:@-])")
 _BETWEEN_PATHS = re.compile(rf"{re.escape(PATH)}(?:\s+\S+){{0,3}}\s+{re.escape(PATH)}")
 
@@ -45,6 +47,7 @@ class Redactor:
 
     def plain(self, text: str, longest: int = 300) -> str:
         """`text` in one line without paths, secrets, long quotations and control characters, cut to `longest`."""
+        text = _OUTPUT.sub("", text)
         text = "".join(" " if c.isspace() else c for c in text if c.isspace() or _visible(c))
         text = _QUOTED.sub(_short_quotation, self.without_secrets(text))
         words = [_without_path(word) for word in text.split()]

@@ -175,7 +175,7 @@ def _log_quietly(redactor: Redactor) -> None:
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine(redactor))
-    for name in ("loquela.bot", "discord"):
+    for name in ("loquela.bot", "discord", "asyncio"):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.setLevel(logging.WARNING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import aiohttp
 import discord
 from discord import app_commands
 
@@ -50,8 +51,8 @@ class OwnersTree(app_commands.CommandTree[discord.Client]):
                 await interaction.followup.send(UNKNOWN if unknown else BROKEN, ephemeral=True)
             else:
                 await interaction.response.send_message(UNKNOWN if unknown else BROKEN, ephemeral=True)
-        except discord.HTTPException as gone:
-            _log.warning("nor could that be said: HTTP %d", gone.status)
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as gone:
+            _log.warning("nor could that be said: %s", type(gone).__name__)
 
 
 def add_commands(tree: OwnersTree, commands: Commands) -> None:
