@@ -26,6 +26,7 @@ from loquela.runs.execution import execute
 from loquela.runs.manifest import TrainingRunManifest, load_run_manifest
 from loquela.runs.status import PipelineStatus, load_status
 from loquela.runs.store import RunStore
+from loquela.runs.stored.local_copy import local_model_folder
 
 if TYPE_CHECKING:
     from loquela.inference.engine import Engine
@@ -69,7 +70,11 @@ class Run:
 
     @property
     def checkpoint(self) -> Path:
-        """The folder of the best model so far (Hugging Face layout); DataError when there is none."""
+        """The folder of the best model so far (Hugging Face layout); DataError when there is none.
+
+        A run that a service has cleaned is brought back from its store; errors as `local_model_folder`.
+        """
+        local_model_folder(self.directory)
         for name in ("best", "final"):
             if (self.directory / name / "config.json").is_file():
                 return self.directory / name

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from loquela.api import Run
 from loquela.cli.main import answer
 from loquela.jobs.settings import ServiceSettings
 from loquela.runs.status import Phase, PipelineStatus
@@ -65,6 +66,8 @@ def test_listed_verified_cleaned_and_brought_back(service, run_command):
 
     words = ("generate", "toy-1", "--output-directory", str(service), "--prompt", "Once", "--max-new-tokens", "2")
     assert run_command(*words)[0] == 0 and (service / "runs" / "toy-1" / "final").is_dir()
+    run_command("artifacts", "clean-up")
+    assert Run(service / "runs" / "toy-1").checkpoint.is_dir()
     blob = next((service / "artifacts" / "sha256").glob("*/*"))
     blob.unlink()
     code, _, wrong = run_command("artifacts", "verify")
