@@ -287,7 +287,7 @@ def test_the_stage_counts_tokens_and_packs_rows(tmp_path: Path, source: Path, to
     )
     assert one[0].tokens is not None and one[0].learnt_tokens is not None
     assert 0 < one[0].learnt_tokens < one[0].tokens
-    # Which row comes first depends on the split, and that on where the file lies.
+    # Which row comes first depends on the split.
     assert re.match(r"A \w+ that is \w+\.", one[0].text[one[0].learnt[0].start : one[0].learnt[0].end])
 
 
