@@ -112,7 +112,8 @@ def test_an_evaluation_may_name_a_text_below_corpus_and_nothing_else(owner, part
     view = owner.post(f"/runs/{run}/evaluate", json={"path_override": "story.txt"}).json()
     assert (view["path_override"], view["split"]) == ("story.txt", None)
     assert parts.listing.get(view["job_id"]).spec["source"] == str(story.resolve())
-    for name in ("/etc/passwd", "../x", "a\0b", "file:/etc/passwd", "%2e%2e/x"):
+    assert owner.post(f"/runs/{run}/evaluate", json={"path_override": "a\0b"}).status_code == 422
+    for name in ("/etc/passwd", "../x", "file:/etc/passwd", "%2e%2e/x"):
         refused(owner.post(f"/runs/{run}/evaluate", json={"path_override": name}), "path_override")
     both = owner.post(f"/runs/{run}/evaluate", json={"split": "test", "path_override": "story.txt"})
     refused(both, "split and path_override are mutually exclusive", 422)
