@@ -84,6 +84,12 @@ def test_samples_notices_and_what_is_unknown_are_not_told(name: str) -> None:
     assert _news(name, text=PLANTED, message=PLANTED) is None
 
 
+def test_the_end_of_another_job_on_a_run_is_not_the_end_of_the_run() -> None:
+    fields = {"seq": 1, "id": "e", "at": 0.0, "name": "job.succeeded.v1", "run_id": "r"}
+    assert news_of(Event.model_validate({**fields, "job_id": "generate-1"})) is None
+    assert news_of(Event.model_validate({**fields, "job_id": "r"})) is not None
+
+
 def test_text_where_numbers_belong_is_not_passed_on() -> None:
     names = [
         "job.running.v1",

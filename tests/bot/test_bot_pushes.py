@@ -81,6 +81,18 @@ def test_runs_that_nobody_watches_are_not_told(bot, fake, service):
     assert run not in str(_titles(fake))
 
 
+def test_a_generation_with_a_watched_run_is_not_told(bot, fake, service):
+    run, card = _watched(fake, service)
+    service.begin(run)
+    fake.until(lambda: f"▶️ {run}: started" in _titles(fake))
+    for name in ("job.queued.v1", "job.succeeded.v1"):
+        service.parts.events.append(name, job_id="generate-1", run_id=run, data={"kind": "generate"})
+    service.say(run, SAVED, step=5)
+    fake.until(_told(card, "checkpoint saved at step 5"))
+    assert _titles(fake) == [f"▶️ {run}", f"▶️ {run}: started"]
+    assert "finished" not in card.text
+
+
 def test_short_news_of_several_runs_come_in_one_message(start_bot, fake, service, monkeypatch):
     monkeypatch.setattr(delivery, "GATHER_SECONDS", 1.0)
     start_bot()
