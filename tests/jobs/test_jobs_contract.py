@@ -1,11 +1,14 @@
 """What the jobs promise, on every database."""
 
+import threading
+import time
+
 import pytest
 
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.jobs.changes import Superseded
 from loquela.jobs.claims import CRASHES_ALLOWED, Claims, Ended, Holder
-from loquela.jobs.event_log import EventLog
+from loquela.jobs.event_log import EventLog, append_event
 from loquela.jobs.listing import Listing
 from loquela.jobs.records import JobError, NewJob
 from loquela.jobs.requests import Requests
@@ -270,3 +273,30 @@ def test_pages_hold_everything_once_newest_first(database, submissions):
 def test_an_unknown_job_is_named(database):
     with pytest.raises(RecipeError, match="there is no job 'nothing'"):
         Listing(database).get("nothing")
+
+
+def test_whoever_follows_the_events_never_meets_one_before_another_with_a_lower_number(database, clock):
+    log, seen, order = EventLog(database, clock), [], []
+    begun, done = threading.Event(), threading.Event()
+
+    def slow():
+        with database.write() as connection:
+            append_event(connection, "slow.v1", at=0.0)
+            begun.set()
+            time.sleep(0.4)
+
+    def quick():
+        begun.wait()
+        log.append("quick.v1")
+        done.set()
+
+    threads = [threading.Thread(target=slow), threading.Thread(target=quick)]
+    for thread in threads:
+        thread.start()
+    while not done.is_set() or len(seen) < 2:
+        found = log.after(seen[-1] if seen else 0)
+        seen += [event.seq for event in found]
+        order += [event.name for event in found]
+    for thread in threads:
+        thread.join()
+    assert order == ["slow.v1", "quick.v1"]

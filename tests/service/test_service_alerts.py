@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
 from channel_servers import HttpServer, answer, hang
 from jobs_databases import KINDS, fresh_database, stop_servers
@@ -31,13 +31,13 @@ from loquela.jobs.schema import migrate
 from loquela.jobs.settings import ServiceSettings
 from loquela.jobs.states import JobState, Reason
 from loquela.jobs.submissions import Submissions
-from loquela.jobs.tables import alert_memories, alert_turns, deliveries, events
+from loquela.jobs.tables import alert_memories, alert_turns, deliveries
 from loquela.monitoring.alerts.policy import AlertPolicy
 from loquela.monitoring.events import Event
 from loquela.runs.lock import RunLock
 from loquela.runs.status import PipelineStatus
 from loquela.service.alerts.delivering import LEASE_SECONDS, TRIES, Delivering
-from loquela.service.alerts.evaluation import GAP_SECONDS, Evaluation
+from loquela.service.alerts.evaluation import Evaluation
 from loquela.service.alerts.policy import check_channels, policy_of
 from loquela.service.alerts.threads import AlertThreads
 from served import Served
@@ -285,23 +285,6 @@ def test_two_that_decide_at_once_leave_one_decision(bench: Bench) -> None:
         thread.join()
     bench.turn(6)
     assert bench.rows() == [("loss_spike", "trigger", "waiting"), ("nan", "trigger", "waiting")]
-
-
-def test_a_number_that_is_missing_is_waited_for(small: Bench) -> None:
-    last = small.log.last_seq()
-    with small.database.write() as connection:
-        connection.execute(
-            insert(events).values(seq=last + 2, id="late", at=1.0, name=STEP, run_id="r", data='{"loss": NaN}')
-        )
-    assert small.turn() == 0
-    with small.database.write() as connection:
-        connection.execute(insert(events).values(seq=last + 1, id="first", at=1.0, name="notice.v1", run_id="r"))
-    assert small.turn(1) == 2
-    small.turn()
-    with small.database.write() as connection:
-        connection.execute(insert(events).values(seq=last + 9, id="gap", at=1.0, name="notice.v1", run_id="r"))
-    assert small.turn(1) == 0
-    assert small.turn(GAP_SECONDS) >= 1
 
 
 def test_quiet_hours_end_in_one_summary(small: Bench, server: HttpServer) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loquela.cli.execution import carry_out, display_unless
+from loquela.cli.execution import carry_out
+from loquela.cli.live_display import display_unless
 from loquela.cli.options import (
     RESUME_CHOICES,
     RESUME_HELP,

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import sys
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from loquela.cli.live_display import display_unless
 from loquela.cli.options import load
 from loquela.cli.output import emit_json
 from loquela.cli.remote.service import service_in_use
 from loquela.core.errors import ProofError
 
 if TYPE_CHECKING:
-    from loquela.monitoring.display import ProgressDisplay
     from loquela.recipe.schema import Recipe
 
 
@@ -66,12 +65,3 @@ def _show_missed(error: ProofError, recipe: Recipe, *, as_json: bool) -> None:
 def ask(question: str) -> bool:
     """Ask a person on the terminal; Enter means yes."""
     return click.confirm(question, default=True, err=True)
-
-
-def display_unless(silent: bool) -> AbstractContextManager[ProgressDisplay | None]:
-    """The live display on stderr, or nothing."""
-    if silent:
-        return nullcontext()
-    from loquela.monitoring.display import ProgressDisplay
-
-    return ProgressDisplay()

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loquela.cli.execution import ask, display_unless
+from loquela.cli.execution import ask
+from loquela.cli.live_display import display_unless
 from loquela.cli.options import json_option, load, quiet_option, recipe_argument, resume_option, set_option
 from loquela.cli.output import emit_json, table
 

@@ -63,7 +63,7 @@ def command(reference: str, prove: bool, steps: int, output_directory: Path, qui
     if prove:
         _prove(resolved, resume, steps, quiet=quiet, as_json=as_json)
         return
-    from loquela.cli.execution import display_unless
+    from loquela.cli.live_display import display_unless
     from loquela.cli.run_result import show_result
 
     with display_unless(quiet or as_json) as display:

@@ -166,7 +166,7 @@ def watch(run: str, output_directory: Path, quiet: bool, as_json: bool) -> None:
 
         remote.watch(client, named_run(client, run), quiet=quiet, as_json=as_json)
         return
-    from loquela.cli.execution import display_unless
+    from loquela.cli.live_display import display_unless
     from loquela.cli.watching import follow
     from loquela.runs.status import load_status
     from loquela.runs.store import RunStore

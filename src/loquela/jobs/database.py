@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, SQLAlchemyError
@@ -20,6 +20,9 @@ from loquela.core import extras
 from loquela.core.errors import ErrorCode, RecipeError, ResourceError
 
 BUSY_SECONDS = 15.0
+# A process that stands still in the middle of a transaction must not keep all others waiting for ever.
+STANDSTILL_SECONDS = 60
+POSTGRESQL_WRITERS = 7_205_121
 IMMEDIATE = "loquela_immediate"
 
 
@@ -52,6 +55,10 @@ class Database:
         """A transaction that is made durable when the block ends, and undone when it raises; errors as `read`."""
         with _told(self.url), self.engine.connect().execution_options(**{IMMEDIATE: True}) as connection:
             with connection.begin():
+                if not self.is_sqlite:
+                    # One writer at a time, as SQLite has it: whoever follows the events by their numbers must never see
+                    # one before another with a lower number, which an open transaction still holds.
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": POSTGRESQL_WRITERS})
                 yield connection
 
     def close(self) -> None:
@@ -97,9 +104,11 @@ def _engine(url: str) -> Engine:
         extras.require("psycopg", extra="service", purpose="keeping the service's state in PostgreSQL")
         try:
             # A connection that the server has dropped is noticed before it is used.
-            return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+            engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
         except SQLAlchemyError as error:
             raise _refused(url) from error
+        event.listen(engine, "connect", _prepare_postgresql)
+        return engine
     raise _refused(url)
 
 
@@ -111,6 +120,14 @@ def _sqlite_engine(url: str) -> Engine:
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _prepare_postgresql(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute(f"SET idle_in_transaction_session_timeout = '{STANDSTILL_SECONDS}s'")
+    cursor.close()
+    # A setting of a transaction that is undone is undone with it.
+    connection.commit()
 
 
 def _prepare_sqlite(connection: DBAPIConnection, entry: ConnectionPoolEntry) -> None:

@@ -83,7 +83,7 @@ def _tiny_base(directory: Path, *, quiet: bool) -> RunRecord:
 
 
 def _execute(recipe: Path, until: str | None, *, quiet: bool) -> RunRecord:
-    from loquela.cli.execution import display_unless
+    from loquela.cli.live_display import display_unless
     from loquela.cli.options import load
     from loquela.runs.execution import execute
 

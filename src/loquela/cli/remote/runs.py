@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loquela.cli.execution import display_unless
+from loquela.cli.live_display import display_unless
 from loquela.cli.output import emit_json, table
 from loquela.cli.remote.recipe import recipe_for
 from loquela.cli.remote.service import named_run

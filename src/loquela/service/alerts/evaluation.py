@@ -35,8 +35,6 @@ from loquela.service.alerts.rows import (
 EVENTS_A_TURN = 500
 LEASE_SECONDS = 20.0
 TICK_SECONDS = 5.0
-# Transactions of PostgreSQL may end in another order than their numbers: a gap is waited for so long.
-GAP_SECONDS = 3.0
 SERVICE = "service"
 # Jobs whose failure somebody should hear of without having waited for the answer.
 LONG_KINDS: tuple[JobKind, ...] = ("run", "tokenizer", "evaluate", "export")
@@ -49,7 +47,6 @@ class Evaluation:
         self._database, self._clock, self._policy = database, clock, policy
         self._data, self._owner = data, owner
         self._ticked_at: float | None = None
-        self._gap: tuple[int, float] | None = None
 
     def turn(self) -> int:
         """Look at what is new; how many events that were. Errors as `Database.write`."""
@@ -77,7 +74,7 @@ class Evaluation:
         return found
 
     def _look(self, connection: Connection, work: _Work, before: Turn, now: float) -> int:
-        new = self._without_gap(_events_after(connection, before.seq), before.seq, now)
+        new = _events_after(connection, before.seq)
         of_jobs = _jobs_of(connection, {event.job_id for event in new if event.job_id is not None})
         for event in new:
             work.event(event, of_jobs.get(event.job_id or ""))
@@ -86,19 +83,6 @@ class Evaluation:
             work.time(_held(connection), self._free_bytes())
         work.release()
         return len(new)
-
-    def _without_gap(self, found: list[StoredEvent], last: int, now: float) -> list[StoredEvent]:
-        """The events up to the first missing number, which may still come; all of them when it does not."""
-        expected = last + 1
-        for place, event in enumerate(found):
-            if event.seq != expected:
-                if self._gap is None or self._gap[0] != expected:
-                    self._gap = (expected, now)
-                if 0 <= now - self._gap[1] < GAP_SECONDS:
-                    return found[:place]
-            expected = event.seq + 1
-        self._gap = None
-        return found
 
     def _free_bytes(self) -> int | None:
         try:
