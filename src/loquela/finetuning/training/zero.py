@@ -46,6 +46,8 @@ class ZeroOptimizer(Protocol):
     single_partition_of_fp32_groups: Sequence[Tensor]
     fp32_partitioned_groups_flat: Sequence[Tensor]
 
+    _hp_optimizer_states_linked: bool
+
     def _lazy_init_hp_params_optimizer_state(self) -> None:
         """Look again at what states the optimizer has (stage 1 and 2)."""
 
@@ -125,9 +127,13 @@ class ZeroSpread(Spread):
     @torch.no_grad()
     def drop_step(self) -> None:
         """Throw the gathered gradients away: DeepSpeed leaves out a step whose norm is no number, and nothing else."""
-        for gradient in self._gradients():
+        held = list(self._gradients())
+        for gradient in held:
             gradient.fill_(math.inf)
         self.engine.step()
+        # Under stage 3 these buffers are the ones that the next step adds to.
+        for gradient in held:
+            gradient.zero_()
 
     def leave(self) -> None:
         """Every process holds the whole network again, without DeepSpeed; nothing is trained after this."""

@@ -61,6 +61,7 @@ class ZeroOptimizerSet(OptimizerSet):
         counters = {float(state[STEP_KEY]) for state in self.client.state.values() if STEP_KEY in state}
         if not counters:
             return {}
+        self._link()
         found: dict[str, Tensor] = {}
         for name, parameter in self.parameters.items():
             for key in sorted(self._keys()):
@@ -121,7 +122,13 @@ class ZeroOptimizerSet(OptimizerSet):
             for key in self._keys():
                 state.setdefault(key, torch.zeros_like(flat.data))
             state[STEP_KEY] = torch.tensor(steps)
-        if not last:
+        self._link()
+
+    def _link(self) -> None:
+        """Make DeepSpeed look at the states of every group again: it looked once, when only the first had any."""
+        if self.spread.options.stage < 3:
+            zero = self.spread.engine.optimizer
+            zero._hp_optimizer_states_linked = False
             zero._lazy_init_hp_params_optimizer_state()
 
 
