@@ -40,7 +40,7 @@ def test_get_update_watch(live, parts, owner):
     ("key", "value", "says"),
     [
         ("max_streamz", 3, "no such setting 'max_streamz'; did you mean 'max_streams'"),
-        ("max_streams", 0, "greater than or equal to 1"),
+        ("max_streams", 0, "max_streams cannot be that: Input should be greater than or equal to 1"),
         ("port", 9, "port stays: it is taken when the service starts"),
         ("database_url", "sqlite:///other.db", "database_url stays"),
         ("allowed_hosts", ["evil.test"], "an allow-list grows only when the service starts again"),

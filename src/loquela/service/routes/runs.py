@@ -12,10 +12,10 @@ from loquela.jobs.records import Job, NewJob
 from loquela.jobs.states import JobState
 from loquela.recipe.loading import ResolvedRecipe
 from loquela.recipe.pipeline import from_recipe
-from loquela.runs.plan import plan_run
 from loquela.runs.store import new_run_id
 from loquela.service.authentication import Reader, Runner
 from loquela.service.parts import Parts, parts_of
+from loquela.service.planning import planned
 from loquela.service.recipes import admit, as_given, problems_of
 from loquela.service.schemas import (
     PlanView,
@@ -64,11 +64,10 @@ def train(
 def plan(body: TrainRequest, request: Request, key: Reader) -> PlanView:
     """What the run would do and need, without queueing it: the recipe resolved, what was derived, the plan."""
     resolved = _admitted(parts_of(request), body)
-    made = plan_run(resolved.recipe)
     return PlanView(
         recipe=dict(resolved.recipe.model_dump(mode="json", exclude={"output_directory"})),
         derived={name: origin.where for name, origin in resolved.derived().items()},
-        plan=dict(made.model_dump(mode="json")) if made is not None else None,
+        plan=planned(resolved.recipe),
     )
 
 
