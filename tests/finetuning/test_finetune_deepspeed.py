@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -53,6 +55,20 @@ def apart(folder: Path, one: str, two: str, name: str) -> float:
     left, right = (load_file(folder / run / "adapter" / name) for run in (one, two))
     assert set(left) == set(right)
     return max(float((left[key] - right[key]).abs().max()) for key in left)
+
+
+@needs_deepspeed
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_the_engine_updates_as_torch_does_and_its_state_goes_in_and_out(tmp_path: Path, stage: int) -> None:
+    """Resumed, rolled back, a step thrown away, let go: each to the bit what the straight training is."""
+    result = tmp_path / "result.json"
+    script = Path(__file__).with_name("zero_engine.py")
+    arguments = ["--standalone", "--nproc-per-node=2", str(script), str(stage), str(result)]
+    subprocess.run([sys.executable, "-m", "torch.distributed.run", *arguments], check=True, timeout=600)
+    found = json.loads(result.read_text())
+    assert found.pop("apart") < 1e-6
+    assert found == {"resumed": True, "dropped": True, "rolled_back": True, "left": True}
 
 
 @needs_deepspeed
