@@ -100,10 +100,17 @@ def health_check(port):
     return subprocess.run(command, capture_output=True).returncode
 
 
+@pytest.fixture
+def redis():
+    made = RedisServer()
+    yield made
+    made.close()
+
+
 @pytest.mark.slow
-def test_the_production_services_do_a_run_and_stop_when_they_are_asked_to(tmp_path):
+def test_the_production_services_do_a_run_and_stop_when_they_are_asked_to(tmp_path, redis):
     """`api` and `worker` with the environment that compose gives them, on a real PostgreSQL and a real Valkey."""
-    redis, server = RedisServer(), postgresql()
+    server = postgresql()
     address = f"postgresql://owner:{PASSWORD}@127.0.0.1:{server.port}/books"
     ours = {"LOQUELA_DATABASE_URL": address, "LOQUELA_REDIS_URL": redis.url}
     given = {key: ours.get(key, value) for key, value in OURS["api"]["environment"].items()}
@@ -128,5 +135,4 @@ def test_the_production_services_do_a_run_and_stop_when_they_are_asked_to(tmp_pa
         served.process.wait(timeout=60)
         served.process.stdout.close()
         served.client.close()
-        redis.close()
     assert health_check(port) != 0
