@@ -1,4 +1,4 @@
-"""One rank of a small training under DeepSpeed's engine, compared with torch's own; torchrun gives stage and result file.
+"""One rank of a small training under DeepSpeed's engine, compared with torch's own; torchrun gives stage and result.
 
 Two groups of parameters, sizes that no number of processes divides, and an output matrix read outside its layer.
 """
