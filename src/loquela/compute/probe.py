@@ -19,6 +19,7 @@ from loquela.models.kernels import onednn_available, onednn_product
 
 # Rows and outputs of the product: its 1 MiB result stays in the cache and is not mapped anew by the allocator.
 PROBE_ROWS = 512
+WIDEST_PROBE = 8192
 PROBE_OUTPUTS = 512
 # The shortest time counts, and other programs may be busy: each kernel gets this long to have one quiet moment.
 SECONDS_PER_KERNEL = 0.03
@@ -60,7 +61,8 @@ def probe_cpu(config: TransformerConfig | RecurrentConfig | None) -> CpuProbe:
 
 def probe_width(width: int) -> CpuProbe:
     """The same for a network of `width`."""
-    return _probe(max(16, width))
+    # A wider product is no faster, and a file may claim any width.
+    return _probe(min(max(16, width), WIDEST_PROBE))
 
 
 @functools.lru_cache(maxsize=16)
