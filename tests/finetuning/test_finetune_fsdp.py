@@ -19,9 +19,9 @@ from transformers import AutoModelForCausalLM
 
 from loquela.artifacts.checkpoints import checkpoint_directory
 from loquela.artifacts.context import StageContext
-from loquela.core.errors import RecipeError
+from loquela.core.errors import InternalError, RecipeError
 from loquela.finetuning.stage import finetune
-from loquela.finetuning.training.fsdp import check_fsdp
+from loquela.finetuning.training.fsdp import check_fsdp, check_shared
 from loquela.monitoring.events import EventBus
 from loquela.recipe.schema import ComputeSection, Recipe
 from toy_bases import toy_base
@@ -143,8 +143,13 @@ def test_what_would_not_hold_in_shares_is_refused(
     recipe = tuning_recipe(toy_base("llama"), tmp_path, **finetuning)
     assert recipe.finetune is not None
     section = ComputeSection.model_validate({"strategy": "fsdp", **compute})
-    with pytest.raises(RecipeError, match=says):
+    with pytest.raises(RecipeError, match=f"compute.strategy is fsdp, and .*{says}"):
         check_fsdp(recipe.finetune, section, "cpu", processes)
+
+
+def test_what_stayed_whole_is_named() -> None:
+    with pytest.raises(InternalError, match="2 tensors were not shared out: weight first"):
+        check_shared(torch.nn.Linear(2, 2))
 
 
 def test_the_record_for_accelerate_is_one_that_it_reads(tmp_path: Path) -> None:

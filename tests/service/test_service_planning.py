@@ -26,6 +26,7 @@ def test_it_is_the_plan_and_the_library_stays_out():
 
 def answering(monkeypatch, tmp_path, program):
     """The process is another one."""
+
     def run(command, **options):
         return REAL_RUN([sys.executable, "-c", program], **options)
 

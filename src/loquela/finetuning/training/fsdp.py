@@ -103,15 +103,19 @@ def spread(model: CausalModel, options: FsdpOptions, group: Group, device: str) 
         # Made now, while everything that learns says so: an adapter that is off for a moment does not.
         part.unshard()
         part.reshard()
-    made = FsdpSpread(network, model.module, options, group)
-    left = [name for name, tensor in model.module.named_parameters() if not is_share(tensor)]
+    check_shared(model.module)
+    return FsdpSpread(network, model.module, options, group)
+
+
+def check_shared(module: nn.Module) -> None:
+    """InternalError(INVALID_STATE) naming the first parameter that a process still holds whole."""
+    left = [name for name, tensor in module.named_parameters() if not is_share(tensor)]
     if left:
         raise InternalError(
             ErrorCode.INVALID_STATE,
             f"{len(left)} tensors were not shared out: {left[0]} first",
             "set compute.strategy: ddp, and report this with the base's name",
         )
-    return made
 
 
 def layers_of(model: CausalModel) -> list[nn.Module]:
