@@ -45,7 +45,10 @@ def test_strangers_and_nonsense_are_told_and_their_keys_are_not(client_of, parts
 
 def test_a_bug_is_told_with_its_traceback_and_answered_without(owner, parts, monkeypatch):
     monkeypatch.setattr(type(parts.listing), "page", lambda *_, **__: 1 / 0)
-    answer = owner.get("/runs").json()["error"]
+    response = owner.get("/runs")
+    answer = response.json()["error"]
+    assert (response.status_code, response.headers["x-content-type-options"]) == (500, "nosniff")
+    assert response.headers["x-request-id"] == answer["request_id"]
     (bug,) = [line for line in lines(parts.settings) if line["context"]["event"] == "service.bug.v1"]
     assert bug["level"] == "error" and "ZeroDivisionError" in bug["context"]["traceback"]
     assert bug["context"]["request_id"] == answer["request_id"] and "Zero" not in json.dumps(answer)

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from loquela.core.errors import AccessError, ErrorCode, InternalError, LoquelaError, RecipeError
 from loquela.core.model import BoundaryModel
 from loquela.jobs.event_log import EventLog
+from loquela.service.headers import SECURITY_HEADERS
 from loquela.service.told.streams import ServiceLog
 
 NOT_FOUND = frozenset({ErrorCode.RUN_NOT_FOUND, ErrorCode.DATASET_NOT_FOUND, ErrorCode.DATA_NOT_FOUND})
@@ -125,7 +126,10 @@ def install(app: FastAPI, events: EventLog, log: ServiceLog) -> None:
         where = "".join(traceback.format_exception(error))
         log.system("error", seen, event="service.bug.v1", request_id=request_id, traceback=where)
         events.append("service.bug.v1", data={"request_id": request_id, "error": seen})
-        return answer(told, request_id)
+        made = answer(told, request_id)
+        # This answer is made outside of the guard, which gives all others theirs.
+        made.headers.update({**SECURITY_HEADERS, "x-request-id": request_id})
+        return made
 
     app.add_exception_handler(LoquelaError, ours)
     app.add_exception_handler(RequestValidationError, unfit)

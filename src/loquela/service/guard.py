@@ -16,19 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.jobs.settings import ServiceSettings
 from loquela.service.errors import Forbidden, answer
+from loquela.service.headers import SECURITY_HEADERS
 from loquela.service.places import Places
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
-SECURITY_HEADERS = {
-    "content-security-policy": (
-        "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-    "cache-control": "no-store",
-}
 # Only over TLS: a browser that heard it once asks this name over TLS for a year.
 STRICT_TRANSPORT = {"strict-transport-security": "max-age=31536000"}
 
