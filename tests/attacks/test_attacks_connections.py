@@ -6,9 +6,8 @@ import time
 
 import psutil
 import pytest
+from attack_target import Target
 from wire import connect, read, written
-
-from conftest import Target
 
 # The same program with less patience, so that a test can see its end.
 IMPATIENT = """

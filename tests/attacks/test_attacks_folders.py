@@ -12,8 +12,8 @@ import time
 import zipfile
 
 import pytest
+from attack_target import PLANTED, Target
 
-from conftest import PLANTED, Target
 from redis_server import RedisServer
 
 JSON = ("Content-Type", "application/json")

@@ -176,7 +176,7 @@ def test_no_key_and_no_secret_lies_in_the_data_folder(target, reader) -> None:
 
 
 def test_guesses_are_slowed_down_and_lock_nobody_out(tmp_path_factory) -> None:
-    from conftest import Target
+    from attack_target import Target
 
     made = Target(tmp_path_factory.mktemp("guessed"), LOQUELA_FAILURES_PER_MINUTE="5", LOQUELA_WRITES_PER_MINUTE="3")
     try:

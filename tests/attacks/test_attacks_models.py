@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from attack_target import Target
 
-from conftest import Target
 from toy_bases import copied_base
 
 ROWS = "".join(

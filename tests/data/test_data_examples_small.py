@@ -51,7 +51,7 @@ def generated(directory: Path, documents: list[tuple[str, str]]) -> Path:
 
 
 @given(sizes=st.lists(st.integers(1, 30), min_size=1, max_size=6), seed=st.integers(0, 99), test=st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_one_whole_group_is_held_out_wherever_there_are_two(sizes: list[int], seed: int, test: bool) -> None:
     heads = [
         Head("rows", (f"question {group} {number}",), group=f"group {group}")

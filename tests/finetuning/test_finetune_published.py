@@ -148,6 +148,10 @@ def test_a_merge_that_is_there_is_not_made_again(finished, at_home):
 def test_a_package_alone_is_merged_by_the_base_that_it_names(finished, at_home, tmp_path):
     package = tmp_path / "handed on"
     shutil.copytree(finished / "final_artifact", package)
+    # It names no folder of the machine that made it: its base lies beside it.
+    code, said = at_home("merge-adapter", str(package), "--json")
+    assert code == 3 and str(tmp_path / "base") in said
+    shutil.copytree(finished.parents[2] / "base", tmp_path / "base")
     code, said = at_home("merge-adapter", str(package), "--json")
     assert code == 0
     found = json.loads(said)

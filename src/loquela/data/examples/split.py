@@ -159,6 +159,8 @@ def _fill_empty(splits: list[Split], heads: Sequence[Head], of: NDArray[np.int64
     Groups are whole texts where there are several to choose from, else components. Nothing is moved where all there
     is belongs together.
     """
+    if "train" not in splits:
+        _learn_again(splits, heads, of)
     whole = Components(of.copy())
     _join_groups(whole, heads, of_split=True)
     texts, before = whole.smallest(), splits.count("train")
@@ -169,6 +171,14 @@ def _fill_empty(splits: list[Split], heads: Sequence[Head], of: NDArray[np.int64
             for number in chosen:
                 splits[number] = split
     return before - splits.count("train")
+
+
+def _learn_again(splits: list[Split], heads: Sequence[Head], of: NDArray[np.int64]) -> None:
+    """Where chance held everything out, take back what did not come with a split: it is then held out by size."""
+    fixed = {root for head, root in zip(heads, of.tolist(), strict=True) if head.given is not None}
+    for number, root in enumerate(of.tolist()):
+        if root not in fixed:
+            splits[number] = "train"
 
 
 def _fitting(splits: Sequence[Split], of: NDArray[np.int64], share: float, seed: int) -> list[int]:
