@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -65,9 +65,9 @@ def serve(
         check_channels(parts.alerts.policy)
         with _listening(settings) as listener:
             watched = SettingsFiles(parts.live, read_again, files)
-            signal.signal(signal.SIGHUP, lambda number, frame: watched.ask())
             try:
-                _serve_on(listener, parts, tell)
+                with _hearing({signal.SIGHUP: watched.ask}):
+                    _serve_on(listener, parts, tell)
             finally:
                 watched.stop()
     finally:
@@ -100,18 +100,29 @@ def _serve_on(listener: socket.socket, parts: Parts, tell: Callable[[Announcemen
     )
     server = _uvicorn(app, settings)
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop() -> None:
         """Before the server listens for signals itself, and after: it sends each again when it has stopped."""
         server.should_exit = True
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
+    # Until all have saved: a second Ctrl+C does not cut that short.
+    with _hearing({signal.SIGINT: stop, signal.SIGTERM: stop}):
+        try:
+            server.run(sockets=[listener])
+        finally:
+            workers.stop(settings.grace_seconds + 10)
+            found_runs.stop()
+            alerts.stop()
+
+
+@contextmanager
+def _hearing(calls: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[None]:
+    """Call these for their signals; afterwards whoever heard them before does again."""
+    before = {number: signal.signal(number, lambda heard, frame: calls[signal.Signals(heard)]()) for number in calls}
     try:
-        server.run(sockets=[listener])
+        yield
     finally:
-        workers.stop(settings.grace_seconds + 10)
-        found_runs.stop()
-        alerts.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _shown(settings: ServiceSettings) -> dict[str, JsonValue]:
