@@ -49,6 +49,7 @@ MOST_LOOKED_AT = 500
 class Tally:
     kills: dict[str, int] = field(default_factory=dict)
     recovery_seconds: list[float] = field(default_factory=list)
+    slowest: list[tuple[float, list[str]]] = field(default_factory=list)
     lost_steps: list[int] = field(default_factory=list)
     rows_acknowledged: int = 0
     rows_lost: int = 0
@@ -130,6 +131,7 @@ def disturb(service: Service, run: str, chance: random.Random, tally: Tally, kil
             return False
         if not over(back):
             tally.recovery_seconds.append(time.monotonic() - killed_at)
+            tally.slowest = sorted([*tally.slowest, (tally.recovery_seconds[-1], sorted(hit))], reverse=True)[:3]
     return True
 
 
@@ -209,6 +211,7 @@ def summary(tally: Tally, seconds: float, seed: int) -> dict:
         "recovery_seconds_p99": round(recovery[min(len(recovery) - 1, int(len(recovery) * 0.99))], 2)
         if recovery
         else None,
+        "slowest": [{"seconds": round(took, 1), "after": parts} for took, parts in tally.slowest],
         "load_average": psutil.getloadavg()[0],
         "faults": tally.faults,
         "seconds": round(seconds, 1),

@@ -1,11 +1,15 @@
 """Who is let in: every route, every stranger."""
 
+import socket
+
 import pytest
 from fastapi.routing import APIRoute
 
+from loquela.jobs.settings import ServiceSettings
 from loquela.service.app import OPENAI_ROUTERS, ROUTERS
 from loquela.service.guard import host_name
 from loquela.service.keys import Scope
+from loquela.service.serving import _listening
 from loquela.service.sessions import GOOD_FOR_SECONDS, LoginToken
 
 OPEN = {"/healthz", "/readyz", "/login"}
@@ -185,3 +189,9 @@ def test_an_error_of_ours_is_told_without_its_inside_and_kept_in_the_log(app, ow
     assert "secret" not in answer.text
     (kept,) = [event for event in parts.events.after(0) if event.name == "service.bug.v1"]
     assert kept.data == {"request_id": "mine-2", "error": "ZeroDivisionError: a secret of the inside"}
+
+
+def test_small_answers_wait_for_nothing(tmp_path):
+    with _listening(ServiceSettings(data=tmp_path, port=0)) as listener:
+        # What asyncio asks before it switches Nagle's waiting off.
+        assert (listener.type, listener.proto) == (socket.SOCK_STREAM, socket.IPPROTO_TCP)
