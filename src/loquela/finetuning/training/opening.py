@@ -59,21 +59,11 @@ def open_session(context: StageContext, group: Group, plan: DevicePlan) -> Tunin
     DataError as of `open_base`, `load_base_model`, `attach_new` and `open_rows`.
     """
     recipe, section = context.recipe, section_of(context.recipe)
-    # It warns at its import of a faster kernel that it would fetch from a hub.
-    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
-    check_effective(section, plan.device)
-    check_compute(recipe.compute)
-    check_liger(section.liger, plan.device)
-    check_strategy(section, recipe.compute, device=plan.device, precision=plan.precision, processes=group.world_size)
+    _check_asked(recipe, section, group, plan)
     base = open_base(context.inputs["base"])
     examples = context.inputs["examples"]
     placed = "cpu" if host_first(recipe.compute) else plan.device
-    with warnings.catch_warnings():
-        # PEFT takes the folder's name for that of the base, which the saved adapter has from the recipe; and it asks
-        # for names that transformers will drop.
-        warnings.simplefilter("ignore", UserWarning)
-        warnings.simplefilter("ignore", FutureWarning)
-        causal = trained_model(base, recipe, plan, device=placed)
+    causal = _quietly_loaded(base, recipe, plan, placed)
     loop = loop_settings(section)
     rows = open_task(section, examples, base.identity, layout_of(section, causal.facts.attention))
     train, held_out, collator = rows.train, rows.held_out, rows.collator
@@ -119,6 +109,25 @@ def open_session(context: StageContext, group: Group, plan: DevicePlan) -> Tunin
         published=published,
         stop=context.stop,
     )
+
+
+def _check_asked(recipe: Recipe, section: FinetuneSection, group: Group, plan: DevicePlan) -> None:
+    """RecipeError(CONFIG_INVALID) for what is asked for and would not be effective here."""
+    check_effective(section, plan.device)
+    check_compute(recipe.compute)
+    check_liger(section.liger, plan.device)
+    check_strategy(section, recipe.compute, device=plan.device, precision=plan.precision, processes=group.world_size)
+
+
+def _quietly_loaded(base: Base, recipe: Recipe, plan: DevicePlan, device: str) -> CausalModel:
+    # It warns at its import of a faster kernel that it would fetch from a hub.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        # PEFT takes the folder's name for that of the base, which the saved adapter has from the recipe; and it asks
+        # for names that transformers will drop.
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("ignore", FutureWarning)
+        return trained_model(base, recipe, plan, device=device)
 
 
 def _stop_ids(base: Base, examples: Path) -> frozenset[int]:
