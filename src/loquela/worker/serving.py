@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 from types import FrameType
 
 from loquela.jobs.database import Database
@@ -29,7 +30,8 @@ def work(settings: ServiceSettings, parent: int | None) -> None:
     )
 
     def stop(number: int, frame: FrameType | None) -> None:
-        worker.stop()
+        # Not here: the signal may have come while this very thread holds the lock that `stop` waits for.
+        threading.Thread(target=worker.stop, name="stop", daemon=True).start()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
