@@ -159,8 +159,14 @@ def test_an_audit_log_that_somebody_has_changed_is_found_out(target) -> None:
         return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     assert verify().returncode == 0
-    with sqlite3.connect(target.data / "service.db") as connection:
-        connection.execute("DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)")
+    connection = sqlite3.connect(target.data / "service.db", timeout=30)
+    for statement in ("DELETE FROM audit", "UPDATE audit SET target = ''", "REPLACE INTO audit SELECT * FROM audit"):
+        with pytest.raises(sqlite3.IntegrityError, match="the audit log is only appended to"):
+            connection.execute(statement)
+    # Who may alter the schema gets past that, and no further.
+    connection.execute("DROP TRIGGER audit_no_delete")
+    connection.execute("DELETE FROM audit WHERE seq = (SELECT max(seq) FROM audit)")
+    connection.commit()
     connection.close()
     assert verify().returncode == 5
     assert "were removed from the end" in verify().stdout

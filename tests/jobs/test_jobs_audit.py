@@ -5,7 +5,7 @@ import threading
 import pytest
 from sqlalchemy import delete, insert, select, update
 
-from loquela.core.errors import DataError, RecipeError
+from loquela.core.errors import DataError, RecipeError, ResourceError
 from loquela.jobs.actor import ACTOR, Actor
 from loquela.jobs.audit import AuditLog
 from loquela.jobs.audit_check import verify_audit
@@ -13,6 +13,7 @@ from loquela.jobs.database import Database
 from loquela.jobs.listing import Listing
 from loquela.jobs.records import NewJob
 from loquela.jobs.requests import Requests
+from loquela.jobs.schema import migrate
 from loquela.jobs.submissions import Submissions
 from loquela.jobs.tables import audit
 
@@ -24,10 +25,21 @@ def log(database, clock, tmp_path):
     return AuditLog(database, clock, SECRET, tmp_path / "keys" / "audit.anchor")
 
 
+def without_guard(database):
+    """What somebody does first who may alter the schema."""
+    with database.write() as connection:
+        if database.is_sqlite:
+            for name in ("audit_no_update", "audit_no_delete", "audit_no_replace"):
+                connection.exec_driver_sql(f"DROP TRIGGER {name}")
+        else:
+            connection.exec_driver_sql("DROP TRIGGER audit_append_only ON audit")
+
+
 @pytest.fixture
 def long(log):
     for number in range(8):
         log.note("act", f"t{number}", details={"n": number, "ö": None})
+    without_guard(log.database)
     return log
 
 
@@ -52,6 +64,23 @@ def test_a_log_is_whole_and_says_who_did_what(log, clock):
     assert (report.whole, report.entries, report.anchored, report.last_digest) == (True, 2, 2, second.digest)
     assert [entry.seq for entry in log.page(action="key.create")] == [2]
     assert [entry.seq for entry in log.page(after=1)] == [2]
+
+
+def test_the_database_itself_refuses_to_change_or_remove_an_entry(log, database):
+    for number in range(3):
+        log.note("act", f"t{number}")
+    tried = ["UPDATE audit SET target = 'x'", "UPDATE audit SET seq = 9 WHERE seq = 3", "DELETE FROM audit"]
+    tried.append("REPLACE INTO audit SELECT * FROM audit" if database.is_sqlite else "TRUNCATE audit CASCADE")
+    for guarded in range(2):
+        for statement in tried:
+            with pytest.raises(ResourceError, match="the audit log is only appended to"):
+                with database.write() as connection:
+                    connection.exec_driver_sql(statement)
+        assert verify_audit(log).entries == 3
+        # A database that lost the guard, or never had it, has it again at the next start.
+        if not guarded:
+            without_guard(database)
+            migrate(database)
 
 
 @pytest.mark.parametrize("column", ["at", "actor", "action", "target", "outcome", "details", "request_id", "previous"])

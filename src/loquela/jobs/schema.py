@@ -9,6 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from loquela.core.errors import ErrorCode, ResourceError
+from loquela.jobs.audit_guard import make_append_only
 from loquela.jobs.database import Database, shown
 
 # Any number will do, as long as every process takes the same.
@@ -31,6 +32,7 @@ def migrate(database: Database) -> None:
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        make_append_only(connection)
 
 
 def write_step(database: Database, message: str) -> None:
