@@ -12,7 +12,7 @@ import click
 
 from loquela.cli.models import Talker, talker_of
 from loquela.cli.options import json_option, model_argument, output_directory_option
-from loquela.cli.output import tell_notes
+from loquela.cli.output import print_text, tell_notes
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -69,7 +69,7 @@ def command(
         tell_notes(notes)
         conversation = Conversation(chat, settings, system, as_json=as_json)
         if sys.stdin.isatty() and not as_json:
-            click.echo(COMMANDS, err=True)
+            print_text(COMMANDS, err=True)
             _talk(conversation)
         else:
             for line in _lines():
@@ -91,9 +91,9 @@ class Conversation:
         """Send a message, or carry out a command, and show the answer; a message that fails is not kept."""
         if message == "/reset":
             self._turns.clear()
-            click.echo("the conversation is forgotten", err=True)
+            print_text("the conversation is forgotten", err=True)
         elif message.startswith("/"):
-            click.echo(f"no such command: {message.split()[0]}; {COMMANDS}", err=True)
+            print_text(f"no such command: {message.split()[0]}; {COMMANDS}", err=True)
         elif message:
             asked: JsonValue = {"role": "user", "content": message}
             answer = self._answered([*self._head, *self._turns, asked])
@@ -114,15 +114,15 @@ class Conversation:
             for piece in self._chat.stream(request, results):
                 pieces.append(piece)
                 if not self._as_json:
-                    click.echo(piece, nl=False)
+                    print_text(piece, nl=False)
         except KeyboardInterrupt:
-            click.echo()
+            print_text()
             tell_notes(["the answer was stopped"])
             return "".join(pieces)
         if self._as_json:
-            click.echo(json.dumps(results[0].model_dump(mode="json"), ensure_ascii=False))
+            print_text(json.dumps(results[0].model_dump(mode="json"), ensure_ascii=False))
         else:
-            click.echo()
+            print_text()
             tell_notes(results[0].notes)
         return results[0].text
 
@@ -139,14 +139,14 @@ def _talk(conversation: Conversation) -> None:
         try:
             message = click.prompt("you", prompt_suffix="> ", type=str).strip()
         except click.Abort:
-            click.echo()
+            print_text()
             return
         if message == "/exit":
             return
         try:
             conversation.say(message)
         except DataError as error:
-            click.echo(f"{error.message}\n  {error.remedy}", err=True)
+            print_text(f"{error.message}\n  {error.remedy}", err=True)
 
 
 def _lines() -> Iterator[str]:

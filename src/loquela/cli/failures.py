@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from loquela.cli.output import emit_json
+from loquela.cli.output import emit_json, print_text
 from loquela.core.atomic import write_text
 from loquela.core.error_report import ErrorReport
 from loquela.core.errors import ErrorCode, InternalError, Interrupted, LoquelaError, RecipeError
@@ -28,8 +28,8 @@ def tell(error: Exception, *, as_json: bool) -> int:
         stopped = isinstance(known, Interrupted)
         label, tint, then = ("stopped", "yellow", "go on") if stopped else (f"error [{known.code}]", "red", "mend it")
         click.secho(f"{label}: ", fg=tint, bold=True, nl=False, err=True, color=colour)
-        click.echo(known.message, err=True)
-        click.echo(f"  to {then}: {known.remedy}", err=True)
+        print_text(known.message, err=True)
+        print_text(f"  to {then}: {known.remedy}", err=True)
     return known.exit_code
 
 

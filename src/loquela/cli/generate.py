@@ -10,7 +10,7 @@ import click
 
 from loquela.cli.models import writer_of
 from loquela.cli.options import json_option, model_argument, output_directory_option
-from loquela.cli.output import emit_json, tell_notes
+from loquela.cli.output import emit_json, print_text, tell_notes
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -79,20 +79,20 @@ def command(
     engine = writer_of(model, output_directory)
     if requests is not None:
         for each in requests:
-            click.echo(json.dumps(engine.generate(each).model_dump(mode="json"), ensure_ascii=False))
+            print_text(json.dumps(engine.generate(each).model_dump(mode="json"), ensure_ascii=False))
     elif as_json:
         emit_json(engine.generate(request).model_dump(mode="json"))
     elif count == 1:
         notes: list[str] = []
-        click.echo(prompt or "", nl=False)
+        print_text(prompt or "", nl=False)
         for piece in engine.stream(request, notes):
-            click.echo(piece, nl=False)
-        click.echo()
+            print_text(piece, nl=False)
+        print_text()
         tell_notes(notes)
     else:
         result = engine.generate(request)
         for number, text in enumerate(result.outputs, 1):
-            click.echo(f"[{number}] {prompt or ''}{text}")
+            print_text(f"[{number}] {prompt or ''}{text}")
         tell_notes(result.notes)
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from loquela.core.text.visible import visible
+
 if TYPE_CHECKING:
     from pydantic import JsonValue
     from rich.console import Console
@@ -20,6 +22,12 @@ PIPE_WIDTH = 160
 def emit_json(value: JsonValue) -> None:
     """Print one JSON value; the only thing a command with `--json` puts on stdout."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_text(text: str = "", *, nl: bool = True, err: bool = False) -> None:
+    """Print what may hold the words of somebody else: a terminal obeys nothing in it."""
+    stream = sys.stderr if err else sys.stdout
+    click.echo(visible(text) if stream.isatty() else text, nl=nl, err=err)
 
 
 def screen() -> Console:
@@ -39,11 +47,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, title: str |
     for column in columns:
         grid.add_column(column, overflow="fold")
     for row in rows:
-        grid.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*(Text(visible(cell)) for cell in row))
     screen().print(grid)
 
 
 def tell_notes(notes: Sequence[str]) -> None:
     """What the reader of a result should know, on stderr."""
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        print_text(f"note: {note}", err=True)

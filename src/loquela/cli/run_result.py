@@ -10,10 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from loquela.cli.comparison import show_comparison_of
-from loquela.cli.output import table
+from loquela.cli.output import print_text, table
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -59,10 +57,10 @@ def show_result(record: RunRecord) -> None:
     show_tracking(record.directory)
     show_alerts(record.directory)
     named = record.run_id if record.directory.parent == DEFAULT_RUNS else shlex.quote(str(record.directory))
-    click.echo(f"\neverything is in {record.directory}")
-    click.echo("next:")
+    print_text(f"\neverything is in {record.directory}")
+    print_text("next:")
     for line in next_commands(record, named):
-        click.echo(f"  {line}")
+        print_text(f"  {line}")
 
 
 def next_commands(record: RunRecord, named: str) -> list[str]:
@@ -80,10 +78,10 @@ def next_commands(record: RunRecord, named: str) -> list[str]:
 
 def show_samples(results: ValidationResults) -> None:
     """What the model writes."""
-    click.echo("samples:")
+    print_text("samples:")
     for text in results.sample_generations:
         width = max(40, min(100, shutil.get_terminal_size().columns))
-        click.echo(textwrap.fill(" ".join(text.split()), width, initial_indent="  ", subsequent_indent="    "))
+        print_text(textwrap.fill(" ".join(text.split()), width, initial_indent="  ", subsequent_indent="    "))
 
 
 def show_budgets(results: ValidationResults, recipe: Recipe) -> None:
@@ -161,7 +159,7 @@ def show_alerts(directory: Path) -> None:
     lost = [one for one in found if one.outcome in ("failed", "dropped")]
     if sent or lost:
         told = f"{len(lost)} not ({lost[0].error or 'the queue was full'})" if lost else "none lost"
-        click.echo(f"alerts: {sent} sent, {told}; loquela alerts list {shlex.quote(str(directory))}")
+        print_text(f"alerts: {sent} sent, {told}; loquela alerts list {shlex.quote(str(directory))}")
 
 
 def show_tracking(directory: Path) -> None:
@@ -169,7 +167,7 @@ def show_tracking(directory: Path) -> None:
     from loquela.monitoring.tracking.listener import read_tracking
 
     for found in read_tracking(directory):
-        click.echo(f"tracked by {found.sentence()}")
+        print_text(f"tracked by {found.sentence()}")
 
 
 def show_plan_against_actual(directory: Path) -> None:

@@ -14,11 +14,12 @@ from types import TracebackType
 from pydantic import JsonValue
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
+from rich.markup import escape as without_markup
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from loquela.core.text.visible import visible
 from loquela.monitoring.curve import Point, terminal_curve
 from loquela.monitoring.curve_file import TRAINING_STAGES, read_points
 from loquela.monitoring.events import Event
@@ -40,6 +41,11 @@ STAGE_TITLES = {
 }
 PLAIN_EVERY_SECONDS = 10.0
 CURVE_HEIGHT = 9
+
+
+def escape(text: str) -> str:
+    """Words of a recipe, a source or a service: neither rich nor the terminal obeys them."""
+    return without_markup(visible(text))
 
 
 class ProgressDisplay:
