@@ -184,6 +184,71 @@ def test_names_that_lead_out_are_refused(name: str, kind: str, make: Callable[[d
     assert caught.value.code == ErrorCode.CORRUPT_DATA
 
 
+def tar_header(name: str, size: int, kind: bytes) -> bytes:
+    made = tarfile.TarInfo(name)
+    made.size, made.type = size, kind
+    return made.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_a_tar_header_that_would_fill_memory_is_refused_unread(kind: bytes) -> None:
+    """tarfile would take all of it into memory before it gives the member: what a gzip of some kilobytes makes."""
+    bomb = tar_header("h", 2**33, kind) + bytes(3 << 20)
+    archive = Bytes(gzip.compress(bomb), "x.tar.gz")
+    with pytest.raises(DataError, match="tar archive: a member's header has more than 1,048,576 bytes"):
+        list(members(decompressed(archive.source, "gz", LIMITS), "tar", None, LIMITS))
+
+
+def test_headers_upon_headers_end() -> None:
+    data = tar_header("h", 12, tarfile.XHDTYPE) + b"12 path=abc\n".ljust(512, b"\0")
+    with pytest.raises(DataError, match="is a damaged or cut-off tar archive"):
+        list(members(Bytes(data * 2000, "x.tar").source, "tar", len(data) * 2000, LIMITS))
+
+
+def test_every_member_has_a_header_of_its_own() -> None:
+    """What one of them may have is not for all of them together."""
+    many = {f"{n}/{'é' * 200}.txt": b"x" for n in range(1200)}
+    data = tar_of(many)
+    assert len(data) > 2 << 20
+    assert len(list(members(Bytes(data, "x.tar").source, "tar", len(data), LIMITS))) == 1200
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_zip_directory_that_would_fill_memory_is_refused_unread(wide: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("loquela.data.objects.archives.MOST_DIRECTORY_BYTES", 3000)
+    if wide:
+        monkeypatch.setattr(zipfile, "ZIP_FILECOUNT_LIMIT", 3)
+    data = zip_of({f"{n}.txt": b"x" for n in range(100)})
+    if wide:
+        # Two readers must not take it for two things: only the larger record tells the size.
+        at = data.rindex(b"PK\x05\x06") + 12
+        data = data[:at] + (20).to_bytes(4, "little") + data[at + 4 :]
+    with pytest.raises(DataError, match="x.zip holds more than 1,000,000 members") as caught:
+        list(members(Bytes(data, "x.zip").source, "zip", len(data), LIMITS))
+    assert caught.value.code == ErrorCode.INSUFFICIENT_RESOURCES
+
+
+def test_ten_gigabytes_of_nothing_are_given_up_early() -> None:
+    """As a gzip of a hundred members. What was read ahead, 256 KiB, may have grown 200 times by then."""
+    archive = Bytes(gzip.compress(bytes(100 << 20)) * 100, "x.txt.gz")
+    read = 0
+    with decompressed(archive.source, "gz", LIMITS).open_at(0) as stream:
+        with pytest.raises(DataError, match="grows more than 200 times when it is unpacked"):
+            while piece := stream.read(1 << 18):
+                read += len(piece)
+    assert read <= 50 << 20
+
+
+def test_a_bomb_of_bombs_is_not_entered() -> None:
+    inner = zip_of({"zeros.txt": bytes(1000)})
+    for _ in range(3):
+        inner = zip_of({f"{n}.zip": inner for n in range(4)})
+    tally = Tally()
+    assert inside(inner, "42.zip", tally) == []
+    changes = {each.reason: each.items for each in tally.arrows()[0].changes}
+    assert changes["packed_inside_an_archive"] == -4
+
+
 def test_an_encrypted_member() -> None:
     data = bytearray(zip_of({"secret.txt": b"text"}))
     for magic, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):

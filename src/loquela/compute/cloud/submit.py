@@ -13,7 +13,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from loquela.compute.cloud.done import DONE_NAME, RELEASED_NAME, Done, check_results, read_done
 from loquela.compute.cloud.staging import OUTPUT
@@ -24,6 +24,7 @@ from loquela.core.errors import DataError, ErrorCode, ResourceError
 SKY_VARIABLE = "LOQUELA_SKY"
 WORKDIR = "sky_workdir"
 POLL_SECONDS = 30.0
+COPY_BYTES = 1 << 20
 
 
 def find_sky() -> str:
@@ -93,13 +94,35 @@ def fetch(cluster: str, done: Done, target: Path) -> Path:
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:  # noqa: S603
             try:
                 with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
-                    archive.extractall(target, filter="data")
+                    _take(archive, target)
             except (tarfile.TarError, OSError) as error:
                 raise DataError(
                     ErrorCode.CORRUPTION, f"the results of {cluster} did not arrive whole: {error}", "fetch them again"
                 ) from error
     check_results(target, done)
     return target
+
+
+def _take(archive: tarfile.TarFile, target: Path) -> None:
+    """The regular files of `archive` below the new folder `target`; links and devices are no results and stay away.
+
+    DataError(CORRUPTION) for a name that leads elsewhere.
+    """
+    for member in archive:
+        name = PurePosixPath(member.name)
+        if name.is_absolute() or ".." in name.parts:
+            raise DataError(
+                ErrorCode.CORRUPTION,
+                f"the results hold {member.name!r}, which leads elsewhere",
+                "do not use the machine",
+            )
+        content = archive.extractfile(member) if member.isreg() else None
+        if content is None:
+            continue
+        place = target / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with content, place.open("xb") as stream:
+            shutil.copyfileobj(content, stream, COPY_BYTES)
 
 
 def release(sky: str, cluster: str) -> None:

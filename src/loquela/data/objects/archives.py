@@ -26,8 +26,14 @@ ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 TAR_MAGIC = slice(257, 262)
 SEPARATOR = "!/"
 MOST_MEMBERS = 1_000_000
+# A zip's directory is read whole before the first member: 46 bytes and a name each, some ten times that in memory.
+MOST_DIRECTORY_BYTES = 64 << 20
+# Names and times of one tar member; an honest header has some kilobytes at most.
+MOST_HEADER_BYTES = 1 << 20
 BUFFER_BYTES = 1 << 16
-DAMAGES = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, struct.error, ValueError)
+DAMAGES = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, struct.error, ValueError, RecursionError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -85,12 +91,27 @@ def _zip_members(source: SourceObject, size: int, limits: ObjectLimits) -> Itera
 @contextmanager
 def _opened_zip(source: SourceObject, size: int) -> Iterator[zipfile.ZipFile]:
     with ExitStack() as opened:
-        stream = opened.enter_context(io.BufferedReader(SeekableObject(source, size), BUFFER_BYTES))
+        stream = opened.enter_context(_ZipFile(SeekableObject(source, size), BUFFER_BYTES))
         try:
             archive = opened.enter_context(zipfile.ZipFile(stream))
+        except _DirectoryTooLarge as error:
+            raise _too_many(source) from error
         except DAMAGES as error:
             raise _broken(source, "zip", error) from error
         yield archive
+
+
+class _DirectoryTooLarge(Exception):
+    """The directory of a zip would fill memory."""
+
+
+class _ZipFile(io.BufferedReader):
+    """What zipfile reads from. It takes the directory into memory at once, as long as the file says that it is."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > MOST_DIRECTORY_BYTES:
+            raise _DirectoryTooLarge
+        return super().read(size)
 
 
 def _zip_member(
@@ -159,6 +180,7 @@ def _tar_headers(source: SourceObject, stream: _Headers) -> Iterator[tarfile.Tar
             while (info := archive.next()) is not None:
                 vars(archive)["members"] = []  # tarfile keeps every header it has seen
                 yield info
+                stream.allowed = MOST_HEADER_BYTES
             stream.seek(archive.offset)
             if not stream.read(tarfile.BLOCKSIZE):
                 raise _damaged(source.name, "is cut off: it ends without the end mark of a tar archive")
@@ -167,10 +189,15 @@ def _tar_headers(source: SourceObject, stream: _Headers) -> Iterator[tarfile.Tar
 
 
 class _Headers(io.RawIOBase):
-    """What tarfile reads headers from: the shared stream, which members read between two headers."""
+    """What tarfile reads headers from: the shared stream, which members read between two headers.
+
+    tarfile takes what a header says of its own length into memory, however much that is: `allowed` is what the next
+    header may have, with everything that stands before it.
+    """
 
     def __init__(self, stream: SeekableObject) -> None:
         super().__init__()
+        self.allowed = MOST_HEADER_BYTES
         self._stream = stream
         self._position = 0
 
@@ -182,6 +209,9 @@ class _Headers(io.RawIOBase):
         return self._position
 
     def read(self, size: int = -1) -> bytes:
+        self.allowed -= size
+        if self.allowed < 0:
+            raise tarfile.ReadError(f"a member's header has more than {MOST_HEADER_BYTES:,} bytes")
         self._stream.seek(self._position)
         data = _read_fully(self._stream, size)
         self._position += len(data)
@@ -241,12 +271,16 @@ def _member_name(source: SourceObject, member: str) -> str:
 
 def _check_count(source: SourceObject, count: int) -> None:
     if count > MOST_MEMBERS:
-        raise DataError(
-            ErrorCode.INSUFFICIENT_RESOURCES,
-            f"{source.name} holds more than {MOST_MEMBERS:,} members",
-            "unpack it yourself, and pack its texts into one .jsonl.zst",
-            details={"source": source.name},
-        )
+        raise _too_many(source)
+
+
+def _too_many(source: SourceObject) -> DataError:
+    return DataError(
+        ErrorCode.INSUFFICIENT_RESOURCES,
+        f"{source.name} holds more than {MOST_MEMBERS:,} members",
+        "unpack it yourself, and pack its texts into one .jsonl.zst",
+        details={"source": source.name},
+    )
 
 
 def _damaged(name: str, what: str) -> DataError:
