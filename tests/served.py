@@ -43,14 +43,14 @@ class Served:
         self.client = httpx.Client(
             base_url=self.address,
             headers={"Authorization": f"Bearer {self.key}"},
-            timeout=30,
+            timeout=120,
             verify=trust if trust is not None else True,
         )
 
     def get(self, path: str) -> dict:
         return self.client.get(path).raise_for_status().json()
 
-    def until(self, run: str, fits, timeout: float = 90) -> dict:
+    def until(self, run: str, fits, timeout: float = 200) -> dict:
         until = time.monotonic() + timeout
         while time.monotonic() < until:
             view = self.get(f"/runs/{run}")

@@ -87,7 +87,7 @@ class Bench:
         self._workers.append(process)
         return process
 
-    def wait(self, job_id: str, fits: Callable[[Job], bool], timeout: float = 90.0) -> Job:
+    def wait(self, job_id: str, fits: Callable[[Job], bool], timeout: float = 200.0) -> Job:
         """The job as soon as it fits."""
         until = time.monotonic() + timeout
         while time.monotonic() < until:

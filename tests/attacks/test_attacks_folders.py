@@ -8,13 +8,13 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
-import time
 import zipfile
 
 import pytest
 from attack_target import PLANTED, Target
 
 from redis_server import RedisServer
+from waiting import until
 
 JSON = ("Content-Type", "application/json")
 TINY = {
@@ -72,10 +72,7 @@ def test_what_strangers_put_into_the_queue_is_not_carried_out(target, redis) -> 
     run = queued(target)
     assert target.served.until(run, lambda view: view["state"] == "failed")["error"]["code"]
     assert not canary.exists()
-    until = time.monotonic() + 60
-    while client.llen("rq:queue:loquela") and time.monotonic() < until:
-        time.sleep(0.2)
-    assert client.llen("rq:queue:loquela") == 0
+    until(lambda: client.llen("rq:queue:loquela") == 0)
     assert not canary.exists()
     assert target.ask("GET", "/runs/x").status == 404
     target.is_well()

@@ -25,6 +25,7 @@ from loquela.recipe.loading import load_recipe
 from loquela.runs.lock import RunLock
 from loquela.runs.status import load_status
 from toy_run import make_run
+from waiting import until
 
 TINY = """\
 name: tiny
@@ -276,11 +277,7 @@ def test_ctrl_c_saves_and_resuming_goes_on(tmp_path: Path) -> None:
         TINY.replace("max_steps: 4", "max_steps: 100000").replace("epochs: 1", "epochs: 9999")
     )
     process = start(tmp_path, "train", "tiny.yaml", "--resume", "never", "--json")
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if list(tmp_path.glob("data/runs/*/checkpoints/*2/manifest.json")):
-            break
-        time.sleep(0.05)
+    until(lambda: list(tmp_path.glob("data/runs/*/checkpoints/*2/manifest.json")) or process.poll() is not None)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 75, out + err

@@ -24,6 +24,7 @@ from loquela.data.reading.contracts import DataStreamReaderError, DataStreamRead
 from loquela.data.reading.stream_reader import DataStreamReader
 from loquela.data.source_object import SourceObject
 from loquela.monitoring.events import Event, EventBus, SilentBus
+from waiting import until
 
 CONNECTION = UUID(int=7)
 
@@ -147,10 +148,7 @@ def test_nobody_takes_chunks_and_nothing_more_is_read() -> None:
     taken: list[int] = []
     stream = reader_of(endless(taken)).stream(request("txt"))
     next(stream)
-    for _ in range(200):
-        time.sleep(0.01)
-        if len(taken) >= 4:
-            break
+    until(lambda: len(taken) >= 4, every=0.01)
     time.sleep(0.1)
     held = len(taken)
     # one in use, two waiting, one in the making; a chunk here is one read, and the head is read once for evidence

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from pathlib import Path
 
 import fake_slurm
@@ -16,6 +15,7 @@ from loquela.data.tasks.run import run_tasks
 from loquela.data.tasks.task import Task
 from loquela.monitoring.events import SilentBus
 from loquela.recipe.schema import ComputeSection
+from waiting import until
 
 pytest.importorskip("datatrove", reason="the extra [scale] is not installed")
 HERE = str(Path(__file__).parent)
@@ -76,9 +76,7 @@ def test_slurm_job_is_cancelled_on_request(tmp_path: Path, cluster: Path) -> Non
     stop = StopRequest()
 
     def ask() -> None:
-        deadline = time.monotonic() + 60
-        while not (tmp_path / "log-0").exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until((tmp_path / "log-0").exists)
         stop.request("a test")
 
     asking = threading.Thread(target=ask)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from loquela.data.corpus import parts
 from loquela.data.shards import prepare
 from loquela.monitoring.events import Event, EventBus, SilentBus
 from loquela.recipe.schema import Recipe
+from waiting import until
 
 WORDS = "molino agua luna camino piedra harina casa puerta river stone light garden".split()
 
@@ -84,18 +84,18 @@ def test_a_killed_process_costs_nothing_but_time(tmp_path: Path) -> None:
 
 def kill_one_worker(tasks: Path) -> None:
     """SIGKILL the first process found that works on a round below `tasks`."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+
+    def found() -> int | None:
         for entry in Path("/proc").glob("[0-9]*"):
             try:
                 words = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
             if b"loquela.data.tasks.worker" in words and str(tasks).encode() in b" ".join(words):
-                os.kill(int(entry.name), signal.SIGKILL)
-                return
-        time.sleep(0.01)
-    raise AssertionError("no worker was seen")
+                return int(entry.name)
+        return None
+
+    os.kill(until(found, every=0.01), signal.SIGKILL)
 
 
 @pytest.mark.usefixtures("small_parts")

@@ -9,7 +9,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from pathlib import Path
@@ -30,6 +29,7 @@ from loquela.monitoring.events import EventBus, SilentBus
 from loquela.recipe.budget_section import BudgetSection
 from loquela.recipe.deploy_section import DeploySection
 from toy_bundle import make_bundle, sealed
+from waiting import until
 
 # Of a machine that may be busy: these tests are about what is found, not about how fast this machine is.
 EASY = BudgetSection(latency_p95_ms=1e6, tokens_per_second=1e-3, rss_mb=1e5, peak_mb=1e5)
@@ -465,10 +465,7 @@ def test_of_two_promotions_at_once_one_is_the_first(bundle: Path, whole: Path, c
             subprocess.Popen([sys.executable, "-m", "loquela", "promote", str(each)], stderr=subprocess.PIPE, text=True)
             for each in both
         ]
-        until = time.monotonic() + 60
-        while not all(map(waiting, processes)):
-            assert time.monotonic() < until
-            time.sleep(0.02)
+        until(lambda: all(map(waiting, processes)))
         assert read_promotions(home).records == []
     told = [process.communicate(timeout=60)[1] for process in processes]
     codes = [process.returncode for process in processes]

@@ -21,6 +21,7 @@ from loquela.runs.alerting.listener import AlertListener
 from loquela.runs.alerting.log import LOG_NAME, Delivered, read_delivered
 from loquela.runs.alerting.policy import check_alerts, open_channels, policy_of
 from loquela.runs.alerting.watch import Watch
+from waiting import until
 from worker_runs import recipe
 
 STEP, STARTED, FAILED = "trainer.metrics.progress.v1", "pipeline.started.v1", "pipeline.failed.v1"
@@ -100,7 +101,7 @@ def test_a_channel_that_hangs_neither_stops_nor_slows_the_run(server: HttpServer
     run = Run(policy(server), tmp_path / "my-run", finish_seconds=0.3)
     began = time.perf_counter()
     run.tell((STARTED, {}), *[(STEP, {"step": step, "loss": math.nan}) for step in range(200)])
-    assert time.perf_counter() - began < 2  # a hanging request alone takes ten seconds
+    assert time.perf_counter() - began < 8  # a hanging request alone takes ten seconds
     run.tell(("pipeline.completed.v1", {}))
     assert [(rule, outcome) for rule, _, outcome in run.outcomes()] == [
         ("nan", "dropped"), ("nan", "dropped"), ("finished", "dropped"),
@@ -141,13 +142,10 @@ def test_quiet_hours_of_a_run(server: HttpServer, tmp_path: Path) -> None:
     run = Run(policy(server, quiet_hours=quiet, rules=rules), tmp_path / "my-run", make_watch=watch)
     run.tell((STARTED, {}), (STEP, {"gradient_norm": 1e9, "step": 1}), (STEP, {"loss": math.nan, "step": 2}))
     run.tell(*[(STEP, {"gradient_norm": 1.0, "loss": 1.0, "step": 2 + n}) for n in range(5)])
-    until = time.monotonic() + 20
-    while len(server.got) < 2 and time.monotonic() < until:
-        time.sleep(0.02)
+    until(lambda: len(server.got) == 2, every=0.02)
     assert [one["rule"] for one in server.bodies] == ["nan", "nan"]
     clock.at += 3600
-    while len(server.got) < 3 and time.monotonic() < until:
-        time.sleep(0.02)
+    until(lambda: len(server.got) == 3, every=0.02)
     assert (server.bodies[2]["action"], server.bodies[2]["facts"]) == ("summary", {"alerts": 2})
     assert "over: the gradient norm" in server.bodies[2]["text"]
     # A run that ends in quiet hours sums up then: nobody is left to do it later.
@@ -166,9 +164,7 @@ def test_a_stall_and_a_full_disk_are_seen_by_the_clock(
     rules = {"stalled": {"seconds": 0.1}, "disk_low": {"free_gb": 1_000_000}}
     run = Run(policy(server, rules=rules), tmp_path / "my-run", make_watch=watch)
     run.tell((STARTED, {}))
-    until = time.monotonic() + 20
-    while len(server.got) < 2 and time.monotonic() < until:
-        time.sleep(0.02)
+    until(lambda: len(server.got) == 2, every=0.02)
     run.tell(("notice.v1", {}), ("pipeline.completed.v1", {}))
     rules_told = [(one["rule"], one["action"]) for one in server.bodies]
     assert rules_told[:2] == [("disk_low", "trigger"), ("stalled", "trigger")]

@@ -4,7 +4,6 @@ import hashlib
 import io
 import shutil
 import tarfile
-import time
 
 import pytest
 
@@ -19,16 +18,7 @@ from redis_server import RedisServer
 from s3_server import KEYS, S3Server
 from stored_runs import ended_job, make_run
 from toy_run import make_run as make_model
-
-
-def until(fits, seconds=30):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = fits()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it does not come")
+from waiting import until
 
 
 def rows(parts, run_id="tiny-1"):

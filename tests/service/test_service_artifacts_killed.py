@@ -3,12 +3,12 @@
 import hashlib
 import io
 import tarfile
-import time
 
 import pytest
 
 from loquela.artifacts.crash_points import VARIABLE
 from served import Served
+from waiting import until
 from worker_runs import recipe
 
 
@@ -27,13 +27,7 @@ def service(tmp_path):
 
 
 def stored(served, run):
-    until = time.monotonic() + 90
-    while time.monotonic() < until:
-        found = served.get(f"/runs/{run}/artifacts")["artifacts"]
-        if found:
-            return found
-        time.sleep(0.2)
-    raise AssertionError(served.get(f"/runs/{run}/events"))
+    return until(lambda: served.get(f"/runs/{run}/artifacts")["artifacts"])
 
 
 @pytest.mark.slow

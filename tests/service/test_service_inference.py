@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from loquela.core.errors import DataError, LoquelaError, ResourceError
 from loquela.service.inference.engine_handle import EngineHandle
 from loquela.service.inference.pool import EnginePool
 from toy_run import make_run
+from waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +33,8 @@ def run(parts, model, owner, story):
 
 
 def polled(client, path):
-    for _ in range(300):
-        answer = client.get(path).json()
-        if answer["status"] not in ("queued", "starting", "running"):
-            return answer
-        time.sleep(0.1)
-    raise AssertionError(answer)
+    until(lambda: client.get(path).json()["status"] not in ("queued", "starting", "running"))
+    return client.get(path).json()
 
 
 def test_generate_score_and_chat_with_one_warm_model(owner, run, parts):

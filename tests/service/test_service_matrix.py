@@ -6,7 +6,6 @@ Asked for over HTTP, done by a worker, followed, stored, cleaned up, brought bac
 import itertools
 import json
 import threading
-import time
 
 import pytest
 from fastapi.testclient import TestClient
@@ -24,6 +23,7 @@ from loquela.service.parts import make_parts
 from loquela.worker.worker import Worker
 from redis_server import RedisServer
 from s3_server import BUCKET, KEYS, S3Server
+from waiting import until
 from worker_runs import recipe
 
 COMBINATIONS = list(itertools.product(KINDS, ("poll", "rq"), ("folder", "s3")))
@@ -41,16 +41,6 @@ def s3():
     made = S3Server()
     yield made
     made.stop()
-
-
-def until(fits, seconds=120):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        found = fits()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError("it does not come")
 
 
 @pytest.mark.parametrize(("database", "bell", "store"), COMBINATIONS, ids=["-".join(each) for each in COMBINATIONS])

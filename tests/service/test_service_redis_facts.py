@@ -12,6 +12,7 @@ from loquela.jobs.states import JobState, Reason
 from loquela.jobs.submissions import Submissions
 from loquela.service.redis_facts import CHANNEL, RedisFacts
 from redis_server import RedisServer
+from waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +36,6 @@ def facts(parts, server):
     made.stop()
 
 
-def until(fits):
-    for _ in range(100):
-        if fits():
-            return
-        time.sleep(0.1)
-    raise AssertionError("it does not come")
-
-
 def test_states_messages_and_beats_stand_under_the_published_names(redis, parts, clock, facts):
     until(lambda: redis.get("loquela:facts:seq") is not None)
     heard = redis.pubsub(ignore_subscribe_messages=True)
@@ -62,11 +55,7 @@ def test_states_messages_and_beats_stand_under_the_published_names(redis, parts,
             connection, "trainer.metrics.progress.v1", at=clock.now(), job_id="r1", run_id="r1",
             data={"step": 3, "loss": float("nan")},
         )  # fmt: skip
-    message = None
-    for _ in range(50):
-        message = heard.get_message(timeout=1)
-        if message is not None:
-            break
+    message = until(lambda: heard.get_message(timeout=1))
     body = json.loads(message["data"])
     assert (body["type"], body["job_id"], body["user_id"]) == ("trainer.metrics.progress.v1", "r1", "42")
     assert body["payload"] == {"step": 3, "loss": "NaN"}

@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 import yaml
 
 from served import Served
+from waiting import until
 from worker_runs import recipe
 
 
@@ -32,7 +32,7 @@ def test_submitted_followed_cancelled_resumed_and_gone_on_with_after_a_restart(t
         assert len(children) == 2
     finally:
         assert served.stop() == 0
-    _, alive = psutil.wait_procs(children, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=60)
     assert alive == []
     again = Served(tmp_path)
     try:
@@ -53,11 +53,7 @@ def test_a_run_of_the_command_line_is_watched_and_gone_on_with(tmp_path):
             [sys.executable, "-m", "loquela", "train", str(written), "--resume", "never", "--quiet"],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"},
         )  # fmt: skip
-        for _ in range(1200):
-            seen = served.get("/runs")["runs"]
-            if seen:
-                break
-            time.sleep(0.1)
+        seen = until(lambda: served.get("/runs")["runs"])
         run = seen[0]["run_id"]
         assert seen[0]["labels"] == {"made": "on the command line"}
         training = served.until(run, lambda view: view["progress"].get("step", 0) >= 10)
@@ -80,22 +76,14 @@ def test_a_run_of_the_command_line_is_watched_and_gone_on_with(tmp_path):
 def test_a_worker_that_dies_is_started_again_and_a_service_that_dies_takes_its_worker_with_it(tmp_path):
     served = Served(tmp_path)
     server = psutil.Process(served.process.pid)
-    for _ in range(100):
-        workers = server.children()
-        if workers:
-            break
-        time.sleep(0.1)
+    workers = until(server.children)
     workers[0].kill()
-    for _ in range(100):
-        started = [child for child in server.children() if child.pid != workers[0].pid]
-        if started:
-            break
-        time.sleep(0.1)
+    started = until(lambda: [child for child in server.children() if child.pid != workers[0].pid])
     served.process.kill()
     served.process.wait()
     served.client.close()
     served.process.stdout.close()
-    _, alive = psutil.wait_procs(started, timeout=20)
+    _, alive = psutil.wait_procs(started, timeout=60)
     assert alive == []
 
 

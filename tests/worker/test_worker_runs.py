@@ -13,6 +13,7 @@ from loquela.artifacts.checkpoints import list_checkpoints
 from loquela.jobs.requests import Requests
 from loquela.jobs.states import JobState, Reason
 from loquela.runs.lock import is_locked
+from waiting import until
 from worker_runs import Bench, recipe
 
 
@@ -25,12 +26,7 @@ def bench(tmp_path):
 
 def trainer_of(worker) -> psutil.Process:
     """The process that trains, once it is there."""
-    for _ in range(200):
-        children = psutil.Process(worker.pid).children()
-        if children:
-            return children[0]
-        time.sleep(0.05)
-    raise AssertionError("the worker started no process")
+    return until(psutil.Process(worker.pid).children)[0]
 
 
 def weights(bench: Bench, run: str) -> dict[str, object]:
