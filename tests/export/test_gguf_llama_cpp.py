@@ -62,7 +62,7 @@ def test_every_shape_that_is_taken_gives_the_logits_it_was_trained_to(tmp_path, 
 def test_blocks_cost_what_their_bits_say(tmp_path, tokenizer_folder, quantization, kl, size):
     model, file, written = exported(tmp_path, tokenizer_folder, VOCABULARY, quantization, **LLAMA)
     _, whole, _ = exported(tmp_path / "whole", tokenizer_folder, VOCABULARY, **LLAMA)
-    runtime = LlamaRuntime(LlamaModel(file), 64, threads=1)
+    runtime = LlamaRuntime(LlamaModel(file), 64, threads=1, exact=False)  # as bundles are opened
     try:
         found = torch.from_numpy(runtime.logits(WINDOW)).log_softmax(-1)
     finally:
@@ -91,6 +91,24 @@ def test_a_growing_sequence_is_the_window_token_by_token(tmp_path, tokenizer_fol
     finally:
         runtime.close()
         runtime.close()
+
+
+def test_half_precision_keys_hardly_add_to_what_rounding_the_weights_costs(tmp_path, tokenizer_folder):
+    model, file, _ = exported(tmp_path, tokenizer_folder, VOCABULARY, "int8", **LLAMA)
+    wanted = torch.from_numpy(reference(model, WINDOW)[19:]).log_softmax(-1)
+    costs = {}
+    for exact in (True, False):
+        runtime = LlamaRuntime(LlamaModel(file), 64, threads=1, exact=exact)
+        try:
+            window = runtime.logits(WINDOW)[19:]
+            grown = np.stack([runtime.start(WINDOW[:20]), *(runtime.step(token) for token in WINDOW[20:])])
+        finally:
+            runtime.close()
+        for way, rows in (("window", window), ("token by token", grown)):
+            found = torch.from_numpy(rows).log_softmax(-1)
+            costs[way, exact] = (wanted.exp() * (wanted - found)).sum(-1).mean().item()
+    for way in ("window", "token by token"):
+        assert costs[way, True] != costs[way, False] < 1.5 * costs[way, True]
 
 
 def test_more_tokens_than_the_context_are_refused(tmp_path, tokenizer_folder):

@@ -64,9 +64,13 @@ class LlamaModel:
 
 
 class LlamaContext:
-    """One sequence over a model: keys and values of `capacity` tokens, in float32 as they were trained."""
+    """One sequence over a model, with room for the keys and values of `capacity` tokens.
 
-    def __init__(self, model: LlamaModel, capacity: int, batch: int, threads: int) -> None:
+    `exact` keeps them in float32 and computes attention step by step. Otherwise they are float16 in fused attention, as
+    llama.cpp has it by default: a fifth faster on SmolLM2 in int8, whose KL to its float32 goes from 0.0067 to 0.0070.
+    """
+
+    def __init__(self, model: LlamaModel, capacity: int, batch: int, threads: int, *, exact: bool) -> None:
         self._library: LlamaLibrary = model.library
         self._vocab_size = model.vocab_size
         self.capacity = capacity
@@ -75,8 +79,9 @@ class LlamaContext:
         params.n_ctx = capacity
         params.n_batch = params.n_ubatch = batch
         params.n_threads = params.n_threads_batch = threads
-        params.type_k = params.type_v = F32
-        params.flash_attn_type = 0
+        if exact:
+            params.type_k = params.type_v = F32
+            params.flash_attn_type = 0
         handle: int | None = self._library.functions.llama_init_from_model(model.handle, params)
         if handle is None:
             raise _failed(f"no memory for {capacity} tokens: {self._library.complaint()}")
@@ -121,13 +126,17 @@ class LlamaContext:
 
 
 class LlamaRuntime:
-    """A GGUF file whose growing sequence has a context of its own; windows to score get another."""
+    """A GGUF file whose growing sequence has a context of its own; windows to score get another.
 
-    def __init__(self, model: LlamaModel, context: int, threads: int) -> None:
+    `exact` is for weights in full precision (see `LlamaContext`).
+    """
+
+    def __init__(self, model: LlamaModel, context: int, threads: int, *, exact: bool = True) -> None:
         self.vocab_size = model.vocab_size
         self.context = context
         self.model = model
         self._threads = threads
+        self._exact = exact
         self._tokens: list[int] = []
         self._growing: LlamaContext | None = None
         self._window: LlamaContext | None = None
@@ -138,7 +147,7 @@ class LlamaRuntime:
         if self._window is None or self._window.capacity < len(tokens):
             self._free_window()
             capacity = min(self.context, max(2 * len(tokens), WINDOW_BATCH))
-            self._window = LlamaContext(self.model, capacity, min(capacity, WINDOW_BATCH), self._threads)
+            self._window = self._context(capacity)
         self._window.clear()
         return self._window.append(tokens, every=True)
 
@@ -173,10 +182,13 @@ class LlamaRuntime:
         if self._growing is None or self._growing.capacity < capacity:
             if self._growing is not None:
                 self._growing.close()
-            self._growing = LlamaContext(self.model, capacity, min(capacity, WINDOW_BATCH), self._threads)
+            self._growing = self._context(capacity)
         self._growing.clear()
         last: Logits = self._growing.append(self._tokens, every=False)[0]
         return last
+
+    def _context(self, capacity: int) -> LlamaContext:
+        return LlamaContext(self.model, capacity, min(capacity, WINDOW_BATCH), self._threads, exact=self._exact)
 
     def _free_window(self) -> None:
         if self._window is not None:
@@ -205,7 +217,8 @@ def open_runtime(folder: Path, facts: BundleFacts) -> LlamaRuntime:
         if said != found:
             model.close()
             raise corrupt(folder, f"{BUNDLE_NAME} says {what} {said}, {facts.model_file} was made for {found}")
-    return LlamaRuntime(model, facts.context, threads_for(facts.parameters))
+    exact = facts.quantization == "none"
+    return LlamaRuntime(model, facts.context, threads_for(facts.parameters), exact=exact)
 
 
 def _batch(room: int) -> Batch:
