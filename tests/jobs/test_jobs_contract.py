@@ -165,14 +165,12 @@ def test_a_lost_worker_loses_its_job_and_can_write_nothing_more(database, clock,
     submissions.submit(new())
     job = claims.started(claims.claim(HOLDER), pid=7)
     claims.heartbeat(job, {"step": 4}, advanced=True)
-    assert claims.lost() == []
-    clock.advance(claims.lease_seconds + 1)
-    lost = claims.lost()
-    assert [found.id for found in lost] == ["job-1"]
-    taken = claims.take_from_the_lost(lost[0])
+    [lost] = [held.job for held in claims.held()]
+    assert lost.id == "job-1"
+    taken = claims.take_from_the_lost(lost)
     assert taken is not None
     assert (taken.state, taken.reason, taken.crashes) == (JobState.QUEUED, Reason.LOST_LEASE, 1)
-    assert claims.take_from_the_lost(lost[0]) is None
+    assert claims.take_from_the_lost(lost) is None
     clock.advance(60)
     second = claims.claim(OTHER)
     assert second is not None
@@ -188,7 +186,7 @@ def test_a_lease_that_was_renewed_is_not_lost(clock, submissions, claims):
     submissions.submit(new())
     job = claims.claim(HOLDER)
     clock.advance(claims.lease_seconds + 1)
-    seen = claims.lost()[0]
+    [seen] = [held.job for held in claims.held()]
     claims.heartbeat(job, None, advanced=False)
     assert claims.take_from_the_lost(seen) is None
 
@@ -199,7 +197,7 @@ def test_what_was_asked_of_a_lost_worker_is_done(verb, after, clock, submissions
     claims.started(claims.claim(HOLDER), pid=7)
     getattr(requests, verb)("job-1")
     clock.advance(claims.lease_seconds + 1)
-    taken = claims.take_from_the_lost(claims.lost()[0])
+    taken = claims.take_from_the_lost(claims.held()[0].job)
     assert taken is not None
     assert taken.state == after
 

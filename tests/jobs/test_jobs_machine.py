@@ -82,8 +82,8 @@ class JobsMachine(RuleBasedStateMachine):
 
     @rule()
     def reap(self):
-        for job in self.claims.lost():
-            self.claims.take_from_the_lost(job)
+        for held in self.claims.held():
+            self.claims.take_from_the_lost(held.job)
 
     def _as_holder(self, job, act):
         """A holder whose fence is an old one can change nothing; one with the newest can, as long as it holds."""

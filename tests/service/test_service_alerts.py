@@ -167,7 +167,7 @@ def test_lost_workers_and_silence(bench: Bench) -> None:
     for _ in range(3):
         job = bench.run() if not bench.log.last_seq() else bench.claims.started(bench.claims.claim(HOLDER), 1)
         bench.clock.advance(31)
-        bench.claims.heartbeat(job, {"step": bench.log.last_seq()}, advanced=True)
+        job = bench.claims.heartbeat(job, {"step": bench.log.last_seq()}, advanced=True)
         bench.clock.advance(31)
         bench.claims.take_from_the_lost(job)
         bench.turn(10)

@@ -4,14 +4,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from loquela.core.errors import LimitError
-from loquela.jobs.clock import FakeClock
+from loquela.jobs.clock import FakeClock, MonotonicClock
 from loquela.jobs.records import NewJob
 from loquela.jobs.settings import ServiceSettings
 from loquela.jobs.submissions import Submissions
 from loquela.service import limits as limits_module
 from loquela.service.app import build_app
 from loquela.service.keys import Scope
-from loquela.service.limits import Buckets, Limits, MonotonicClock, network_of
+from loquela.service.limits import Buckets, Limits, network_of
 from loquela.service.parts import make_parts
 
 

@@ -19,6 +19,8 @@ CANDIDATES = 8
 CRASHES_ALLOWED = 3
 FIRST_DELAY_SECONDS = 0.5
 LONGEST_DELAY_SECONDS = 300.0
+# A longer lease than any setting allows was given by a clock that went wrong.
+LONGEST_LEASE_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,21 @@ class Holder:
     worker: str
     host: str
     boot_id: str
+
+
+@dataclass(frozen=True)
+class HeldJob:
+    """A job under a lease, and where the process of its worker lives."""
+
+    job: Job
+    host: str
+    boot_id: str
+
+    @property
+    def lease_seconds(self) -> float:
+        """How long its worker may be silent, as that worker itself has written."""
+        given = (self.job.lease_until or 0.0) - self.job.updated_at
+        return min(LONGEST_LEASE_SECONDS, max(0.0, given))
 
 
 @dataclass(frozen=True)
@@ -58,7 +75,7 @@ class Claims:
         for job_id in self._candidates(kinds):
             with self._database.write() as connection:
                 job = find_job(connection, job_id)
-                if job.state is JobState.QUEUED and job.not_before <= self._clock.now():
+                if job.state is JobState.QUEUED and _is_due(job.not_before, self._clock.now()):
                     return self._take(connection, job, holder)
         return None
 
@@ -112,23 +129,32 @@ class Claims:
                 changed = self._again(connection, changed, ended, now)
             return changed
 
-    def lost(self) -> list[Job]:
-        """Held jobs whose lease has run out; whether their process is really gone is the caller's to prove."""
-        query = select(jobs).where(jobs.c.state.in_(list(HELD)) & (jobs.c.lease_until < self._clock.now()))
+    def held(self) -> list[HeldJob]:
+        """What is in work; whether its worker is gone is the caller's to prove."""
+        joined = jobs.join(attempts, (attempts.c.job_id == jobs.c.id) & (attempts.c.fence == jobs.c.fence))
+        query = (
+            select(jobs, attempts.c.host, attempts.c.boot_id)
+            .select_from(joined)
+            .where(jobs.c.state.in_(list(HELD)))
+            .order_by(jobs.c.seq)
+        )
+        found = []
         with self._database.read() as connection:
-            return [job_of(row) for row in connection.execute(query.order_by(jobs.c.seq))]
+            for row in connection.execute(query):
+                fields = dict(row._mapping)
+                host, boot = str(fields.pop("host")), str(fields.pop("boot_id"))
+                found.append(HeldJob(job_of(fields), host, boot))
+        return found
 
-    def take_from_the_lost(self, job: Job, *, proven: bool = False) -> Job | None:
-        """End the attempt of a worker that is gone; None when somebody did already, or the lease was renewed.
+    def take_from_the_lost(self, job: Job) -> Job | None:
+        """End the attempt of a worker that is gone; None when somebody did already, or the lease was renewed since.
 
-        `proven`: its process is known to be gone, so that nobody needs to wait for the lease.
+        `job` is as it was seen when its worker was found to be gone.
         """
         now = self._clock.now()
         with self._database.write() as connection:
             current = find_job(connection, job.id)
-            if current.fence != job.fence or current.state not in HELD:
-                return None
-            if not proven and (current.lease_until or 0) >= now:
+            if current.fence != job.fence or current.state not in HELD or current.lease_until != job.lease_until:
                 return None
             state = ON_LOST_LEASE[current.state]
             reason = Reason.LOST_LEASE if state is JobState.INTERRUPTED else Reason.USER
@@ -140,7 +166,10 @@ class Claims:
             return changed
 
     def _candidates(self, kinds: tuple[str, ...] | None) -> list[str]:
-        waiting = (jobs.c.state == JobState.QUEUED) & (jobs.c.not_before <= self._clock.now())
+        now = self._clock.now()
+        # `_is_due`, in SQL.
+        due = or_(jobs.c.not_before <= now, jobs.c.not_before > now + LONGEST_DELAY_SECONDS)
+        waiting = (jobs.c.state == JobState.QUEUED) & due
         query = (
             select(jobs.c.id)
             .where(waiting & ~_waits_for_another())
@@ -235,6 +264,11 @@ class Claims:
 
     def _write_result(self, connection: Connection, job: Job, result: JsonObject) -> None:
         connection.execute(update(jobs).where(jobs.c.id == job.id).values(result=json_text(result)))
+
+
+def _is_due(not_before: float, now: float) -> bool:
+    """A time that lies further off than anybody waits was given by a clock that has been set back since."""
+    return not now < not_before <= now + LONGEST_DELAY_SECONDS
 
 
 def _waits_for_another() -> ColumnElement[bool]:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Seconds since 1970, UTC."""
+    """Seconds since 1970, UTC, where nothing else is said."""
 
     def now(self) -> float:
         """The time."""
@@ -19,6 +19,14 @@ class SystemClock:
     def now(self) -> float:
         """The time."""
         return time.time()
+
+
+class MonotonicClock:
+    """Seconds since some moment; setting the machine's clock does not change it."""
+
+    def now(self) -> float:
+        """The time."""
+        return time.monotonic()
 
 
 class FakeClock:

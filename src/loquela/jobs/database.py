@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as NoConnectionLeft
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from loquela.core import extras
@@ -23,6 +24,14 @@ BUSY_SECONDS = 15.0
 # A process that stands still in the middle of a transaction must not keep all others waiting for ever.
 STANDSTILL_SECONDS = 60
 POSTGRESQL_WRITERS = 7_205_121
+# A server that vanished, its machine and all, is noticed: TCP by itself waits for a quarter of an hour.
+REACHED = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 IMMEDIATE = "loquela_immediate"
 
 
@@ -77,12 +86,19 @@ def _told(url: str) -> Iterator[None]:
             "send smaller numbers, and texts without the letter NUL",
         ) from error
     except DBAPIError as error:
-        raise ResourceError(
-            ErrorCode.PERSISTENCE_FAILED,
-            f"the database {shown(url)} cannot be used: {error.orig}",
-            "see that it is there, writable and not full; the same request works as soon as it is back",
-            retryable=True,
-        ) from error
+        raise _away(url, str(error.orig)) from error
+    except NoConnectionLeft as error:
+        # Everybody waits for it already.
+        raise _away(url, "it answers so slowly that no connection is left") from error
+
+
+def _away(url: str, why: str) -> ResourceError:
+    return ResourceError(
+        ErrorCode.PERSISTENCE_FAILED,
+        f"the database {shown(url)} cannot be used: {why}",
+        "see that it is there, writable and not full; the same request works as soon as it is back",
+        retryable=True,
+    )
 
 
 def shown(url: str) -> str:
@@ -104,7 +120,11 @@ def _engine(url: str) -> Engine:
         extras.require("psycopg", extra="service", purpose="keeping the service's state in PostgreSQL")
         try:
             # A connection that the server has dropped is noticed before it is used.
-            engine = create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+            engine = create_engine(
+                parsed.set(drivername="postgresql+psycopg"),
+                pool_pre_ping=True,
+                connect_args={name: value for name, value in REACHED.items() if name not in parsed.query},
+            )
         except SQLAlchemyError as error:
             raise _refused(url) from error
         event.listen(engine, "connect", _prepare_postgresql)

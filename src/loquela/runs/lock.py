@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -14,6 +15,8 @@ from loquela.core.atomic import write_error
 from loquela.core.errors import ErrorCode, ResourceError
 
 LOCK_NAME = "run.lock"
+# `is_locked` holds it for a moment too.
+LOOKED_AT_SECONDS, LOOK_AGAIN_SECONDS = 0.25, 0.01
 
 
 class RunLock:
@@ -29,7 +32,7 @@ class RunLock:
         except OSError as error:
             raise write_error(error, self.path) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(descriptor)
         except BlockingIOError as error:
             holder = os.pread(descriptor, 4096, 0).decode("utf-8", "replace").strip()
             os.close(descriptor)
@@ -66,9 +69,23 @@ def is_locked(run_directory: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Shared: two that look at once do not take each other for the holder.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:
         os.close(descriptor)
     return False
+
+
+def _take(descriptor: int) -> None:
+    """The lock; BlockingIOError where somebody has it for longer than a look at it takes."""
+    until = time.monotonic() + LOOKED_AT_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(LOOK_AGAIN_SECONDS)

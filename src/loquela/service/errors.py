@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import suppress
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,6 +23,8 @@ REMEDIES = {
     413: "send less, or raise max_body_bytes or max_upload_bytes in the service's settings",
 }
 CONFLICT = frozenset({ErrorCode.INVALID_STATE, ErrorCode.RUN_LOCKED})
+# When to ask again where something is away that comes back by itself.
+AWAY_SECONDS = 5
 
 
 class ErrorBody(BoundaryModel):
@@ -71,6 +74,8 @@ def answer(error: LoquelaError, request_id: str) -> JSONResponse:
     headers = {"WWW-Authenticate": "Bearer"} if status_of(error) == 401 else {}
     if "retry_after_seconds" in error.details:
         headers["Retry-After"] = str(error.details["retry_after_seconds"])
+    elif error.retryable and status_of(error) == 503:
+        headers["Retry-After"] = str(AWAY_SECONDS)
     content = ErrorAnswer(error=body).model_dump_json()
     return _json(content, status_of(error), headers)
 
@@ -125,7 +130,9 @@ def install(app: FastAPI, events: EventLog, log: ServiceLog) -> None:
         seen = f"{type(error).__name__}: {error}"
         where = "".join(traceback.format_exception(error))
         log.system("error", seen, event="service.bug.v1", request_id=request_id, traceback=where)
-        events.append("service.bug.v1", data={"request_id": request_id, "error": seen})
+        with suppress(LoquelaError):
+            # The database may be what is broken; the log has it already.
+            events.append("service.bug.v1", data={"request_id": request_id, "error": seen})
         made = answer(told, request_id)
         # This answer is made outside of the guard, which gives all others theirs.
         made.headers.update({**SECURITY_HEADERS, "x-request-id": request_id})

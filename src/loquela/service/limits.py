@@ -11,7 +11,6 @@ from __future__ import annotations
 import ipaddress
 import math
 import threading
-import time
 from collections import OrderedDict
 
 from loquela.core.errors import ErrorCode, LimitError
@@ -23,14 +22,6 @@ from loquela.service.keys import Scope
 MOST_BUCKETS = 10_000
 # In the audit log, over all addresses.
 REFUSALS_NOTED_PER_MINUTE = 60
-
-
-class MonotonicClock:
-    """Seconds since some moment; setting the machine's clock does not change it."""
-
-    def now(self) -> float:
-        """The time."""
-        return time.monotonic()
 
 
 class Buckets:

@@ -13,7 +13,7 @@ from loquela.jobs.audit import AuditLog
 from loquela.jobs.charts import Charts
 from loquela.jobs.claims import Claims, Holder
 from loquela.jobs.cleanup import CleanUp
-from loquela.jobs.clock import Clock, SystemClock
+from loquela.jobs.clock import Clock, MonotonicClock, SystemClock
 from loquela.jobs.database import Database
 from loquela.jobs.doorbell.choice import doorbell_for
 from loquela.jobs.doorbell.contract import Doorbell
@@ -31,7 +31,7 @@ from loquela.service.inference.dispatcher import Dispatcher
 from loquela.service.inference.pool import EnginePool
 from loquela.service.keeper import Keeper
 from loquela.service.keys import KeyStore, load_or_make_secret
-from loquela.service.limits import Limits, MonotonicClock
+from loquela.service.limits import Limits
 from loquela.service.live_settings import LiveSettings
 from loquela.service.redis_facts import RedisFacts
 from loquela.service.told.events import EventLines

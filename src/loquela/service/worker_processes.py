@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 LOOK_EVERY_SECONDS = 0.5
 FIRST_WAIT_SECONDS, LONGEST_WAIT_SECONDS = 0.5, 30.0
-LONG_LIFE_SECONDS = 60.0
+# One that lived for so long had started well: what killed it came from outside, and it is not waited for.
+LONG_LIFE_SECONDS = 10.0
 
 
 @dataclass

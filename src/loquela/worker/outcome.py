@@ -8,6 +8,7 @@ from loquela.core.errors import ErrorCode, FailureClass
 from loquela.jobs.claims import Ended
 from loquela.jobs.records import JobError
 from loquela.jobs.states import SENTENCES, JobState, Reason
+from loquela.worker.child import DISK_FULL
 from loquela.worker.folders import OUTPUT, read_failure, read_result
 
 SAVED = 75
@@ -42,7 +43,7 @@ def judge(exit_code: int, folder: Path, *, shutting_down: bool) -> Ended:
         return Ended(JobState.INTERRUPTED, reason, message=failure.error.message if failure else None)
     failure = read_failure(folder)
     if failure is None:
-        return _crashed(exit_code, folder)
+        return _full(folder) if exit_code == DISK_FULL else _crashed(exit_code, folder)
     reason = BY_CODE.get(failure.error.code) or BY_EXIT.get(exit_code, Reason.INTERNAL)
     message = f"{SENTENCES[reason]} {failure.error.message}"
     if reason is Reason.RUN_LOCKED:
@@ -52,6 +53,15 @@ def judge(exit_code: int, folder: Path, *, shutting_down: bool) -> Ended:
     if failure.retryable and failure.failure_class is FailureClass.TRANSIENT:
         return Ended(JobState.INTERRUPTED, Reason.INTERNAL, message=message, error=failure.error)
     return Ended(JobState.FAILED, reason, message=message, error=failure.error, result=read_result(folder))
+
+
+def _full(folder: Path) -> Ended:
+    error = JobError(
+        code=ErrorCode.DISK_FULL,
+        message=f"no space left on the file system of {folder}: not even the error could be written down",
+        remedy="free some space there, then resume it",
+    )
+    return Ended(JobState.INTERRUPTED, Reason.DISK_FULL, error=error)
 
 
 def _crashed(exit_code: int, folder: Path) -> Ended:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from loquela.core.atomic import write_error
 from loquela.core.errors import ErrorCode, LoquelaError
 from loquela.jobs.changes import Superseded
 from loquela.jobs.claims import Claims, Ended
@@ -21,6 +22,8 @@ from loquela.worker.outcome import judge
 
 LOOK_EVERY_SECONDS = 0.1
 TAKE_EVERY_SECONDS = 0.5
+# Between two tries while the database is away.
+AWAY_SECONDS = 1.0
 STOPPING = frozenset({JobState.PAUSING, JobState.CANCELLING})
 
 
@@ -55,11 +58,10 @@ class Supervision:
             return self._cannot_start(job, error)
         self._taken = ()
         try:
-            job = self._claims.started(job, child.pid)
             code = self._until_it_ends(job, child)
             ended = judge(code, folder, shutting_down=self._shutting_down())
             self._take_in(job)
-            return self._claims.end(job, ended, last_step=self._step(job))
+            return self._end(job, ended)
         except Superseded:
             return None
         finally:
@@ -68,11 +70,13 @@ class Supervision:
 
     def _until_it_ends(self, job: Job, child: ChildProcess) -> int:
         beat_at = take_at = time.monotonic()
+        told = False
         while (code := child.poll()) is None:
             if self._shutting_down():
                 child.ask_to_stop()
             if time.monotonic() >= beat_at:
                 beat_at = time.monotonic() + self._beat_seconds
+                told = told or self._started(job, child)
                 if self._beat(job).state in STOPPING:
                     child.ask_to_stop()
             # Whoever follows the run waits for this, not for the lease.
@@ -81,6 +85,29 @@ class Supervision:
                 self._take_in(job)
             time.sleep(LOOK_EVERY_SECONDS)
         return code
+
+    def _started(self, job: Job, child: ChildProcess) -> bool:
+        """Say that the process is there; false where the database is away and hears it later."""
+        try:
+            self._claims.started(job, child.pid)
+        except LoquelaError as error:
+            if error.code is not ErrorCode.PERSISTENCE_FAILED:
+                raise
+            return False
+        return True
+
+    def _end(self, job: Job, ended: Ended) -> Job:
+        """Write the end down, as soon as the database is back: what was done is not done again for that.
+
+        Raises ResourceError(PERSISTENCE_FAILED) where the worker is asked to stop before; the next one finds the job.
+        """
+        while True:
+            try:
+                return self._claims.end(job, ended, last_step=self._step(job))
+            except LoquelaError as error:
+                if error.code is not ErrorCode.PERSISTENCE_FAILED or self._shutting_down():
+                    raise
+            time.sleep(AWAY_SECONDS)
 
     def _beat(self, job: Job) -> Job:
         """Keep the lease. A database that is away for a moment is not yet a lost lease: the fence will tell."""
@@ -135,13 +162,15 @@ class Supervision:
         return step if isinstance(step, int) else None
 
     def _cannot_start(self, job: Job, error: OSError | LoquelaError) -> Job | None:
+        found = write_error(error, self._data) if isinstance(error, OSError) else error
         why = JobError(
-            code=ErrorCode.WRITE_PERMISSION,
-            message=f"the job's process could not be started: {error}",
-            remedy="see that the data folder is writable and the disk not full; it is tried again by itself",
+            code=found.code,
+            message=f"the job's process could not be started: {found.message}",
+            remedy="see that the data folder is writable and the disk not full, then resume it",
         )
+        full = found.code is ErrorCode.DISK_FULL
         try:
-            return self._claims.end(job, Ended(JobState.INTERRUPTED, Reason.INTERNAL, error=why))
+            return self._end(job, Ended(JobState.INTERRUPTED, Reason.DISK_FULL if full else Reason.INTERNAL, error=why))
         except Superseded:
             return None
 

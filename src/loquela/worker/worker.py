@@ -52,7 +52,8 @@ class Worker:
         self._kinds = kinds
         self._stop = threading.Event()
         self._due_at = math.inf
-        self._reaper = Reaper(data, database, self.claims)
+        # Silence is counted by a clock that nobody sets.
+        self._reaper = Reaper(data, self.claims, clock)
         self._supervision = Supervision(
             data,
             self.claims,

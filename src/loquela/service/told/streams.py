@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import JsonValue
 
+from loquela.core.errors import LoquelaError
 from loquela.jobs.settings import ServiceSettings
 from loquela.monitoring.log_streams import LEVELS, Level, LogStreams
 
@@ -29,6 +31,7 @@ class ServiceLog:
             largest_bytes=LARGEST_BYTES,
         )
         self._settings = settings
+        self._silent = False
 
     @property
     def texts(self) -> bool:
@@ -38,12 +41,21 @@ class ServiceLog:
     def system(self, level: Level, message: str, **context: JsonValue) -> None:
         """One line about the service."""
         if LEVELS.index(level) >= LEVELS.index(self._settings.log_level):
-            self._echo(self._streams.log_system(level, message, context))
+            self._tell(lambda: self._streams.log_system(level, message, context))
 
     def interaction(self, event: str, **data: JsonValue) -> None:
         """One line about what a model was asked and answered."""
-        self._echo(self._streams.log_llm_interaction("inference", event, data))
+        self._tell(lambda: self._streams.log_llm_interaction("inference", event, data))
 
-    def _echo(self, line: str | None) -> None:
-        if self._settings.log_stderr and line is not None:
+    def _tell(self, write: Callable[[], str]) -> None:
+        """Write a line; where that cannot be (the disk is full), nobody's request fails for it: stderr hears why."""
+        try:
+            line = write()
+        except (LoquelaError, OSError) as error:
+            if not self._silent:
+                self._silent = True
+                sys.stderr.write(f"the log in {self.folder} cannot be written: {error}\n")
+            return
+        self._silent = False
+        if self._settings.log_stderr:
             sys.stderr.write(line + "\n")
