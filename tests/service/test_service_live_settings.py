@@ -2,14 +2,14 @@
 
 import os
 import signal
-import time
 
 import pytest
 
 from loquela.core.errors import RecipeError
 from loquela.jobs.settings import ServiceSettings, load_settings
-from loquela.service.live_settings import LIVE, SettingsFiles
+from loquela.service.live_settings import LIVE, watch_settings
 from served import Served
+from waiting import until
 
 
 def events_of(parts, name):
@@ -90,7 +90,7 @@ def written(file, text):
 def test_a_file_that_cannot_be_used_changes_nothing_and_says_so(parts, tmp_path):
     file = written(tmp_path / "service.toml", "max_streams = 7\n")
     given = {"data": str(parts.settings.data)}
-    watched = SettingsFiles(parts.live, lambda: load_settings(file, {}, given), [file])
+    watched = watch_settings(parts.live, lambda: load_settings(file, {}, given), [file])
     watched.stop()
     watched.reload()
     assert parts.settings.max_streams == 7
@@ -119,13 +119,12 @@ def test_a_running_service_reads_its_file_again_when_it_changes_and_on_sighup(tm
     file = written(tmp_path / "my service.toml", 'log_level = "info"\n')
     served = Served(tmp_path, arguments=("--settings", str(file)))
 
+    def told():
+        return [each for each in served.get("/events?limit=500")["events"] if "settings" in each["name"]]
+
     def until_told(count):
-        for _ in range(200):
-            told = [each for each in served.get("/events?limit=500")["events"] if "settings" in each["name"]]
-            if len(told) == count:
-                return told
-            time.sleep(0.1)
-        raise AssertionError(told)
+        until(lambda: len(told()) == count)
+        return told()
 
     try:
         written(file, "max_streams_per_key = 1\n")

@@ -7,8 +7,6 @@ process takes once (addresses, the database, certificates), wants a restart.
 
 from __future__ import annotations
 
-import os
-import stat
 import threading
 import uuid
 from collections.abc import Callable, Sequence
@@ -16,12 +14,13 @@ from pathlib import Path
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from loquela.core.errors import ErrorCode, LoquelaError, RecipeError
+from loquela.core.errors import ErrorCode, RecipeError
 from loquela.core.model import BoundaryModel
 from loquela.core.near_names import unknown_name
 from loquela.jobs.audit import AuditLog
 from loquela.jobs.event_log import EventLog
 from loquela.jobs.settings import ServiceSettings
+from loquela.service.watched_files import WatchedFiles
 
 SHRINKING = frozenset({"allowed_hosts", "allowed_origins", "allowed_sources", "allowed_credentials"})
 FALLING = frozenset({"failures_per_minute"})
@@ -30,13 +29,13 @@ ONLY_OFF = frozenset({"log_texts"})
 FREE = frozenset(
     {
         "max_body_bytes", "max_upload_bytes", "max_streams", "max_streams_per_key", "max_queued_jobs", "log_level",
-        "fine_tuning_recipe", "archive_runs", "cleanup_enabled", "cleanup_dry_run", "cleanup_grace_period_seconds",
-        "cleanup_min_free_bytes", "corpus_cache_max_bytes", "corpus_cache_min_free_bytes", "tokenizer_min_unused_days",
+        "fine_tuning_recipe", "alerts_file", "archive_runs", "cleanup_enabled", "cleanup_dry_run",
+        "cleanup_grace_period_seconds", "cleanup_min_free_bytes", "corpus_cache_max_bytes",
+        "corpus_cache_min_free_bytes", "tokenizer_min_unused_days",
     }
 )  # fmt: skip
 LIVE = SHRINKING | FALLING | BOUNDED | ONLY_OFF | FREE
 CHANGED, REFUSED = "service.settings_changed.v1", "service.settings_refused.v1"
-LOOK_EVERY_SECONDS = 1.0
 VALUES: TypeAdapter[dict[str, JsonValue]] = TypeAdapter(dict[str, JsonValue])
 Watcher = Callable[[frozenset[str]], None]
 
@@ -119,52 +118,13 @@ class LiveSettings:
         self._events.append(REFUSED, data=why)
 
 
-class SettingsFiles:
-    """A thread that reads the settings anew when one of their files changes, or when it is asked to."""
+def watch_settings(live: LiveSettings, read: Callable[[], ServiceSettings], files: Sequence[Path]) -> WatchedFiles:
+    """Take what may change of the settings, whenever one of their files does."""
 
-    def __init__(self, live: LiveSettings, read: Callable[[], ServiceSettings], files: Sequence[Path]) -> None:
-        self._live, self._read = live, read
-        # A link that later leads elsewhere is another file, which nobody named.
-        self._files = {file: file.resolve() for file in files}
-        self._seen = self._marks()
-        self._stop, self._asked = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._run, name="settings", daemon=True)
-        self._thread.start()
+    def refuse(error: RecipeError) -> None:
+        live.refuse({"error": error.message, "remedy": error.remedy})
 
-    def ask(self) -> None:
-        """Read them at the next look, changed or not; safe in a signal handler."""
-        self._asked.set()
-
-    def stop(self) -> None:
-        """Look no more."""
-        self._stop.set()
-        self._asked.set()
-        self._thread.join(timeout=15)
-
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            asked = self._asked.wait(LOOK_EVERY_SECONDS)
-            self._asked.clear()
-            marks = self._marks()
-            if asked or marks != self._seen:
-                self._seen = marks
-                self.reload()
-
-    def reload(self) -> None:
-        """Read the files and take what may be taken; what is wrong with them is written down."""
-        try:
-            try:
-                for file, place in self._files.items():
-                    _check_trusted(file, place)
-                self._live.take(self._read())
-            except RecipeError as error:
-                self._live.refuse({"error": error.message, "remedy": error.remedy})
-        except LoquelaError:
-            # The database is away, and nothing was changed without an entry: looked at again.
-            self._seen = {}
-
-    def _marks(self) -> dict[Path, tuple[int, ...]]:
-        return {file: _mark(file) for file in self._files}
+    return WatchedFiles("settings", lambda: files, lambda: live.take(read()), refuse)
 
 
 def _why_not(key: str, now: JsonValue, then: JsonValue) -> str | None:
@@ -193,26 +153,3 @@ def _open(limit: int) -> float:
 
 def _values(settings: ServiceSettings) -> dict[str, JsonValue]:
     return VALUES.validate_python(settings.model_dump(mode="json"))
-
-
-def _mark(file: Path) -> tuple[int, ...]:
-    try:
-        found = file.stat()
-    except OSError:
-        return ()
-    return (found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)
-
-
-def _check_trusted(file: Path, place: Path) -> None:
-    """Refuse a file that others may write, or a link that was turned to another one."""
-    if not file.exists():
-        return
-    if file.resolve() != place:
-        raise _refused(f"{file.name} is a link that leads elsewhere than when the service started")
-    found = os.stat(place)
-    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise _refused(f"others may write {file.name}: chmod go-w it")
-
-
-def _refused(why: str) -> RecipeError:
-    return RecipeError(ErrorCode.CONFIG_INVALID, why, "mend it, or start the service again; the old settings stay")

@@ -26,7 +26,8 @@ from loquela.jobs.settings import ServiceSettings
 from loquela.jobs.submissions import Submissions
 from loquela.monitoring.telemetry.tracing import Tracing, open_tracing
 from loquela.service.alerts.desk import AlertDesk
-from loquela.service.alerts.policy import policy_of
+from loquela.service.alerts.live_policy import LivePolicy
+from loquela.service.alerts.policy import InForce, policy_of
 from loquela.service.inference.dispatcher import Dispatcher
 from loquela.service.inference.pool import EnginePool
 from loquela.service.keeper import Keeper
@@ -61,6 +62,7 @@ class Parts:
     keys: KeyStore
     audit: AuditLog
     alerts: AlertDesk
+    live_alerts: LivePolicy
     limits: Limits
     uploads: Uploads
     pool: EnginePool
@@ -113,6 +115,7 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
     events, listing = EventLog(database, time), Listing(database)
     claims = Claims(database, time, lease_seconds=settings.lease_seconds)
     archivist = Archivist(settings, database, time)
+    in_force = InForce(policy_of(settings))
     return Parts(
         settings=settings,
         clock=time,
@@ -125,7 +128,8 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
         charts=Charts(database),
         keys=KeyStore(database, time, settings.data / "keys", audit),
         audit=audit,
-        alerts=AlertDesk(database, time, policy_of(settings), audit),
+        alerts=AlertDesk(database, time, in_force, audit),
+        live_alerts=LivePolicy(in_force, settings, time, events, audit),
         limits=Limits(settings, clock or MonotonicClock()),
         uploads=Uploads(database, time, settings.data / "files", settings, audit),
         pool=pool,

@@ -25,7 +25,7 @@ from loquela.service.app import build_app
 from loquela.service.connections import PatientProtocol, end_unread
 from loquela.service.found_runs import FoundRuns
 from loquela.service.keys import Scope
-from loquela.service.live_settings import SettingsFiles
+from loquela.service.live_settings import watch_settings
 from loquela.service.parts import Parts, make_parts
 from loquela.service.sessions import LoginToken
 from loquela.service.tls import check_tls
@@ -62,14 +62,9 @@ def serve(
     check_tls(settings)
     parts = make_parts(settings)
     try:
-        check_channels(parts.alerts.policy)
-        with _listening(settings) as listener:
-            watched = SettingsFiles(parts.live, read_again, files)
-            try:
-                with _hearing({signal.SIGHUP: watched.ask}):
-                    _serve_on(listener, parts, tell)
-            finally:
-                watched.stop()
+        check_channels(parts.alerts.in_force.policy)
+        with _listening(settings) as listener, _watching(parts, read_again, files):
+            _serve_on(listener, parts, tell)
     finally:
         parts.close()
 
@@ -85,7 +80,7 @@ def _serve_on(listener: socket.socket, parts: Parts, tell: Callable[[Announcemen
     address = f"{scheme}://{name}:{port}"
     new_key = _owner_key(parts)
     parts.audit.note("service.start", address, details=_shown(settings))
-    alerts = AlertThreads(parts.database, parts.clock, parts.alerts.policy, settings.data, worker_name())
+    alerts = AlertThreads(parts.database, parts.clock, parts.alerts.in_force, settings.data, worker_name())
     alerts.start()
     found_runs = FoundRuns(Adopter(settings.data, parts.database, parts.clock))
     workers = WorkerProcesses(worker_command(), settings.workers, _environment(settings))
@@ -112,6 +107,23 @@ def _serve_on(listener: socket.socket, parts: Parts, tell: Callable[[Announcemen
             workers.stop(settings.grace_seconds + 10)
             found_runs.stop()
             alerts.stop()
+
+
+@contextmanager
+def _watching(parts: Parts, read_again: Callable[[], ServiceSettings], files: Sequence[Path]) -> Iterator[None]:
+    """What may change while the service runs is taken from its files as they change, and on SIGHUP."""
+    watched = [watch_settings(parts.live, read_again, files), parts.live_alerts.watched()]
+
+    def ask() -> None:
+        for each in watched:
+            each.ask()
+
+    try:
+        with _hearing({signal.SIGHUP: ask}):
+            yield
+    finally:
+        for each in watched:
+            each.stop()
 
 
 @contextmanager

@@ -7,16 +7,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select, update
 
-from loquela.channels.contract import Channel, not_told
+from loquela.channels.contract import not_told
 from loquela.channels.opening import open_channel
 from loquela.channels.retries import pause_seconds
 from loquela.core.errors import LoquelaError
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
 from loquela.jobs.tables import deliveries
-from loquela.monitoring.alerts.channel_settings import ChannelSettings
 from loquela.monitoring.alerts.notification import Notification
-from loquela.monitoring.alerts.policy import AlertPolicy
+from loquela.service.alerts.policy import InForce
 from loquela.service.alerts.rows import gone_here
 
 # Longer than a channel may take; a process that died is waited for so long.
@@ -33,32 +32,29 @@ class _Claimed:
 
 
 class Delivering:
-    """Sends for one channel; several processes may, each message has one of them at a time."""
+    """Sends for the channel of that name, while there is one; several processes may, each message has one of them."""
 
-    def __init__(
-        self, database: Database, clock: Clock, policy: AlertPolicy, settings: ChannelSettings, owner: str
-    ) -> None:
+    def __init__(self, database: Database, clock: Clock, in_force: InForce, channel: str, owner: str) -> None:
         self._database, self._clock = database, clock
-        self._policy, self._settings, self._owner = policy, settings, owner
+        self._in_force, self._channel, self._owner = in_force, channel, owner
 
     def deliver(self) -> bool:
         """Send the oldest message that may be sent now; whether there was one. Errors as `Database.write`."""
-        claimed = self._claim()
-        if claimed is None:
+        policy = self._in_force.policy
+        settings = next((each for each in policy.channels if each.name == self._channel), None)
+        claimed = self._claim() if settings is not None else None
+        if settings is None or claimed is None:
             return False
         try:
-            self._opened().send(claimed.notification)
+            # Opened each time, so that a credential that was changed is used at once.
+            open_channel(settings, allow_private=policy.allow_private_addresses).send(claimed.notification)
         except LoquelaError as error:
             self._failed(claimed, error)
         except Exception as error:  # a stranger's library: it goes into the row like any other failure
-            self._failed(claimed, not_told(self._settings.name, f"{type(error).__name__} in its library"))
+            self._failed(claimed, not_told(self._channel, f"{type(error).__name__} in its library"))
         else:
             self._write(claimed, {"state": "sent", "error": None, "ended_at": self._clock.now()})
         return True
-
-    def _opened(self) -> Channel:
-        """Opened each time, so that a credential that was changed is used at once."""
-        return open_channel(self._settings, allow_private=self._policy.allow_private_addresses)
 
     def _claim(self) -> _Claimed | None:
         now = self._clock.now()
@@ -83,7 +79,7 @@ class Delivering:
         """The oldest message whose time has come, with none of the same alert before it: ends come after beginnings."""
         query = (
             select(deliveries)
-            .where((deliveries.c.channel == self._settings.name) & (deliveries.c.state == "waiting"))
+            .where((deliveries.c.channel == self._channel) & (deliveries.c.state == "waiting"))
             .order_by(deliveries.c.seq)
             .limit(LOOKED_AT)
         )

@@ -15,9 +15,9 @@ from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
 from loquela.jobs.tables import deliveries
 from loquela.monitoring.alerts.notification import Notification, Severity
-from loquela.monitoring.alerts.policy import AlertPolicy
 from loquela.monitoring.alerts.texts import TITLES
 from loquela.monitoring.alerts.trial import trial
+from loquela.service.alerts.policy import InForce
 from loquela.service.alerts.rows import NewDelivery, add_delivery, read_memories
 
 
@@ -58,19 +58,20 @@ class DeliveryPage(BoundaryModel):
 class AlertDesk:
     """Reads rows, and writes those of a trial."""
 
-    def __init__(self, database: Database, clock: Clock, policy: AlertPolicy, audit: AuditLog) -> None:
-        self.policy = policy
+    def __init__(self, database: Database, clock: Clock, in_force: InForce, audit: AuditLog) -> None:
+        self.in_force = in_force
         self._database, self._clock, self._audit = database, clock, audit
 
     def firing(self) -> list[FiringAlert]:
         """What is wrong now, by subject."""
+        rules = self.in_force.policy.rules
         with self._database.read() as connection:
             memories = read_memories(connection)
         return [
             FiringAlert(
                 subject=subject,
                 rule=name,
-                severity=self.policy.rules.rule(name).severity,
+                severity=rules.rule(name).severity,
                 title=TITLES[name],
                 since=rule.since,
                 told=rule.told,
@@ -112,7 +113,7 @@ class AlertDesk:
 
         Raises RecipeError(CONFIG_INVALID) where there is no channel (of that name).
         """
-        names = [settings.name for settings in self.policy.channels]
+        names = [settings.name for settings in self.in_force.policy.channels]
         if channel is not None and channel not in names:
             raise RecipeError(
                 ErrorCode.CONFIG_INVALID,
@@ -123,7 +124,7 @@ class AlertDesk:
             raise RecipeError(
                 ErrorCode.CONFIG_INVALID,
                 "this service has no alert channel",
-                "write one into its alerts_file and start it again",
+                "write one into its alerts_file",
             )
         now = self._clock.now()
         chosen = [channel] if channel is not None else names

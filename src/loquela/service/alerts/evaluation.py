@@ -20,6 +20,7 @@ from loquela.monitoring.alerts.observation import Observation
 from loquela.monitoring.alerts.of_events import of_job, of_work
 from loquela.monitoring.alerts.policy import AlertPolicy
 from loquela.monitoring.alerts.routing import held_back, released, wants
+from loquela.service.alerts.policy import InForce
 from loquela.service.alerts.rows import (
     NewDelivery,
     Outcome,
@@ -43,8 +44,8 @@ LONG_KINDS: tuple[JobKind, ...] = ("run", "tokenizer", "evaluate", "export")
 class Evaluation:
     """Turns of one process; of several processes one has the turn until its lease ends."""
 
-    def __init__(self, database: Database, clock: Clock, policy: AlertPolicy, data: Path, owner: str) -> None:
-        self._database, self._clock, self._policy = database, clock, policy
+    def __init__(self, database: Database, clock: Clock, in_force: InForce, data: Path, owner: str) -> None:
+        self._database, self._clock, self._in_force = database, clock, in_force
         self._data, self._owner = data, owner
         self._ticked_at: float | None = None
 
@@ -57,7 +58,7 @@ class Evaluation:
             # A lease that ends in a far future was given by a clock that went wrong.
             if before is not None and others and now < before.until <= now + LEASE_SECONDS:
                 return 0
-            work = None if before is None else _Work(self._policy, connection, now, before.seq)
+            work = None if before is None else _Work(self._in_force.policy, connection, now, before.seq)
             found = self._look(connection, work, before, now) if before is not None and work is not None else 0
         if before is None or work is None:
             with self._database.write() as connection:

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from loquela.core.model import BoundaryModel
 from loquela.service.alerts.desk import DeliveryPage, FiringAlert
+from loquela.service.alerts.policy import RefusedFile
 from loquela.service.authentication import Administrator, Reader
 from loquela.service.parts import parts_of
 
@@ -20,6 +21,7 @@ class FiringAlerts(BoundaryModel):
 
     alerts: list[FiringAlert]
     channels: list[str] = Field(description="names of the channels that are told")
+    refused: RefusedFile | None = Field(description="why the file of rules and channels was not taken; older ones hold")
 
 
 class AlertTest(BoundaryModel):
@@ -40,7 +42,8 @@ class AlertTestAnswer(BoundaryModel):
 def firing(request: Request, key: Reader) -> FiringAlerts:
     """What is wrong now."""
     desk = parts_of(request).alerts
-    return FiringAlerts(alerts=desk.firing(), channels=[channel.name for channel in desk.policy.channels])
+    names = [channel.name for channel in desk.in_force.policy.channels]
+    return FiringAlerts(alerts=desk.firing(), channels=names, refused=desk.in_force.refused)
 
 
 @router.get("/deliveries")
