@@ -1,8 +1,7 @@
-"""The bot's memory, its pace, and finding the newest event."""
+"""The bot's memory and its pace."""
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 import stat
 from pathlib import Path
@@ -12,11 +11,9 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from loquela.bot.follower import newest_event
 from loquela.bot.news import News
 from loquela.bot.pace import Pace
 from loquela.bot.store import DATABASE, MOST_LINES, Store
-from loquela.client.answers import Event, EventPage
 from loquela.core.errors import DataError, ErrorCode, ResourceError
 
 
@@ -114,25 +111,3 @@ def test_a_pace_begins_with_some_and_fills_again() -> None:
     assert not pace.take()
     now = 2.1
     assert pace.take()
-
-
-class Log:
-    """A service with these events; counts the questions."""
-
-    def __init__(self, numbers: list[int]) -> None:
-        self.numbers, self.asked = sorted(numbers), 0
-
-    async def events(self, *, after: int = 0, run_id: str | None = None, limit: int = 100) -> EventPage:
-        self.asked += 1
-        found = [number for number in self.numbers if number > after][:limit]
-        events = [Event(seq=number, id=str(number), at=0.0, name="n.v1") for number in found]
-        return EventPage(events=events, last_seq=found[-1] if found else after)
-
-
-@hypothesis_settings(max_examples=80, deadline=None)
-@given(st.sets(st.integers(1, 10**7), max_size=30))
-def test_the_newest_event_is_found_in_a_few_questions(numbers: set[int]) -> None:
-    log = Log(list(numbers))
-    found = asyncio.run(newest_event(log))
-    assert found == max(numbers, default=0)
-    assert log.asked <= 120

@@ -66,7 +66,7 @@ class Follower:
     async def _position(self) -> int:
         """Where to go on; a bot that never heard anything begins with what happens from now on."""
         if self._store.position() is None:
-            newest = await newest_event(self._source)
+            newest = (await self._source.events(limit=1)).newest
             # Meanwhile somebody else may have asked, and begun earlier.
             if self._store.position() is None:
                 self._store.heard_up_to(newest)
@@ -88,28 +88,3 @@ class Follower:
         owners = self._store.heard(event.run_id, event.seq, news, event.at, checkpoint=step)
         self._heard = self._noted = event.seq
         self._told(owners)
-
-
-async def newest_event(source: EventSource) -> int:
-    """The number of the service's newest event, 0 where there is none, in a few questions.
-
-    The service answers what lies behind a number, oldest first. Whether there is anything grows false only once, so
-    the place is found by doubling and then by halving.
-    """
-
-    async def first_behind(number: int) -> int | None:
-        found = (await source.events(after=number, limit=1)).events
-        return found[0].seq if found else None
-
-    low, step = 0, 1
-    while (found := await first_behind(low + step)) is not None:
-        low, step = found, step * 2
-    high = low + step
-    while low < high:
-        middle = (low + high) // 2
-        found = await first_behind(middle)
-        if found is None:
-            high = middle
-        else:
-            low = found
-    return low

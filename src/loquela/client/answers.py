@@ -68,10 +68,11 @@ class Event(Answer):
 
 
 class EventPage(Answer):
-    """Some events, oldest first."""
+    """Some events, oldest first; `last_seq` is the last one's number, `newest` that of the newest one there is."""
 
     events: list[Event]
     last_seq: int
+    newest: int
 
 
 class Plan(Answer):

@@ -78,8 +78,11 @@ class EventLog:
         with self._database.read() as connection:
             return connection.execute(select(events.c.seq).where(events.c.id == event_id)).scalar()
 
-    def last_seq(self) -> int:
-        """The number of the newest event; 0 when there is none."""
+    def last_seq(self, *, run_id: str | None = None) -> int:
+        """The number of the newest event, of one run where it is named; 0 when there is none."""
+        query = select(events.c.seq).order_by(events.c.seq.desc()).limit(1)
+        if run_id is not None:
+            query = query.where(events.c.run_id == run_id)
         with self._database.read() as connection:
-            found = connection.execute(select(events.c.seq).order_by(events.c.seq.desc()).limit(1)).scalar()
+            found = connection.execute(query).scalar()
         return found or 0

@@ -66,7 +66,8 @@ class EventPage(BoundaryModel):
     """Some events, oldest first."""
 
     events: list[StoredEvent]
-    last_seq: int
+    last_seq: int = Field(description="of the last one here: what to ask `after` next")
+    newest: int = Field(description="of the newest one that there is; 0 where there is none")
 
 
 class PlanView(BoundaryModel):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
+from pydantic import Field
 from starlette.responses import StreamingResponse
 
 from loquela.jobs.states import TERMINAL
@@ -21,7 +22,10 @@ from loquela.service.streams import Batch, Streams
 # What fits into a database and a file's length.
 NUMBER = re.compile(r"[0-9]{1,18}")
 router = APIRouter(tags=["events"])
-After = Annotated[int, Query(ge=0, le=2**62, description="events behind this number")]
+After = Annotated[
+    Annotated[int, Field(ge=0, le=2**62)] | Literal["latest"],
+    Query(description="events behind this number; latest: behind the newest one, so from now on"),
+]
 
 
 @router.get("/events")
@@ -29,8 +33,7 @@ def events(
     request: Request, key: Reader, after: After = 0, limit: Annotated[int, Query(ge=1, le=500)] = 100
 ) -> EventPage:
     """Events of all runs, oldest first."""
-    found = parts_of(request).events.after(after, limit=limit)
-    return EventPage(events=[shown(event) for event in found], last_seq=found[-1].seq if found else after)
+    return _page(parts_of(request), after, limit, None)
 
 
 @router.get("/events/stream", response_class=StreamingResponse)
@@ -39,7 +42,7 @@ def events_stream(
 ) -> StreamingResponse:
     """Events of all runs as they happen."""
     parts = parts_of(request)
-    return _stream(request, parts, key, _start(last_event_id, after), None)
+    return _stream(request, parts, key, _start(parts, last_event_id, after, None), None)
 
 
 @router.get("/runs/{run_id}/events")
@@ -48,8 +51,7 @@ def run_events(
 ) -> EventPage:
     """Events of one run, oldest first."""
     parts = parts_of(request)
-    found = parts.events.after(after, run_id=find_run(parts, run_id).run_id, limit=limit)
-    return EventPage(events=[shown(event) for event in found], last_seq=found[-1].seq if found else after)
+    return _page(parts, after, limit, find_run(parts, run_id).run_id)
 
 
 @router.get("/runs/{run_id}/events/stream", response_class=StreamingResponse)
@@ -62,7 +64,8 @@ def run_events_stream(
 ) -> StreamingResponse:
     """Events of one run as they happen; ends when the run has ended."""
     parts = parts_of(request)
-    return _stream(request, parts, key, _start(last_event_id, after), find_run(parts, run_id).run_id)
+    run = find_run(parts, run_id).run_id
+    return _stream(request, parts, key, _start(parts, last_event_id, after, run), run)
 
 
 @router.get("/runs/{run_id}/logs")
@@ -86,7 +89,7 @@ def logs_stream(
         ended = parts.listing.get(run_id).state in TERMINAL
         return follow_log(folder, position), not ended
 
-    start = str(_start(last_event_id, 0))
+    start = str(_named(last_event_id) or 0)
     return _streams(request).open(request, start, after, _still(parts, key))
 
 
@@ -100,8 +103,26 @@ def _stream(request: Request, parts: Parts, key: KeyRecord, start: int, run_id: 
     return _streams(request).open(request, str(start), after, _still(parts, key))
 
 
-def _start(last_event_id: str | None, after: int) -> int:
-    return int(last_event_id) if last_event_id is not None and NUMBER.fullmatch(last_event_id) else after
+def _page(parts: Parts, after: int | Literal["latest"], limit: int, run_id: str | None) -> EventPage:
+    position = _behind(parts, after, run_id)
+    found = parts.events.after(position, run_id=run_id, limit=limit)
+    last = found[-1].seq if found else position
+    # Events only become more: the newest is not older than what was just read.
+    newest = max(last, parts.events.last_seq(run_id=run_id))
+    return EventPage(events=[shown(event) for event in found], last_seq=last, newest=newest)
+
+
+def _start(parts: Parts, last_event_id: str | None, after: int | Literal["latest"], run_id: str | None) -> int:
+    named = _named(last_event_id)
+    return _behind(parts, after, run_id) if named is None else named
+
+
+def _named(last_event_id: str | None) -> int | None:
+    return int(last_event_id) if last_event_id is not None and NUMBER.fullmatch(last_event_id) else None
+
+
+def _behind(parts: Parts, after: int | Literal["latest"], run_id: str | None) -> int:
+    return parts.events.last_seq(run_id=run_id) if after == "latest" else after
 
 
 def _still(parts: Parts, key: KeyRecord) -> Callable[[], bool]:
