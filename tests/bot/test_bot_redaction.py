@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loquela.bot.redaction import LONGEST_QUOTATION, PATH, QUOTE, SECRET, Redactor, coded, escaped
+from loquela.bot.redaction import LONGEST_QUOTATION, PATH, QUOTE, Redactor, coded, escaped
+from loquela.core.redaction import SECRET
 from loquela.worker.folders import OUTPUT
 from loquela.worker.outcome import judge
 
@@ -70,7 +71,6 @@ def test_the_output_of_a_process_that_died_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / OUTPUT).write_text("Dear Ann, I shall come on Sunday and bring the letters with me.")
     error = judge(-9, tmp_path, shutting_down=False).error
     assert error is not None
-    assert "Sunday" in error.message
     assert plain(error.message) == "the job's process ended with signal 9 and without a word"
 
 

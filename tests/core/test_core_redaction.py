@@ -19,6 +19,7 @@ from loquela.core.redaction import SECRET, redacted, without_secrets
         ("GET /login?token=abc&x=1", f"GET /login?token={SECRET}&x=1"),
         ("HF_TOKEN=hf_abcdefghijkl", f"HF_TOKEN={SECRET}"),
         ("AKIAABCDEFGHIJKLMNOP", SECRET),
+        ("MTA5ODc2NTQzMjEwOTg3NjU0.GaBcDe.abcdefghijklmnopqrstuvwxyz0", SECRET),
         ("-----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY-----", SECRET),
         ("the stop token: <|end|> was never sampled", "the stop token: <|end|> was never sampled"),
         ("4.2 ms per token=3", "4.2 ms per token=3"),

@@ -49,9 +49,12 @@ def test_saved_and_stopped_goes_on_later(tmp_path, shutting_down, reason):
 
 @pytest.mark.parametrize(("code", "how"), [(-9, "signal 9"), (1, "exit code 1")])
 def test_a_process_that_died_without_a_word_is_tried_again(tmp_path, code, how):
-    (tmp_path / OUTPUT).write_text("Segmentation fault\n")
+    (tmp_path / OUTPUT).write_text("x" * 3000 + "\nwith password=hunter2\nSegmentation fault\n")
     ended = judge(code, tmp_path, shutting_down=False)
     assert (ended.state, ended.reason) == (JobState.INTERRUPTED, Reason.INTERNAL)
     assert ended.message == f"Its process ended with {how}."
     assert ended.error is not None
-    assert "Segmentation fault" in ended.error.message
+    assert ended.error.message == f"the job's process ended with {how} and without a word"
+    output = ended.error.details["output"]
+    assert output.endswith("x\nwith password=[secret]\nSegmentation fault")
+    assert len(output) < 2010

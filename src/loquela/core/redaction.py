@@ -18,6 +18,8 @@ _LOOKS_SECRET = (
     re.compile(r"\b(?:sk|hf|ghp|gho|github_pat|xox[abpr]|glpat)[-_][\w-]{8,}"),
     re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{12,}"),
     re.compile(r"\beyJ[\w-]{8,1000}\.[\w-]+\.[\w-]*"),
+    # A bot's token at Discord.
+    re.compile(r"\b[\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,100}"),
     re.compile(r"(?i)\b(?:bearer|basic|bot)\s+[\w.~+/=-]{8,}"),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL),
 )

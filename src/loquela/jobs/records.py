@@ -11,7 +11,9 @@ from sqlalchemy import Row
 from loquela.core.model import BoundaryModel
 from loquela.jobs.states import JobState, Reason
 
-JobKind = Literal["run", "tokenizer", "evaluate", "export", "deploy_check", "merge", "verify", "generate", "score"]
+JobKind = Literal[
+    "run", "tokenizer", "evaluate", "export", "deploy_check", "promote", "merge", "verify", "generate", "score"
+]
 Level = Literal["info", "warn", "error"]
 JsonObject = dict[str, JsonValue]
 # Answered by warm models; all others are done by workers, each alone on its run.
@@ -28,6 +30,9 @@ class JobError(BoundaryModel):
     code: str
     message: str
     remedy: str = ""
+    details: JsonObject = Field(
+        default_factory=dict, description="`output`: of a process that died without a word, the end of what it printed"
+    )
 
 
 class Job(BoundaryModel):

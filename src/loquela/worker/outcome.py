@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from loquela.core.errors import ErrorCode, FailureClass
+from loquela.core.redaction import without_secrets
 from loquela.jobs.claims import Ended
 from loquela.jobs.records import JobError
 from loquela.jobs.states import SENTENCES, JobState, Reason
@@ -68,16 +69,18 @@ def _crashed(exit_code: int, folder: Path) -> Ended:
     how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
     error = JobError(
         code=ErrorCode.WORKER_CRASH,
-        message=f"the job's process ended with {how} and without a word; the last of its output: {_last(folder)}",
+        message=f"the job's process ended with {how} and without a word",
         remedy="nothing: it is tried again from its last checkpoint",
+        details={"output": _last(folder)},
     )
     return Ended(JobState.INTERRUPTED, Reason.INTERNAL, message=f"Its process ended with {how}.", error=error)
 
 
 def _last(folder: Path) -> str:
+    """The end of what it printed, as far as anybody who may see the run may see that; empty where there is nothing."""
     try:
         with (folder / OUTPUT).open("rb") as stream:
             stream.seek(max(0, (folder / OUTPUT).stat().st_size - LAST_OUTPUT_BYTES))
-            return stream.read().decode("utf-8", "replace").strip()[-LAST_OUTPUT_BYTES:] or "(none)"
+            return without_secrets(stream.read(LAST_OUTPUT_BYTES).decode("utf-8", "replace").strip())
     except OSError:
-        return "(none)"
+        return ""
