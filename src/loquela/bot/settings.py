@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 
 from loquela.core.errors import ErrorCode, RecipeError
+from loquela.core.layered_settings import Layer, layer_of_file, settings_of
 from loquela.core.model import BoundaryModel
-from loquela.core.near_names import unknown_name
 
 Owner = Annotated[int, Field(gt=0, lt=2**63)]
 # Setting → variables that may hold it, the last one that is set wins.
@@ -47,27 +46,13 @@ def load_bot_settings(
 
     Raises RecipeError(CONFIG_INVALID) naming the file, variable or option, the key and what it may be.
     """
-    values: dict[str, JsonValue] = {}
-    origins: dict[str, str] = {}
-    layers: list[tuple[str, dict[str, JsonValue]]] = [
-        (str(file), _of_file(file) if file is not None else {}),
+    unknown = "correct or remove that line; the token and the API key stand in no file"
+    layers: list[Layer] = [
+        *([layer_of_file(file, BotSettings, unknown)] if file is not None else []),
         ("the environment", _of_environment(environment)),
-        ("an option", dict(given or {})),
+        ("an option", given or {}),
     ]
-    for origin, layer in layers:
-        values |= layer
-        origins |= dict.fromkeys(layer, origin)
-    try:
-        return BotSettings.model_validate(values)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = str(problem["loc"][0]) if problem["loc"] else "settings"
-        raise RecipeError(
-            ErrorCode.CONFIG_INVALID,
-            f"{key} from {origins.get(key, 'the settings')} cannot be used: {problem['msg']}",
-            f"write another value for {key}; docs/discord.md lists them all",
-            details={"key": key},
-        ) from error
+    return settings_of(BotSettings, layers, "docs/discord.md")
 
 
 def require_owners(settings: BotSettings) -> list[int]:
@@ -80,23 +65,6 @@ def require_owners(settings: BotSettings) -> list[int]:
             "name, Copy User ID)",
         )
     return list(dict.fromkeys(settings.owners))
-
-
-def _of_file(path: Path) -> dict[str, JsonValue]:
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError(
-            ErrorCode.CONFIG_INVALID, f"{path} cannot be read as settings: {error}", "mend the TOML file"
-        ) from error
-    for key in found:
-        if key not in BotSettings.model_fields:
-            raise RecipeError(
-                ErrorCode.CONFIG_INVALID,
-                f"{path}: {unknown_name('setting', key, BotSettings.model_fields)}",
-                "correct or remove that line; the token and the API key stand in no file",
-            )
-    return dict(found)
 
 
 def _of_environment(environment: Mapping[str, str]) -> dict[str, JsonValue]:

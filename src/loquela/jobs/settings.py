@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, JsonValue, ValidationError
+from pydantic import Field, JsonValue
 
 from loquela.artifacts.store.places import StorePlace
-from loquela.core.errors import ErrorCode, RecipeError
+from loquela.core.layered_settings import Layer, layer_of_file, settings_of
 from loquela.core.model import BoundaryModel
-from loquela.core.near_names import unknown_name
 from loquela.jobs.database import shown, sqlite_url
 from loquela.security.credentials.reference import resolved
 
@@ -128,46 +126,14 @@ def load_settings(
 
     Raises RecipeError(CONFIG_INVALID) naming the file or variable, the key and what it may be.
     """
-    values: dict[str, JsonValue] = {}
-    origins: dict[str, str] = {}
     dot_env = {key: value for key, value in dotenv_values(".env").items() if value is not None}
-    layers = [
-        (str(file), _of_file(file) if file is not None else {}),
+    layers: list[Layer] = [
+        *([layer_of_file(file, ServiceSettings, "correct or remove that line")] if file is not None else []),
         (".env", _of_environment(dot_env)),
         ("the environment", _of_environment(environment)),
-        ("an option", dict(given or {})),
+        ("an option", given or {}),
     ]
-    for origin, layer in layers:
-        values |= layer
-        origins |= dict.fromkeys(layer, origin)
-    try:
-        return ServiceSettings.model_validate(values)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = str(problem["loc"][0]) if problem["loc"] else "settings"
-        raise RecipeError(
-            ErrorCode.CONFIG_INVALID,
-            f"{key} from {origins.get(key, 'the settings')} cannot be used: {problem['msg']}",
-            f"write another value for {key}; loquela serve --help lists them all",
-            details={"key": key},
-        ) from error
-
-
-def _of_file(path: Path) -> dict[str, JsonValue]:
-    try:
-        found = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise RecipeError(
-            ErrorCode.CONFIG_INVALID, f"{path} cannot be read as settings: {error}", "mend the TOML file"
-        ) from error
-    for key in found:
-        if key not in ServiceSettings.model_fields:
-            raise RecipeError(
-                ErrorCode.CONFIG_INVALID,
-                f"{path}: {unknown_name('setting', key, ServiceSettings.model_fields)}",
-                "correct or remove that line",
-            )
-    return dict(found)
+    return settings_of(ServiceSettings, layers, "loquela serve --help")
 
 
 def _of_environment(environment: Mapping[str, str]) -> dict[str, JsonValue]:
