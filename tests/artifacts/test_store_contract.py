@@ -95,6 +95,8 @@ def test_a_large_one_goes_in_parts(store):
     digest = hashlib.sha256(b"".join(pieces)).hexdigest()
     store.put(digest, 37 * 2**20, iter(pieces))
     prove(store, digest, 37 * 2**20)
+    assert store.size(digest) == 37 * 2**20
+    assert b"".join(store.read(digest, start=5 * 2**20 - 1, end=6 * 2**20 + 1)) == b"\4" + pieces[5] + b"\6"
 
 
 def test_a_bucket_that_is_gone_is_said_and_used_again_when_it_is_back(tmp_path):

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -14,6 +13,7 @@ import pytest
 from cli_harness import Loquela
 
 from toy_bundle import make_bundle
+from waiting import until
 
 pytest.importorskip("onnxruntime", reason="the extra serve is not installed")
 pytest.importorskip("onnx", reason="the extra export is not installed")
@@ -88,13 +88,9 @@ def test_interrupted_by_a_person(bundle: Path) -> None:
     slow += ["--set", "deploy.load.max_seconds=250", "--set", "deploy.min_throughput_qps=null"]
     home = bundle.parent.parent
     process = subprocess.Popen([*command, *slow], cwd=home, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    children: list[psutil.Process] = []
-    while not children and time.monotonic() < deadline and process.poll() is None:
-        children = psutil.Process(process.pid).children()
-        time.sleep(0.05)
+    children = until(psutil.Process(process.pid).children)
     os.kill(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 75, said
     assert "was measured (" in said
     assert "no report was written" in said

@@ -16,6 +16,7 @@ import pytest
 from loquela.compute.cloud.done import DONE_NAME, RELEASED_NAME, check_results, read_done
 from loquela.compute.cloud.guard import Guard, GuardSettings
 from loquela.core.errors import DataError
+from waiting import until
 
 SAVES_ON_CTRL_C = (
     "import pathlib, signal, sys, time\n"
@@ -100,12 +101,11 @@ def test_one_that_ignores_ctrl_c_is_killed_with_all_it_started(tmp_path):
         "child = subprocess.Popen(['sleep', '60'])\nprint(child.pid, flush=True)\n"
         "while True: sum(range(20000))"
     )
-    capped = settings(tmp_path, program, max_cost_usd=1.0, save_minutes=0.01, started=time.time() - 999)
+    capped = settings(tmp_path, program, max_cost_usd=1.0, save_minutes=0.04, started=time.time() - 999)
     assert Guard(capped).run().exit_code == -signal.SIGKILL
     pid = int((tmp_path / "guard" / "run.log").read_text().split()[0])
-    time.sleep(0.2)
     # Where nobody collects the dead, they stay listed.
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 
 
 def test_results_wait_to_be_fetched_and_no_longer(tmp_path):
@@ -135,11 +135,9 @@ def test_told_to_stop_it_saves_too(tmp_path):
     path = tmp_path / "guard.json"
     path.write_text(settings(tmp_path, SAVES_ON_CTRL_C).model_dump_json())
     process = subprocess.Popen([sys.executable, "-m", "loquela.compute.cloud.guard", str(path)])
-    deadline = time.time() + 30
-    while not (tmp_path / "runs" / "begun.txt").exists() and time.time() < deadline:
-        time.sleep(0.05)
+    until((tmp_path / "runs" / "begun.txt").exists)
     process.terminate()
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=120) == 0
     done = json.loads((tmp_path / "guard" / DONE_NAME).read_text())
     assert done["outcome"] == "stopped"
     assert "saved.txt" in done["files"]

@@ -19,6 +19,7 @@ from documents_made import lines_at, make_docx, make_pdf
 from loquela.core.errors import DataError, ErrorCode
 from loquela.data.documents.load import DocumentReader, load_document
 from loquela.recipe.document_section import DocumentOptions
+from waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -109,12 +110,13 @@ def test_a_document_that_takes_too_long(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("quick")
     others = reading_processes()
-    with DocumentReader(DocumentOptions(timeout_seconds=1.5, pdf_engine="pypdf")) as reader:
+    hasty = DocumentOptions(timeout_seconds=0.5, pdf_engine="pypdf")
+    with DocumentReader(DocumentOptions(pdf_engine="pypdf")) as reader:
         assert reader.load(page).text == "quick\n"
         with pytest.raises(
-            DataError, match="was still being read after 1.5 seconds, so its process was ended"
+            DataError, match="was still being read after 0.5 seconds, so its process was ended"
         ) as caught:
-            reader.load(slow_pdf(tmp_path / "slow.pdf"))
+            reader.load(slow_pdf(tmp_path / "slow.pdf"), options=hasty)
         assert caught.value.code == ErrorCode.TIMEOUT
         assert "timeout_seconds" in caught.value.remedy
         assert reading_processes() == others
@@ -129,9 +131,7 @@ def test_a_document_that_kills_its_process(tmp_path: Path) -> None:
     others = reading_processes()
 
     def kill() -> None:
-        deadline = time.monotonic() + 30
-        while not (found := own_of(others)) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        found = until(lambda: own_of(others), every=0.02)
         time.sleep(0.8)  # well into the document
         found[0].send_signal(signal.SIGSEGV)
 
@@ -214,10 +214,7 @@ def test_no_process_outlives_the_program_that_asked(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", program, str(page)], capture_output=True, text=True, check=True)
     left = int(done.stdout)
-    deadline = time.monotonic() + 20
-    while psutil.pid_exists(left) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not psutil.pid_exists(left)
+    until(lambda: not psutil.pid_exists(left))
 
 
 def test_secrets_of_the_environment_stay_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

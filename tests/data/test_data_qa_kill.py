@@ -21,6 +21,7 @@ from qa_samples import PLACES, corpus, passage
 
 from loquela.artifacts.examples import read_examples
 from loquela.cli.main import answer as run_command
+from waiting import until
 
 PROGRAM = """
 import sys
@@ -58,10 +59,7 @@ def test_a_killed_run_goes_on_and_pays_for_nothing_twice(tmp_path: Path, server:
     while True:
         running = subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path), server.url])
         seen = len(server.seen)
-        deadline = time.monotonic() + 60
-        wanted = chance.randint(3, 11)
-        while running.poll() is None and len(server.seen) < seen + wanted and time.monotonic() < deadline:
-            time.sleep(0.005)
+        until_asked(server, seen + chance.randint(3, 11), running)
         time.sleep(chance.random() * 0.05)
         if running.poll() is not None:
             assert running.returncode == 0
@@ -86,6 +84,11 @@ def test_a_killed_run_goes_on_and_pays_for_nothing_twice(tmp_path: Path, server:
     assert states == {"ok": 2 * CHUNKS}
     assert attempts >= sum(sent.values())
     assert (in_doubt > 0) == (attempts > 2 * CHUNKS)
+
+
+def until_asked(server: LlmServer, times: int, running: subprocess.Popen[str]) -> None:
+    """Wait until the server was asked so often, or the program has ended."""
+    until(lambda: running.poll() is not None or len(server.seen) >= times, every=0.005)
 
 
 def stored(folder: Path) -> set[str]:
@@ -178,18 +181,16 @@ def test_ctrl_c_says_how_to_go_on(recipe: Path, server: LlmServer, tmp_path: Pat
     running = subprocess.Popen(
         program, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ}
     )
-    deadline = time.monotonic() + 60
-    while len(server.seen) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until_asked(server, 2, running)
     running.send_signal(signal.SIGINT)
-    _, err = running.communicate(timeout=60)
+    _, err = running.communicate(timeout=200)
     assert running.returncode == 75
     assert re.search(r"stopped while asking http:\S+ \(SIGINT\)", err)
     assert "--resume auto" in err
     answered = server.answered
     assert answered >= 1
     server.delay_seconds = 0.0
-    done = subprocess.run([*program, "--resume", "auto"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([*program, "--resume", "auto"], cwd=tmp_path, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert server.answered == 6
     assert len(set(server.prompts)) == len(server.prompts) == 6

@@ -166,10 +166,12 @@ def test_adjectives_agree_with_every_noun_of_the_lexicon() -> None:
 
 
 def test_named_characters_agree_with_their_participle() -> None:
-    articles = {"un": "o", "una": "a"}
+    articles, seen = {"un": "o", "una": "a"}, set()
     for text in BODIES:
         for found, ending in re.findall(r"\b(una?) [\wáéíóúñ]+ [\wáéíóúñ]+ llamad(\w+) [A-ZÁÉÍÓÚ]", text):
             assert articles[found] == ending, text
+            seen.add(found)
+    assert seen == set(articles)
 
 
 def test_a_feeling_agrees_with_whom_it_is_said_of() -> None:

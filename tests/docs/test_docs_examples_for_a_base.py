@@ -39,6 +39,8 @@ def test_the_recipe_for_a_base_makes_rows_and_shows_them(tmp_path: Path) -> None
 
 
 def test_links_of_the_page_lead_to_headings() -> None:
-    for file, heading in re.findall(r"\]\(([a-z-]*\.?m?d?)#([a-z-]+)\)", PAGE):
+    links = re.findall(r"\]\(([a-z-]*\.?m?d?)#([a-z-]+)\)", PAGE)
+    assert links
+    for file, heading in links:
         headings = re.findall(r"^#+ (.*)$", (DOCS / file).read_text() if file else PAGE, re.MULTILINE)
         assert heading in [re.sub(r"[^a-z -]", "", text.lower()).replace(" ", "-") for text in headings]

@@ -1,7 +1,6 @@
 """The loader: a pure function of the step, elastic over ranks and accumulation, ordered under prefetch."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -16,6 +15,7 @@ from loquela.monitoring.events import EventBus
 from loquela.training.contracts import DataLoaderRequest
 from loquela.training.loader import BatchLoader, LoaderSettings, open_loader
 from loquela.training.rows import IGNORED, Rows
+from waiting import until
 
 
 class Stream:
@@ -133,9 +133,7 @@ def test_prefetch_reads_ahead_but_not_further_than_asked():
     source.plan = lambda step: (asked.append(step), plan(step))[1]
     with source.stream(0, 100) as steps:
         next(steps)
-        deadline = time.monotonic() + 10
-        while len(asked) < 4 and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: len(asked) >= 4, every=0.01)
         assert asked == [0, 1, 2, 3]
 
 
