@@ -60,6 +60,7 @@ def test_every_service_runs_a_command_there_is_with_settings_there_are(name):
         key.removeprefix(ENVIRONMENT_PREFIX).lower() for key in service["environment"] if key not in OTHER_VARIABLES
     }
     assert keys <= set(ServiceSettings.model_fields)
+    assert service["ulimits"] == {"core": 0} and service["security_opt"] == ["no-new-privileges:true"]
     assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["stop_grace_period"] == "150s"
     assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
     assert set(service.get("depends_on", {})) <= set(COMPOSE["services"])
@@ -83,6 +84,7 @@ def test_the_units_are_whole(unit, tmp_path):
     if shutil.which("systemd-analyze") is None:
         pytest.skip("systemd-analyze is not here")
     text = (DEPLOY / "systemd" / unit).read_text()
+    assert {"UMask=0077", "LimitCORE=0", "NoNewPrivileges=yes"} <= set(text.splitlines())
     program = re.search(r"^ExecStart=/opt/loquela/bin/loquela (\w+)$", text, re.MULTILINE)
     assert program is not None and program.group(1) in COMMANDS
     (tmp_path / unit).write_text(text.replace("/opt/loquela/bin", str(Path(sys.executable).parent)))

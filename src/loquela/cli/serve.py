@@ -44,7 +44,10 @@ def command(
         return load(settings_file, data=None if data is None else str(data), host=host, port=port, workers=workers)
 
     settings = read()
+    from loquela.security.own_process import keep_private
     from loquela.service.serving import serve
+
+    keep_private()
 
     files = [Path(".env"), *([settings_file] if settings_file is not None else [])]
     serve(settings, _tell_json if as_json else _tell, read, files)

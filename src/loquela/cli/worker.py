@@ -23,7 +23,10 @@ def command(data: Path | None, settings_file: Path | None, parent: int | None, a
     another machine needs the same database by URL (LOQUELA_DATABASE_URL) and the same data folder.
     """
     settings = load(settings_file, data=None if data is None else str(data))
+    from loquela.security.own_process import keep_private
     from loquela.worker.serving import work
+
+    keep_private()
 
     if parent is None:
         said = {"data": str(settings.data), "database": settings.shown_database}

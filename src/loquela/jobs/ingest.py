@@ -19,6 +19,7 @@ from typing import BinaryIO
 from pydantic import JsonValue, ValidationError
 from sqlalchemy import Column, Connection, String, delete, insert, select, update
 
+from loquela.core.plain_files import open_plain
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
 from loquela.jobs.event_log import append_event
@@ -77,7 +78,7 @@ class Ingester:
 
     def _take_chunk(self, place: _Place, path: Path) -> int:
         try:
-            stream = path.open("rb")
+            stream = open_plain(path)
         except OSError:
             return 0
         with stream, self._database.write() as connection:

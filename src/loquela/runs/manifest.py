@@ -11,6 +11,7 @@ from pydantic import Field, JsonValue, ValidationError
 from loquela.core.atomic import write_text
 from loquela.core.errors import DataError, ErrorCode
 from loquela.core.model import BoundaryModel
+from loquela.core.plain_files import read_plain
 from loquela.recipe.schema import Recipe
 
 RUN_MANIFEST_NAME = "manifest.json"
@@ -57,8 +58,8 @@ def load_run_manifest(run_directory: Path) -> TrainingRunManifest:
     """Read a run's manifest; DataError(CORRUPTION) when it is absent or damaged."""
     path = run_directory / RUN_MANIFEST_NAME
     try:
-        return TrainingRunManifest.model_validate_json(path.read_bytes())
-    except (FileNotFoundError, ValidationError) as error:
+        return TrainingRunManifest.model_validate_json(read_plain(path))
+    except (OSError, ValidationError) as error:
         raise DataError(
             ErrorCode.CORRUPTION,
             f"{path} is missing or cannot be read as a run manifest",

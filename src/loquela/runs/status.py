@@ -19,6 +19,7 @@ from loquela.artifacts.validation_results import ValidationResults
 from loquela.core.atomic import write_text
 from loquela.core.errors import DataError, ErrorCode, InternalError
 from loquela.core.model import BoundaryModel
+from loquela.core.plain_files import read_plain
 
 STATUS_NAME = "status.json"
 STDERR_LINES_KEPT = 50
@@ -125,7 +126,7 @@ def load_status(run_directory: Path) -> PipelineStatus:
     """Read `status.json`; DataError(RUN_NOT_FOUND or CORRUPTION) when it is absent or damaged."""
     path = run_directory / STATUS_NAME
     try:
-        return PipelineStatus.model_validate_json(path.read_bytes())
+        return PipelineStatus.model_validate_json(read_plain(path))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
             ErrorCode.RUN_NOT_FOUND,
@@ -133,7 +134,7 @@ def load_status(run_directory: Path) -> PipelineStatus:
             "list the runs with: loquela runs list",
             details={"path": str(run_directory)},
         ) from error
-    except ValidationError as error:
+    except (OSError, ValidationError) as error:
         raise DataError(
             ErrorCode.CORRUPTION,
             f"{path} cannot be read as a pipeline status",

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import Field, JsonValue
 
 from loquela.core.model import BoundaryModel
+from loquela.core.plain_files import read_plain
 from loquela.jobs.records import Job, JobError, JsonObject
 from loquela.jobs.states import JobState
 from loquela.service.numbers import worded_object
@@ -84,7 +85,7 @@ def _read(path: Path) -> JsonObject | None:
     try:
         if path.stat().st_size > LARGEST_REPORT_BYTES:
             return None
-        found: JsonValue = json.loads(path.read_bytes())
+        found: JsonValue = json.loads(read_plain(path))
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import errno
-import os
 from pathlib import Path
 from typing import BinaryIO
+
+from loquela.core.plain_files import open_plain
 
 LOG = Path("logs") / "system.log"
 MOST_BYTES = 2**20
@@ -16,7 +17,7 @@ def _opened(run_folder: Path) -> BinaryIO:
     place = run_folder / LOG
     if not place.resolve().is_relative_to(run_folder.resolve()):
         raise OSError(errno.ELOOP, "it leads out of the run", str(place))
-    return os.fdopen(os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+    return open_plain(place)
 
 
 def read_log(run_folder: Path, lines: int) -> list[str]:

@@ -104,7 +104,7 @@ class Parts:
 
 def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
     """Open the database, bring it to the newest schema, and put the rest together."""
-    settings.data.mkdir(parents=True, exist_ok=True)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     settings.corpus.mkdir(exist_ok=True)
     time = clock or SystemClock()
     database = Database(settings.database)

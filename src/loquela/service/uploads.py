@@ -89,9 +89,14 @@ class Uploads:
         return Upload.model_validate(fields)
 
     def place(self, file_id: str) -> Path:
-        """Where the content lies; errors as `get`."""
+        """Where the content lies; errors as `get`, also for content that is no plain file any more."""
         folder = self._folder / self.get(file_id).sha256
-        return next(iter(sorted(folder.glob("content*"))))
+        for path in sorted(folder.glob("content*")):
+            if path.is_file() and not path.is_symlink():
+                return path
+        raise RecipeError(
+            ErrorCode.RUN_NOT_FOUND, f"the content of {file_id!r} was taken away", "upload it again: POST /v1/files"
+        )
 
     def page(self, *, after: str | None, limit: int, purpose: str | None) -> list[Upload]:
         """At most `limit` uploads, newest first, older than the one called `after`."""

@@ -16,7 +16,7 @@ from loquela.worker.worker import Worker
 
 def work(settings: ServiceSettings, parent: int | None) -> None:
     """Claim and supervise jobs; with `parent`, only as long as that process lives."""
-    settings.data.mkdir(parents=True, exist_ok=True)
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = Database(settings.database)
     migrate(database)
     doorbell = doorbell_for(settings.redis)

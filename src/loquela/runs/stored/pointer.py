@@ -16,6 +16,7 @@ from loquela.artifacts.store.places import StorePlace
 from loquela.core.atomic import write_error, write_text
 from loquela.core.errors import ErrorCode, ResourceError
 from loquela.core.model import BoundaryModel
+from loquela.core.plain_files import read_plain
 
 POINTER_NAME = "pointer.json"
 HANDS_NAME = "pointer.lock"
@@ -39,7 +40,7 @@ class Pointer(BoundaryModel):
 def read_pointer(run_directory: Path) -> Pointer | None:
     """The run's pointer; None where it was never stored. DataError(CORRUPTION) when it cannot be read."""
     try:
-        return Pointer.model_validate_json((run_directory / POINTER_NAME).read_bytes())
+        return Pointer.model_validate_json(read_plain(run_directory / POINTER_NAME))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValidationError) as error:
