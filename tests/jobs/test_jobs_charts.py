@@ -1,13 +1,15 @@
 import json
 import math
+from unittest import mock
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert
 
 from loquela.core.atomic import append_line
-from loquela.jobs.charts import ChartPoint, Charts, _thinned
+from loquela.jobs import charts as charts_module
+from loquela.jobs.charts import READ_WHOLE, Charts, _thinned
 from loquela.jobs.ingest import METRICS, Ingester
 from loquela.jobs.rollups import ROLLUP_STEPS, roll_up
 from loquela.jobs.tables import metric_points
@@ -20,6 +22,12 @@ def fill(database, values, run="r", key="loss"):
     with database.write() as connection:
         connection.execute(insert(metric_points), rows)
         roll_up(connection, run, [(key, step) for step, _ in values])
+
+
+@pytest.fixture
+def long(database):
+    fill(database, [(step, math.sin(step / 5) * step) for step in range(900)])
+    return database
 
 
 def test_few_points_are_all_there(database):
@@ -80,14 +88,46 @@ def test_a_metric_that_is_not_there_has_no_points(database):
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=300), st.integers(4, 40))
 def test_thinning_keeps_ends_and_extremes_and_no_more_than_asked(values, most):
-    points = [ChartPoint(step=step, value=value) for step, value in enumerate(values)]
+    points = list(enumerate(values))
     kept = _thinned(points, most)
     assert len(kept) <= max(most, 4) + 2
     assert kept[0] == points[0]
     assert kept[-1] == points[-1]
-    assert min(point.value for point in kept) == min(values)
-    assert max(point.value for point in kept) == max(values)
-    assert [point.step for point in kept] == sorted({point.step for point in kept})
+    assert min(value for _, value in kept) == min(values)
+    assert max(value for _, value in kept) == max(values)
+    assert [step for step, _ in kept] == sorted({step for step, _ in kept})
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.integers(0, 899), st.integers(0, 900), st.sampled_from([4, 7, 30, 400]), st.sampled_from([0, 1]))
+def test_any_stretch_keeps_its_ends_extremes_and_order(long, first, length, most, read_whole):
+    last = min(first + length, 899)
+    values = {step: math.sin(step / 5) * step for step in range(first, last + 1)}
+    with mock.patch.object(charts_module, "READ_WHOLE", read_whole and READ_WHOLE):
+        series = Charts(long).series("r", "loss", most=most, first_step=first, last_step=last)
+    found = [(point.step, point.value) for point in series.points]
+    assert found == sorted(set(found))
+    assert set(found) <= set(values.items())
+    assert found[:1] + found[-1:] == list(values.items())[:1] + list(values.items())[-1:]
+    assert {min(value for _, value in found), max(value for _, value in found)} == {
+        min(values.values()), max(values.values())
+    }  # fmt: skip
+
+
+def test_numbers_that_are_none_are_told_wherever_they_are(database):
+    steps = [3, 700, 701, 5 * ROLLUP_STEPS]
+    rows = [
+        {"run_id": "r", "key": "loss", "step": step, "at": 0.0, "value": None if step in steps else 1.0,
+         "flag": "NaN" if step in steps else None}
+        for step in range(6 * ROLLUP_STEPS)
+    ]  # fmt: skip
+    with database.write() as connection:
+        connection.execute(insert(metric_points), rows)
+        roll_up(connection, "r", [("loss", step) for step in range(6 * ROLLUP_STEPS)])
+    of_all = Charts(database).series("r", "loss", most=40)
+    assert [point.step for point in of_all.flagged] == steps
+    some = Charts(database).series("r", "loss", most=40, first_step=4, last_step=700)
+    assert [point.step for point in some.flagged] == [700]
 
 
 @pytest.mark.slow

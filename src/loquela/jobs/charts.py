@@ -5,7 +5,10 @@ The same points always give the same chart, and no extreme is ever left out; wha
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, func, select
+from operator import itemgetter
+from typing import NamedTuple
+
+from sqlalchemy import Connection, Select, select
 
 from loquela.core.model import BoundaryModel
 from loquela.jobs.database import Database
@@ -13,6 +16,11 @@ from loquela.jobs.rollups import ROLLUP_STEPS
 from loquela.jobs.tables import metric_points, metric_rollups
 
 MOST_FLAGS = 1000
+# So many stretches are still read point by point, where their extremes alone would show steps and not a curve.
+READ_WHOLE = 160
+# A step and its value: thousands of them are gone through before a few are shown.
+Point = tuple[int, float]
+_value = itemgetter(1)
 
 
 class ChartPoint(BoundaryModel):
@@ -57,101 +65,123 @@ class Charts:
         """At most about `most` points between two steps, both included; the first and the last are always there."""
         end = last_step if last_step is not None else 2**62
         with self._database.read() as connection:
-            total = self._count(connection, run_id, key, first_step, end)
-            if total <= most:
-                points = self._raw(connection, run_id, key, first_step, end)
-            else:
-                points = self._extremes(connection, run_id, key, first_step, end, most)
-            flagged = self._flagged(connection, run_id, key, first_step, end)
-        return Series(key=key, points_total=total, exact=total <= most, points=points, flagged=flagged)
-
-    def _count(self, connection: Connection, run_id: str, key: str, first: int, last: int) -> int:
-        query = select(func.sum(metric_rollups.c.points)).where(
-            (metric_rollups.c.run_id == run_id)
-            & (metric_rollups.c.key == key)
-            & (metric_rollups.c.bucket >= first // ROLLUP_STEPS)
-            & (metric_rollups.c.bucket <= last // ROLLUP_STEPS)
+            of_metric = _OfMetric(connection, run_id, key, first_step, end)
+            buckets = of_metric.buckets()
+            total = sum(bucket.points for bucket in buckets)
+            points = of_metric.raw(first_step, end) if total <= most else _thinned(of_metric.curve(buckets, most), most)
+            flagged = of_metric.flagged() if any(bucket.flags for bucket in buckets) else []
+        return Series(
+            key=key,
+            points_total=total,
+            exact=total <= most,
+            points=[ChartPoint(step=step, value=value) for step, value in points],
+            flagged=flagged,
         )
-        return int(connection.execute(query).scalar() or 0)
 
-    def _raw(self, connection: Connection, run_id: str, key: str, first: int, last: int) -> list[ChartPoint]:
-        query = select(metric_points.c.step, metric_points.c.value).where(
-            (metric_points.c.run_id == run_id)
-            & (metric_points.c.key == key)
-            & metric_points.c.step.between(first, last)
-            & metric_points.c.value.is_not(None)
-        )
-        rows = connection.execute(query.order_by(metric_points.c.step))
-        return [ChartPoint(step=int(row.step), value=float(row.value)) for row in rows]
 
-    def _extremes(
-        self, connection: Connection, run_id: str, key: str, first: int, last: int, most: int
-    ) -> list[ChartPoint]:
-        """Of buckets that lie whole inside the stretch; what sticks out on both sides is read point by point."""
-        inside = (metric_rollups.c.bucket * ROLLUP_STEPS >= first) & (
-            (metric_rollups.c.bucket + 1) * ROLLUP_STEPS - 1 <= last
-        )
-        query = select(metric_rollups).where(
-            (metric_rollups.c.run_id == run_id) & (metric_rollups.c.key == key) & inside
-        )
-        rows = connection.execute(query.order_by(metric_rollups.c.bucket)).all()
-        whole = [row for row in rows if row.low is not None]
-        if len(whole) * 2 < most // 4:
-            # So few buckets would show steps, not a curve: the points themselves are still not many.
-            return _thinned(self._raw(connection, run_id, key, first, last), most)
-        from_step = int(whole[0].bucket) * ROLLUP_STEPS
-        to_step = (int(whole[-1].bucket) + 1) * ROLLUP_STEPS - 1
-        middle = [(int(row.low_step), float(row.low)) for row in whole]
-        middle += [(int(row.high_step), float(row.high)) for row in whole]
-        before = self._raw(connection, run_id, key, first, from_step - 1)
-        after = self._raw(connection, run_id, key, to_step + 1, last)
-        ends = self._ends(connection, run_id, key, first, last)
-        points = [ChartPoint(step=step, value=value) for step, value in sorted({*middle, *ends})]
-        return _thinned([*before, *points, *after], most)
+class _Bucket(NamedTuple):
+    """What is kept of a stretch of ROLLUP_STEPS steps; no extremes where nothing was a number."""
 
-    def _ends(self, connection: Connection, run_id: str, key: str, first: int, last: int) -> list[tuple[int, float]]:
-        """The very first and the very last value of the stretch."""
-        query = select(metric_points.c.step, metric_points.c.value).where(
-            (metric_points.c.run_id == run_id)
-            & (metric_points.c.key == key)
-            & metric_points.c.step.between(first, last)
-            & metric_points.c.value.is_not(None)
-        )
-        found = []
-        for order in (metric_points.c.step, metric_points.c.step.desc()):
-            row = connection.execute(query.order_by(order).limit(1)).one_or_none()
-            if row is not None:
-                found.append((int(row.step), float(row.value)))
-        return found
+    number: int
+    points: int
+    flags: int
+    low: float | None
+    low_step: int | None
+    high: float | None
+    high_step: int | None
 
-    def _flagged(self, connection: Connection, run_id: str, key: str, first: int, last: int) -> list[FlaggedPoint]:
-        odd = (metric_rollups.c.run_id == run_id) & (metric_rollups.c.key == key) & (metric_rollups.c.flags > 0)
-        buckets = [int(row.bucket) for row in connection.execute(select(metric_rollups.c.bucket).where(odd))]
-        if not buckets:
+    @property
+    def first(self) -> int:
+        return self.number * ROLLUP_STEPS
+
+    @property
+    def last(self) -> int:
+        return self.first + ROLLUP_STEPS - 1
+
+
+class _OfMetric:
+    """One metric of one run between two steps, both included."""
+
+    def __init__(self, connection: Connection, run_id: str, key: str, first: int, last: int) -> None:
+        self._connection = connection
+        self._run_id, self._key = run_id, key
+        self._first, self._last = first, last
+
+    def buckets(self) -> list[_Bucket]:
+        """All that touch the stretch, in order."""
+        table = metric_rollups.c
+        query = select(
+            table.bucket, table.points, table.flags, table.low, table.low_step, table.high, table.high_step
+        ).where((table.run_id == self._run_id) & (table.key == self._key))
+        touching = table.bucket.between(self._first // ROLLUP_STEPS, self._last // ROLLUP_STEPS)
+        # All at once: a row after the other takes twice as long.
+        return [
+            _Bucket._make(row) for row in self._connection.execute(query.where(touching).order_by(table.bucket)).all()
+        ]
+
+    def curve(self, buckets: list[_Bucket], most: int) -> list[Point]:
+        """The extremes of buckets that lie whole inside; what sticks out on both sides is read point by point."""
+        whole = [each for each in buckets if each.first >= self._first and each.last <= self._last]
+        whole = [each for each in whole if each.low is not None]
+        if len(whole) * 2 < most // 4 and len(whole) <= READ_WHOLE:
+            return self.raw(self._first, self._last)
+        before = self.raw(self._first, whole[0].first - 1)
+        after = self.raw(whole[-1].last + 1, self._last)
+        middle = [point for bucket in whole for point in _extremes(bucket)]
+        ends = [] if before else self._end(newest=False)
+        points = [*before, *(each for each in ends if each[0] < middle[0][0]), *middle]
+        ends = [] if after else self._end(newest=True)
+        return [*points, *(each for each in ends if each[0] > middle[-1][0]), *after]
+
+    def raw(self, first: int, last: int) -> list[Point]:
+        """Every value between two steps."""
+        if last < first:
             return []
-        query = select(metric_points.c.step, metric_points.c.flag).where(
-            (metric_points.c.run_id == run_id)
-            & (metric_points.c.key == key)
-            & metric_points.c.step.between(max(first, min(buckets) * ROLLUP_STEPS), last)
-            & metric_points.c.value.is_(None)
+        rows = self._connection.execute(self._values(first, last).order_by(metric_points.c.step)).all()
+        return [(row.step, row.value) for row in rows]
+
+    def flagged(self) -> list[FlaggedPoint]:
+        """The first steps whose value was no number, looked for only where some are."""
+        bucket, point = metric_rollups.c, metric_points.c
+        inside = point.step.between(bucket.bucket * ROLLUP_STEPS, bucket.bucket * ROLLUP_STEPS + ROLLUP_STEPS - 1)
+        same = (point.run_id == bucket.run_id) & (point.key == bucket.key) & inside
+        query = select(point.step, point.flag).select_from(metric_rollups.join(metric_points, same))
+        query = query.where((bucket.run_id == self._run_id) & (bucket.key == self._key) & (bucket.flags > 0))
+        query = query.where(point.value.is_(None) & point.step.between(self._first, self._last))
+        rows = self._connection.execute(query.order_by(bucket.bucket, point.step).limit(MOST_FLAGS))
+        return [FlaggedPoint(step=step, flag=flag) for step, flag in rows]
+
+    def _end(self, *, newest: bool) -> list[Point]:
+        """The very first or the very last value of the stretch, where there is one."""
+        step = metric_points.c.step
+        query = self._values(self._first, self._last).order_by(step.desc() if newest else step).limit(1)
+        return [(row.step, row.value) for row in self._connection.execute(query)]
+
+    def _values(self, first: int, last: int) -> Select[tuple[int, float]]:
+        return select(metric_points.c.step, metric_points.c.value).where(
+            (metric_points.c.run_id == self._run_id)
+            & (metric_points.c.key == self._key)
+            & metric_points.c.step.between(first, last)
+            & metric_points.c.value.is_not(None)
         )
-        rows = connection.execute(query.order_by(metric_points.c.step).limit(MOST_FLAGS))
-        return [FlaggedPoint(step=int(row.step), flag=str(row.flag)) for row in rows]
 
 
-def _thinned(points: list[ChartPoint], most: int) -> list[ChartPoint]:
+def _extremes(bucket: _Bucket) -> list[Point]:
+    """Its lowest and its highest value, in the order of their steps; once where they are the same."""
+    if bucket.low is None or bucket.low_step is None or bucket.high is None or bucket.high_step is None:
+        return []
+    low, high = (bucket.low_step, bucket.low), (bucket.high_step, bucket.high)
+    return [low] if low[0] == high[0] else [low, high] if low[0] < high[0] else [high, low]
+
+
+def _thinned(points: list[Point], most: int) -> list[Point]:
     """Of every stretch of equally many points the lowest and the highest, in order; the ends stay."""
     if len(points) <= most:
         return points
     stretches = max(1, (most - 2) // 2)
     size = -(-len(points) // stretches)
-    kept = {points[0].step: points[0], points[-1].step: points[-1]}
+    kept = dict((points[0], points[-1]))
     for start in range(0, len(points), size):
         stretch = points[start : start + size]
-        for point in (min(stretch, key=_value), max(stretch, key=_value)):
-            kept[point.step] = point
-    return [kept[step] for step in sorted(kept)]
-
-
-def _value(point: ChartPoint) -> float:
-    return point.value
+        kept |= (min(stretch, key=_value), max(stretch, key=_value))
+    return sorted(kept.items())
