@@ -137,18 +137,30 @@ def test_without_a_key(served, capsys, monkeypatch):
     ("arguments", "says"),
     [
         (["runs", "show", "nothing-like-it"], "has no run 'nothing-like-it'"),
-        (["runs", "diff", "a", "b"], "looks at runs of this machine"),
+        (["runs", "diff", "a", "b"], "runs diff works on this machine only"),
         (["run", "{home}/folder.yaml"], "is a folder of this machine, and the service takes files"),
         (["run", "{home}/run.yaml", "--resume", "auto"], "with --server every run is a new one"),
         (["resume", "latest", "--prove"], "--prove is for this machine"),
         (["plan", "{home}/run.yaml", "--fit", "8GB"], "look at this machine"),
-        (["verify", "latest"], "verify works on this machine only"),
+        (["verify", "latest", "--output-directory", "x"], "--output-directory is for this machine"),
+        (["export", "latest", "--output", "x"], "--output is for this machine"),
+        (["export", "latest", "--set", "export.held_out_tokens=99"], "--set is for this machine"),
+        (["promote", "latest"], "name a run and its export"),
+        (["merge-adapter", "latest", "--base", "x"], "--base is for this machine"),
+        (["evaluate", "latest", "--set", "seed=1"], "--set and --resume are for a RECIPE"),
+        (["evaluate", "latest", "--base", "x"], "--base is for this machine"),
+        (["prepare-examples", "{home}/run.yaml", "--rows", "2"], "the recipe names no examples"),
+        (["generate-qa", "{home}/qa.yaml"], "give --yes, which agrees to qa.max_cost_usd, here $"),
+        (["generate-qa", "{home}/qa.yaml", "--dry-run"], "--dry-run is for this machine"),
+        (["alerts", "test", "--recipe", "{home}/run.yaml"], "--recipe is for this machine"),
+        (["artifacts", "download", "nothing-like-it/onnx"], "has no run 'nothing-like-it'"),
     ],
 )
 def test_what_a_service_cannot_do_is_said(at_service, home, arguments, says):
     wrong = recipe(home, epochs=2)
     wrong["data"]["sources"] = [str(home)]
     (home / "folder.yaml").write_text(yaml.safe_dump(wrong))
+    (home / "qa.yaml").write_text(yaml.safe_dump(recipe(home, qa={"provider": "anthropic"})))
     code, _, err = at_service(*(argument.format(home=home) for argument in arguments))
     assert code == 2 and says in err
 

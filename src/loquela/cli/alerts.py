@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loquela.cli.options import json_option, output_directory_option, run_argument
+from loquela.cli.options import json_option, output_directory_option
 from loquela.cli.output import emit_json, table
+from loquela.cli.remote.service import required_service, service_in_use
+from loquela.cli.where import ServedGroup
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -33,7 +35,7 @@ file_option = click.option(
 )
 
 
-@click.group("alerts", epilog="\b\nExample:\n  loquela alerts test\n  loquela alerts list latest")
+@click.group("alerts", cls=ServedGroup, epilog="\b\nExample:\n  loquela alerts test\n  loquela alerts list latest")
 def command() -> None:
     """Show who is told what goes wrong in a run, try it, and see what was told.
 
@@ -74,8 +76,13 @@ def rules_command(recipe: Path | None, policy_file: Path | None, as_json: bool) 
 def test_command(channel: str | None, recipe: Path | None, policy_file: Path | None, as_json: bool) -> int:
     """Send a message to every channel, once, and say what became of it.
 
-    Exit code 4 when somebody could not be told.
+    Exit code 4 when somebody could not be told. With --server, the channels of the service are tried.
     """
+    client = service_in_use("recipe", "policy_file")
+    if client is not None:
+        from loquela.cli.remote.watching import try_channels
+
+        return 0 if try_channels(client, channel, as_json=as_json) else NOT_TOLD
     policy = _policy(recipe, policy_file)
     results = [_tried(policy, name) for name in _chosen(policy, channel)]
     if as_json:
@@ -86,14 +93,22 @@ def test_command(channel: str | None, recipe: Path | None, policy_file: Path | N
 
 
 @command.command("list", epilog="\b\nExample:\n  loquela alerts list latest --json")
-@run_argument
+@click.argument("run", metavar="[RUN]", required=False)
 @output_directory_option
 @json_option
-def list_command(run: str, output_directory: Path, as_json: bool) -> None:
+def list_command(run: str | None, output_directory: Path, as_json: bool) -> None:
     """Show what a run has told, and what became of each message.
 
-    RUN is an id, the beginning of one, a path, or latest.
+    RUN is an id, the beginning of one, a path, or latest. With --server and without RUN, all that the service has told.
     """
+    client = service_in_use()
+    if client is not None:
+        from loquela.cli.remote.watching import list_deliveries
+
+        list_deliveries(client, run, as_json=as_json)
+        return
+    if run is None:
+        raise click.UsageError("name a RUN: its id, the beginning of one, a path, or latest")
     from loquela.runs.alerting.log import read_delivered
     from loquela.runs.store import RunStore
 
@@ -104,6 +119,16 @@ def list_command(run: str, output_directory: Path, as_json: bool) -> None:
         table(("time (UTC)", "severity", "what", "channel", "outcome"), [_delivery_row(one) for one in found])
     else:
         click.echo("nothing was told of this run")
+
+
+@command.command("firing", epilog="\b\nExample:\n  loquela --server http://127.0.0.1:8040 alerts firing")
+@json_option
+def firing_command(as_json: bool) -> None:
+    """Show what is wrong now at a service, and which channels are told."""
+    client = required_service("firing is", "here loquela alerts list RUN shows what a run has told")
+    from loquela.cli.remote.watching import show_firing
+
+    show_firing(client, as_json=as_json)
 
 
 def _policy(recipe: Path | None, policy_file: Path | None) -> AlertPolicy:

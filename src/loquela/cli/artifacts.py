@@ -9,7 +9,9 @@ import click
 
 from loquela.cli.options import json_option
 from loquela.cli.output import emit_json, table
+from loquela.cli.remote.service import required_service, service_in_use
 from loquela.cli.service_options import data_option, load, settings_option
+from loquela.cli.where import ServedGroup
 
 if TYPE_CHECKING:
     from loquela.jobs.archivist import Archivist
@@ -19,9 +21,13 @@ if TYPE_CHECKING:
 KINDS = ("run", "model", "tokenizer", "evaluation", "export")
 
 
-@click.group("artifacts", epilog="\b\nExample:\n  loquela artifacts list\n  loquela artifacts clean-up --dry-run")
+@click.group(
+    "artifacts",
+    cls=ServedGroup,
+    epilog="\b\nExample:\n  loquela artifacts list\n  loquela artifacts clean-up --dry-run",
+)
 def command() -> None:
-    """List, verify, clean up and bring back what a service has stored of its runs.
+    """List, download, verify, clean up and bring back what a service has stored of its runs.
 
     A run that has succeeded is stored as a tarball by itself while loquela serve runs.
     """
@@ -34,6 +40,12 @@ def command() -> None:
 @json_option
 def list_artifacts(kind: str | None, data: Path | None, settings_file: Path | None, as_json: bool) -> None:
     """Show what is stored, newest first."""
+    client = service_in_use()
+    if client is not None:
+        from loquela.cli.remote.stored import list_stored
+
+        list_stored(client, kind, as_json=as_json)
+        return
     archivist = _archivist(_settings(data, settings_file))
     found = [each for each in archivist.rows.all() if kind is None or each.kind == kind]
     if as_json:
@@ -47,6 +59,28 @@ def list_artifacts(kind: str | None, data: Path | None, settings_file: Path | No
         for each in found
     ]
     table(("kind", "id", "size", "sha256", "store"), rows)
+
+
+@command.command(
+    "download", epilog="\b\nExample:\n  loquela --server http://127.0.0.1:8040 artifacts download latest --kind model"
+)
+@click.argument("reference", metavar="RUN|RUN/EXPORT")
+@click.option(
+    "--kind", type=click.Choice(KINDS[:-1]), default="model", show_default=True, help="Which part of the run."
+)
+@click.option(
+    "--output", type=click.Path(path_type=Path), metavar="FILE", help="Where to; default: its id and kind, here."
+)
+@json_option
+def download(reference: str, kind: str, output: Path | None, as_json: bool) -> None:
+    """Get a part of a run, or an export, from a service as a tarball.
+
+    What comes is compared with the SHA-256 under which it is stored; a file that is there already is never replaced.
+    """
+    client = required_service("download is", "here the files lie in the data folder: loquela artifacts restore RUN")
+    from loquela.cli.remote import stored
+
+    stored.download(client, reference, kind, output, as_json=as_json)
 
 
 @command.command("verify", epilog="\b\nExample:\n  loquela artifacts verify")

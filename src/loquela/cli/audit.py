@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from loquela.cli.options import json_option
+from loquela.cli.outcomes import audit_line
 from loquela.cli.output import emit_json
+from loquela.cli.remote.service import service_in_use
 from loquela.cli.service_options import data_option, load, settings_option
+from loquela.cli.where import ServedGroup
 
 if TYPE_CHECKING:
     from loquela.jobs.audit import AuditLog
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 PROOF_FAILED = 5
 
 
-@click.group("audit", epilog="\b\nExample:\n  loquela audit list\n  loquela audit verify")
+@click.group("audit", cls=ServedGroup, epilog="\b\nExample:\n  loquela audit list\n  loquela audit verify")
 def command() -> None:
     """Show and prove the audit log of a service.
 
@@ -37,16 +39,18 @@ def list_entries(
     after: int, limit: int, action: str | None, data: Path | None, settings_file: Path | None, as_json: bool
 ) -> None:
     """Show entries, oldest first."""
+    client = service_in_use()
+    if client is not None:
+        from loquela.cli.remote.watching import list_audit
+
+        list_audit(client, after, limit, action, as_json=as_json)
+        return
     entries = _log(data, settings_file).page(after=after, limit=limit, action=action)
     if as_json:
         emit_json([entry.model_dump(mode="json") for entry in entries])
         return
     for entry in entries:
-        at = datetime.fromtimestamp(entry.at, UTC).strftime("%Y-%m-%d %H:%M:%S")
-        who = entry.actor or entry.address or "a stranger"
-        # What strangers wrote may hold what a terminal would obey.
-        target = entry.target.encode("unicode_escape").decode("ascii")
-        click.echo(f"{entry.seq:>6}  {at}  {who:<16}  {entry.action:<14} {entry.outcome:<7} {target}")
+        click.echo(audit_line(entry))
 
 
 @command.command("verify", epilog="\b\nExample:\n  loquela audit verify --json")

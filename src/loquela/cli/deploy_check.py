@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING
 import click
 
 from loquela.cli.options import json_option, load, set_option
-from loquela.cli.output import emit_json, table, tell_notes
+from loquela.cli.outcomes import show_check
+from loquela.cli.output import emit_json
+from loquela.cli.remote.service import service_in_use
 
 if TYPE_CHECKING:
-    from loquela.evaluation.deployment.report import DeployReport
+    from pydantic import JsonValue
+
     from loquela.evaluation.deployment.validator import Checked
     from loquela.recipe.schema import Recipe
+
+BUDGETS = "evaluate.budgets."
+GIVEN = ("file", "environment", "set")
 
 
 @click.command(
@@ -22,7 +28,7 @@ if TYPE_CHECKING:
     epilog="\b\nExample:\n  loquela deploy-check data/runs/RUN/exports/onnx-int8 --requirements requirements.yaml\n"
     "  loquela deploy-check BUNDLE --set deploy.max_latency_ms=200 --set deploy.min_throughput_qps=5",
 )
-@click.argument("bundle", type=click.Path(path_type=Path), metavar="BUNDLE")
+@click.argument("bundle", metavar="BUNDLE")
 @click.option(
     "--requirements",
     type=click.Path(path_type=Path),
@@ -38,25 +44,48 @@ if TYPE_CHECKING:
 )
 @json_option
 def command(
-    bundle: Path, requirements: Path | None, overrides: tuple[str, ...], output: Path | None, as_json: bool
+    bundle: str, requirements: Path | None, overrides: tuple[str, ...], output: Path | None, as_json: bool
 ) -> None:
     """Prove that an exported bundle is whole, right and fast enough.
 
     Every file by its digest; then, in fresh processes with limits: golden prompts token for token, and requests that
     arrive whether or not the last one was answered. Judged against the requirements and the promoted bundle. A bundle
     that does not pass exits with 5, its reports written.
+
+    With --server, BUNDLE is RUN/EXPORT, e.g. latest/onnx-int8; without requirements those of the run's recipe count.
     """
+    client = service_in_use("output")
+    if client is not None:
+        from loquela.cli.remote.on_run import deploy_check
+
+        deploy_check(client, bundle, _asked(requirements, overrides), as_json=as_json)
+        return
     recipe = load(requirements, overrides).recipe
-    place, checked = _check(bundle, recipe, output)
+    place, checked = _check(Path(bundle), recipe, output)
     if as_json and checked.report.passed:
         emit_json(checked.report.model_dump(mode="json"))
     elif not as_json:
-        show_report(checked.report)
+        show_check(checked.report)
         click.echo(f"report: {place}")
         if checked.report.passed:
             click.echo("next:")
-            click.echo(f"  loquela promote {shlex.quote(str(bundle))}")
+            click.echo(f"  loquela promote {shlex.quote(bundle)}")
     checked.raise_if_failed(place)
+
+
+def _asked(requirements: Path | None, overrides: tuple[str, ...]) -> dict[str, JsonValue]:
+    """What the options ask of a bundle at a service; what they leave open is not sent."""
+    if requirements is None and not overrides:
+        return {}
+    resolved = load(requirements, overrides)
+    section = resolved.recipe.deploy
+    asked: dict[str, JsonValue] = {}
+    if section is not None:
+        asked["requirements"] = section.model_dump(mode="json", exclude_unset=True)
+    budgets = [key for key, origin in resolved.origins.items() if origin.kind in GIVEN and key.startswith(BUDGETS)]
+    if budgets:
+        asked["budgets"] = resolved.recipe.evaluate.budgets.model_dump(mode="json")
+    return asked
 
 
 def _check(bundle: Path, recipe: Recipe, output: Path | None) -> tuple[Path, Checked]:
@@ -74,59 +103,3 @@ def _check(bundle: Path, recipe: Recipe, output: Path | None) -> tuple[Path, Che
         checked = validator.check(bundle, recipe.deploy or DeploySection(), recipe.evaluate.budgets)
     write_check(place, checked.report, checked.runs)
     return place / PAGE_NAME, checked
-
-
-def show_report(report: DeployReport) -> None:
-    """The verdicts and what stands behind them, as tables."""
-    from loquela.evaluation.deployment.page import label, number
-
-    right = report.golden.prompts - len(report.golden.mismatches)
-    what = (
-        f"{report.format}, {report.scheme}, {report.runtime}; {report.parameters:,} parameters, {report.size_mb:.1f} MB"
-    )
-    click.echo(f"{Path(report.bundle).name}: {what}")
-    click.echo(f"golden prompts: {right} of {report.golden.prompts} token-exact ({report.golden.tokens} tokens)")
-    table(
-        ("requirement", "measured", "least to most", "required", "verdict"),
-        [
-            (
-                label(verdict.figure),
-                number(verdict.measured),
-                _spread(report, verdict.figure),
-                f"{verdict.relation} {verdict.limit:g}",
-                "met" if verdict.met else "MISSED",
-            )
-            for verdict in report.verdicts
-        ],
-    )
-    judged = {verdict.figure for verdict in report.verdicts}
-    table(
-        ("also measured", "median", "least to most"),
-        [
-            (label(figure.name), number(figure.median), f"{number(figure.low)} to {number(figure.high)}")
-            for figure in report.figures
-            if figure.name not in judged
-        ],
-    )
-    if report.baseline is not None:
-        table(
-            (f"against {report.baseline.bundle}", "here", "promoted", "difference", "verdict"),
-            [
-                (
-                    label(found.figure),
-                    number(found.here.median),
-                    number(found.promoted.median),
-                    f"{abs(found.worse_by):.1%} {'worse' if found.worse_by > 0 else 'better'}",
-                    "REGRESSED" if found.regressed else "held",
-                )
-                for found in report.baseline.comparisons
-            ],
-        )
-    tell_notes(report.notes)
-
-
-def _spread(report: DeployReport, name: str) -> str:
-    from loquela.evaluation.deployment.page import number
-
-    found = next(figure for figure in report.figures if figure.name == name)
-    return f"{number(found.low)} to {number(found.high)}"

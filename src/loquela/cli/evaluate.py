@@ -21,10 +21,12 @@ from loquela.cli.options import (
     set_option,
 )
 from loquela.cli.output import emit_json
+from loquela.cli.remote.service import is_given, service_in_use
 
 if TYPE_CHECKING:
     from loquela.recipe.schema import Recipe
 
+RECIPE_SUFFIXES = (".yaml", ".yml", ".toml")
 FAIL_UNDER = "evaluate.tuned.fail_under"
 folder_type = click.Path(path_type=Path)
 
@@ -51,6 +53,12 @@ folder_type = click.Path(path_type=Path)
 @click.option(
     "--output", type=folder_type, metavar="DIR", help="Compare folders: where to; default: comparison/ beside --adapter"
 )
+@click.option(
+    "--split", type=click.Choice(("train", "validation", "test")), help="With --server and a run: what to measure on."
+)
+@click.option(
+    "--text", metavar="FILE", help="With --server and a run: measure on this text; a file here, or a name there."
+)
 @quiet_option
 @json_option
 def command(
@@ -62,6 +70,8 @@ def command(
     adapter: Path | None,
     examples: Path | None,
     output: Path | None,
+    split: str | None,
+    text: str | None,
     quiet: bool,
     as_json: bool,
 ) -> None:
@@ -69,8 +79,20 @@ def command(
 
     Losses, samples and inference budgets of the newest run of this recipe's name; a budget that is missed exits with 5.
     Of a recipe that fine-tunes, base and adapter are compared on the same held-out rows. With three folders instead of
-    a run these are compared; a recipe then only says how.
+    a run these are compared; a recipe then only says how. With --server, RECIPE may be a run of the service (its id,
+    the beginning of one, or latest): its model is measured as it is.
     """
+    client = service_in_use("base", "adapter", "examples", "output")
+    if client is not None and recipe is not None and not _is_recipe(recipe):
+        from loquela.cli.remote.on_run import evaluate
+
+        if overrides or is_given("resume"):
+            raise click.UsageError("--set and --resume are for a RECIPE; this is a run")
+        asked = dict(map(_limit, limits))
+        evaluate(client, str(recipe), split=split, text=text, limits=asked, quiet=quiet, as_json=as_json)
+        return
+    if split is not None or text is not None:
+        raise click.UsageError("--split and --text are for a run of a service: --server URL evaluate RUN")
     overrides = (*overrides, *_limits(recipe, overrides, limits))
     given = {"--base": base, "--adapter": adapter, "--examples": examples}
     if base is not None and adapter is not None and examples is not None:
@@ -90,13 +112,21 @@ def _limits(recipe: Path | None, overrides: tuple[str, ...], limits: tuple[str, 
     if not limits:
         return []
     merged = dict(load(recipe, overrides).recipe.evaluate.tuned.fail_under)
-    for limit in limits:
-        name, _, text = limit.partition("=")
-        try:
-            merged[name.strip()] = _finite(text)
-        except ValueError as error:
-            raise click.UsageError(f"--fail-under {limit}: write METRIC=NUMBER, e.g. json_validity=0.98") from error
+    merged.update(map(_limit, limits))
     return [f"{FAIL_UNDER}={json.dumps(merged)}"]
+
+
+def _limit(limit: str) -> tuple[str, float]:
+    """A `--fail-under` as name and number."""
+    name, _, text = limit.partition("=")
+    try:
+        return name.strip(), _finite(text)
+    except ValueError as error:
+        raise click.UsageError(f"--fail-under {limit}: write METRIC=NUMBER, e.g. json_validity=0.98") from error
+
+
+def _is_recipe(place: Path) -> bool:
+    return place.suffix in RECIPE_SUFFIXES or place.is_file()
 
 
 def _finite(text: str) -> float:

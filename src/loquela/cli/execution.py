@@ -11,7 +11,7 @@ import click
 from loquela.cli.live_display import display_unless
 from loquela.cli.options import load
 from loquela.cli.output import emit_json
-from loquela.cli.remote.service import service_in_use
+from loquela.cli.remote.service import is_given, service_in_use
 from loquela.core.errors import ProofError
 
 if TYPE_CHECKING:
@@ -25,15 +25,7 @@ def carry_out(
 
     Progress goes to stderr, the result to stdout.
     """
-    client = service_in_use()
-    if client is not None:
-        if resume != "ask":
-            raise click.UsageError(
-                "with --server every run is a new one; loquela --server … resume RUN goes on with one"
-            )
-        from loquela.cli.remote.runs import queue
-
-        queue(client, recipe, overrides, until=until, quiet=quiet, as_json=as_json)
+    if queued_instead(recipe, overrides, until=until, quiet=quiet, as_json=as_json):
         return
     from loquela.cli.run_result import show_result
     from loquela.runs.execution import execute
@@ -51,6 +43,30 @@ def carry_out(
         emit_json(record.model_dump(mode="json"))
     else:
         show_result(record)
+
+
+def queued_instead(
+    recipe: Path,
+    overrides: tuple[str, ...],
+    *,
+    until: str | None,
+    quiet: bool,
+    as_json: bool,
+    here: tuple[str, ...] = (),
+) -> bool:
+    """Queue the recipe at the service of `--server` up to a stage and follow its run; False without `--server`.
+
+    UsageError for options that only say something here: `--resume`, and those called `here`.
+    """
+    client = service_in_use(*here)
+    if client is None:
+        return False
+    if is_given("resume"):
+        raise click.UsageError("with --server every run is a new one; loquela --server … resume RUN goes on with one")
+    from loquela.cli.remote.runs import queue
+
+    queue(client, recipe, overrides, until=until, quiet=quiet, as_json=as_json)
+    return True
 
 
 def _show_missed(error: ProofError, recipe: Recipe, *, as_json: bool) -> None:

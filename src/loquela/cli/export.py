@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from loquela.cli.options import json_option, model_argument, model_place, output_directory_option, set_option
-from loquela.cli.output import emit_json, table
+from loquela.cli.outcomes import show_export
+from loquela.cli.output import emit_json
+from loquela.cli.remote.service import service_in_use
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
-
-    from loquela.export.contracts import ExportReport
 
 FORMATS = ("safetensors", "onnx", "torchscript", "gguf")
 QUANTIZATIONS = ("none", "int8", "int4")
@@ -72,6 +72,13 @@ def command(
         "prune": prune,
     }
     target = checked_request(ExportTarget, asked)
+    client = service_in_use("output", "overrides")
+    if client is not None:
+        from loquela.cli.remote.on_run import export
+
+        wanted: dict[str, JsonValue] = {"format": export_format, "quantize": quantize, "prune": prune}
+        export(client, model, wanted, as_json=as_json)
+        return
     place = model_place(model, output_directory)
 
     from loquela.export.exporting import Export
@@ -90,15 +97,5 @@ def command(
     if as_json:
         emit_json({"bundle": str(bundle.directory), "report": report.model_dump(mode="json")})
     else:
-        show(bundle.directory, report)
-
-
-def show(directory: Path, report: ExportReport) -> None:
-    """What was measured, and a line that runs it."""
-    from loquela.export.card import measurements
-
-    title = f"{report.format}, {report.scheme}: {report.model_bytes / 1e6:.2f} MB"
-    table(("measured", ""), measurements(report), title=title)
-    click.echo(f"bundle:  {directory}")
-    click.echo("run it:")
-    click.echo(f"  loquela generate {shlex.quote(str(directory))} --prompt 'Once upon a time'")
+        line = f"loquela generate {shlex.quote(str(bundle.directory))} --prompt 'Once upon a time'"
+        show_export(str(bundle.directory), report, [line])

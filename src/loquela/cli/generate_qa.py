@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loquela.cli.execution import ask
+from loquela.cli.execution import ask, queued_instead
 from loquela.cli.live_display import display_unless
 from loquela.cli.options import json_option, load, quiet_option, recipe_argument, resume_option, set_option
 from loquela.cli.output import emit_json, table
+from loquela.cli.remote.service import service_in_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,6 +59,15 @@ def command(
     resolved = load(recipe, overrides)
     check: Callable[[Recipe], object] = resolve("loquela.data.qa.stage:section_of")
     check(resolved.recipe)
+    if service_in_use("dry_run") is not None:
+        if not yes:
+            most = resolved.recipe.qa.max_cost_usd if resolved.recipe.qa is not None else 0.0
+            raise click.UsageError(
+                "a service estimates the cost when it has read the documents, and asks nobody: "
+                f"give --yes, which agrees to qa.max_cost_usd, here ${most:g}"
+            )
+        queued_instead(recipe, overrides, until="qa", quiet=quiet, as_json=as_json)
+        return
     corpus = _carry_out(resolved, resume, "ingest", quiet=quiet, as_json=as_json)
     price: Price = resolve("loquela.data.qa.stage:price")
     estimate = price(corpus.manifest.recipe, Path(corpus.manifest.stages["ingest"].directory))

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import click
 
+from loquela.cli.where import refuse_here_only, served_commands
+
 COMMANDS = {
     "init": ("loquela.cli.init", "Write a commented recipe for your text or your documents."),
     "demo": ("loquela.cli.demo.command", "See a whole flow at work on this machine."),
@@ -52,7 +54,7 @@ COMMANDS = {
     "worker": ("loquela.cli.worker", "Work on the runs that a service has queued."),
     "artifacts": (
         "loquela.cli.artifacts",
-        "List, verify, clean up and bring back what a service has stored of its runs.",
+        "List, download, verify, clean up and bring back what a service has stored of its runs.",
     ),
     "alerts": (
         "loquela.cli.alerts",
@@ -62,6 +64,7 @@ COMMANDS = {
     "keys": ("loquela.cli.keys", "Make, list and revoke the keys of a service."),
     "bot": ("loquela.cli.bot", "Train and watch runs from Discord, in direct messages of their owner."),
     "runs": ("loquela.cli.runs", "List, show, compare and watch runs."),
+    "jobs": ("loquela.cli.jobs", "List, show, watch, stop and go on with the jobs of a service."),
     "config": ("loquela.cli.config", "Show, explain, migrate and import recipes."),
     "schema": ("loquela.cli.schema", "Print the JSON Schema of a recipe, request, result or event."),
     "credentials": ("loquela.cli.credentials", "Keep the secrets that sources ask for by name."),
@@ -69,10 +72,15 @@ COMMANDS = {
 }
 """Name → module that holds `command`, and the first sentence of its help."""
 
-REMOTE = ("run", "train", "plan", "resume", "generate", "chat", "score", "runs")
-"""What `--server` carries out at a service; everything else works on this machine."""
-
 INTERRUPTED = 130
+
+HELP = f"""Train, evaluate and use language models. Proven, or it stops.
+
+With --server, these are carried out by a service: {served_commands()}.
+
+Exit codes: 0 done, 2 recipe or options, 3 data, 4 machine, 5 a proof or budget failed, 70 our bug, 75 stopped
+and resumable, 130 interrupted.
+"""
 
 
 class LazyGroup(click.Group):
@@ -90,8 +98,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if ctx.params.get("server") is not None and args[0] in COMMANDS and args[0] not in REMOTE:
-            raise click.UsageError(f"{args[0]} works on this machine only; --server is for {', '.join(REMOTE)}", ctx)
+        refuse_here_only(ctx, args[0])
         if args[0] in COMMANDS or args[0].startswith("-"):
             return super().resolve_command(ctx, args)
         from loquela.core.near_names import unknown_name
@@ -105,6 +112,7 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
+    help=HELP,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="\b\nExample:\n  loquela init my.yaml\n  loquela run my.yaml\n  loquela generate latest --prompt 'Once'",
 )
@@ -119,13 +127,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(package_name="loquela", prog_name="loquela")
 def group(server: str | None, key_file: Path | None) -> None:
-    """Train, evaluate and use language models. Proven, or it stops.
-
-    With --server, run, train, plan, resume, generate, chat, score and runs are carried out by a service.
-
-    Exit codes: 0 done, 2 recipe or options, 3 data, 4 machine, 5 a proof or budget failed, 70 our bug, 75 stopped
-    and resumable, 130 interrupted.
-    """
+    """What all commands share."""
 
 
 def main() -> None:

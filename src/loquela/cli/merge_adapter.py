@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from loquela.cli.options import json_option, output_directory_option
-from loquela.cli.output import emit_json, table
+from loquela.cli.outcomes import show_merge
+from loquela.cli.output import emit_json
+from loquela.cli.remote.service import service_in_use
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from loquela.artifacts.merge_report import MergeReport
     from loquela.finetuning.merging.alone import AdapterPlace
 
 IN_A_RUN = ("adapter", "final_artifact")
@@ -47,6 +48,12 @@ def command(adapter: str, base: Path | None, output: Path | None, output_directo
     adapter that was trained on a quantised base, every reading of the base is tried and the nearest taken. Where none
     is near enough, nothing is published, the report is kept, and the command exits with 5.
     """
+    client = service_in_use("base", "output")
+    if client is not None:
+        from loquela.cli.remote.on_run import merge
+
+        merge(client, adapter, as_json=as_json)
+        return
     from loquela.artifacts.merge_report import read_merge_report
     from loquela.finetuning.merging.alone import merge_adapter
     from loquela.monitoring.events import SilentBus
@@ -58,7 +65,7 @@ def command(adapter: str, base: Path | None, output: Path | None, output_directo
         measured: JsonValue = report.model_dump(mode="json")
         emit_json({"merged": str(given.place), "digest": manifest.digest, "reused": before, "report": measured})
     else:
-        _show(given.place, report, before)
+        show_merge(str(given.place), report, before, f"loquela chat {shlex.quote(str(given.place))}")
 
 
 def _place(adapter: str, base: Path | None, output: Path | None, output_directory: Path) -> AdapterPlace:
@@ -90,16 +97,3 @@ def _place(adapter: str, base: Path | None, output: Path | None, output_director
         examples=artifact_of(run, "examples"),
         options=None if section is None else section.merge,
     )
-
-
-def _show(place: Path, report: MergeReport, before: bool) -> None:
-    """What was measured of every base, and a line that runs the model."""
-    from loquela.finetuning.merging.card import IN_WORDS, measurements
-
-    heads = [IN_WORDS[each.base] + (" (taken)" if each.base == report.chosen else "") for each in report.candidates]
-    numbers = [measurements(each) for each in report.candidates]
-    rows = [(row[0][0], *(value for _, value in row)) for row in zip(*numbers, strict=True)]
-    table(("measured", *heads), rows, title=f"{report.reference}, {report.prompts_compared} prompts: {report.prompts}")
-    click.echo(f"merged: {place}{' (was there before, whole)' if before else ''}")
-    click.echo("run it:")
-    click.echo(f"  loquela chat {shlex.quote(str(place))}")

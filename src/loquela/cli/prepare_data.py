@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loquela.cli.execution import ask
+from loquela.cli.execution import ask, queued_instead
 from loquela.cli.live_display import display_unless
 from loquela.cli.options import json_option, load, quiet_option, recipe_argument, resume_option, set_option
 from loquela.cli.output import emit_json
@@ -40,10 +40,12 @@ def command(recipe: Path, overrides: tuple[str, ...], resume: str, quiet: bool, 
     from loquela.runs.execution import execute
 
     resolved = load(recipe, overrides)
+    until = "prepare" if resolved.recipe.finetune is None else "ingest"
+    if queued_instead(recipe, overrides, until=until, quiet=quiet, as_json=as_json):
+        return
     asker = ask if sys.stdin.isatty() and not as_json else None
     with display_unless(quiet or as_json) as display:
         listeners = [] if display is None else [display]
-        until = "prepare" if resolved.recipe.finetune is None else "ingest"
         record = execute(resolved, resume=resume, until=until, listeners=listeners, ask=asker)
     if as_json:
         emit_json(record.model_dump(mode="json"))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from loquela.cli.execution import ask
+from loquela.cli.execution import ask, queued_instead
 from loquela.cli.live_display import display_unless
 from loquela.cli.options import json_option, load, quiet_option, recipe_argument, resume_option, set_option
 from loquela.cli.output import emit_json
@@ -47,6 +47,8 @@ def command(recipe: Path, overrides: tuple[str, ...], resume: str, rows: int, qu
     resolved = load(recipe, overrides)
     check: Callable[[Recipe], object] = resolve("loquela.data.examples.stage:section_of")
     check(resolved.recipe)
+    if queued_instead(recipe, overrides, until="examples", quiet=quiet, as_json=as_json, here=("rows",)):
+        return
     asker = ask if sys.stdin.isatty() and not as_json else None
     with display_unless(quiet or as_json) as display:
         listeners = [] if display is None else [display]

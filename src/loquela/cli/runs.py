@@ -1,4 +1,4 @@
-"""`loquela runs`: what ran, how it went, what differs, what happens now; on a service also cancel and pause."""
+"""`loquela runs`: what ran, how it went, what it wrote, what differs, what happens now; on a service also stopped."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from loquela.cli.options import json_option, output_directory_option, quiet_option, run_argument
-from loquela.cli.output import emit_json, table
-from loquela.cli.remote.service import named_run, service_in_use
+from loquela.cli.output import emit_json, print_text, table
+from loquela.cli.remote.service import named_run, required_service, service_in_use
+from loquela.cli.where import ServedGroup
 
 if TYPE_CHECKING:
     from pydantic import JsonValue
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from loquela.runs.status import PipelineStatus
 
 
-@click.group("runs", epilog="\b\nExample:\n  loquela runs list\n  loquela runs diff demo-2026 latest")
+@click.group("runs", cls=ServedGroup, epilog="\b\nExample:\n  loquela runs list\n  loquela runs diff demo-2026 latest")
 def command() -> None:
     """List, show, compare and watch runs.
 
@@ -44,7 +45,7 @@ def list_runs(output_directory: Path, as_json: bool) -> None:
         emit_json({"runs": [summary.model_dump(mode="json") for summary in found]})
         return
     if not found:
-        click.echo(f"no runs in {output_directory}; start one: loquela run RECIPE")
+        print_text(f"no runs in {output_directory}; start one: loquela run RECIPE")
         return
     rows = [
         (
@@ -91,8 +92,8 @@ def show(run: str, output_directory: Path, as_json: bool) -> None:
             }
         )
         return
-    click.echo(headline(status))
-    click.echo(f"in {directory}")
+    print_text(headline(status))
+    print_text(f"in {directory}")
     table(
         ("stage", "seconds", "reused", "summary"),
         [
@@ -107,8 +108,8 @@ def show(run: str, output_directory: Path, as_json: bool) -> None:
     show_comparison_of(manifest)
     show_plan_against_actual(directory)
     if status.error_details is not None:
-        click.echo(f"failed in {status.error_details.failed_phase}: {status.error_details.error_message}")
-        click.echo(f"  to mend it: {status.error_details.remedy}")
+        print_text(f"failed in {status.error_details.failed_phase}: {status.error_details.error_message}")
+        print_text(f"  to mend it: {status.error_details.remedy}")
 
 
 @command.command("diff", epilog="\b\nExample:\n  loquela runs diff demo-20260101 latest")
@@ -122,8 +123,6 @@ def diff(first: str, second: str, output_directory: Path, as_json: bool) -> None
     Recipe, what each stage made (by digest), versions, hardware and results are compared; of runs that fine-tune also
     the examples, and metrics and answers of the two adapters on the rows that both were evaluated on.
     """
-    if service_in_use() is not None:
-        raise click.UsageError("diff looks at runs of this machine: leave --server out")
     from loquela.cli.runs_diff import show_adapters, show_examples
     from loquela.runs.comparison import compare_runs
     from loquela.runs.store import RunStore
@@ -144,9 +143,38 @@ def diff(first: str, second: str, output_directory: Path, as_json: bool) -> None
         if differences:
             table((title, found.first, found.second), _rows(differences))
         else:
-            click.echo(f"{title}: the same")
+            print_text(f"{title}: the same")
     show_examples(found)
     show_adapters(found)
+
+
+@command.command("logs", epilog="\b\nExample:\n  loquela runs logs latest --lines 50")
+@run_argument
+@click.option(
+    "--lines", type=click.IntRange(1, 10_000), default=200, show_default=True, help="How many of the newest lines."
+)
+@click.option("--follow", is_flag=True, help="With --server: from the beginning, and on as it is written.")
+@output_directory_option
+@json_option
+def logs(run: str, lines: int, follow: bool, output_directory: Path, as_json: bool) -> None:
+    """Show the newest lines of a run's log."""
+    client = service_in_use()
+    if client is not None:
+        from loquela.cli.remote import runs as remote
+
+        remote.show_log(client, run, lines, follow=follow, as_json=as_json)
+        return
+    if follow:
+        raise click.UsageError("--follow is for a run of a service; here loquela runs watch RUN follows one")
+    from loquela.runs.store import RunStore
+    from loquela.service.logs import read_log
+
+    found = read_log(RunStore(output_directory).open(run), lines)
+    if as_json:
+        emit_json({"lines": [*found]})
+        return
+    for line in found:
+        print_text(line)
 
 
 @command.command("watch", epilog="\b\nExample:\n  loquela runs watch latest")
@@ -180,7 +208,7 @@ def watch(run: str, output_directory: Path, quiet: bool, as_json: bool) -> None:
     if as_json:
         emit_json(status.model_dump(mode="json"))
     else:
-        click.echo(headline(status))
+        print_text(headline(status))
 
 
 @command.command(
@@ -211,9 +239,7 @@ def pause(run: str, as_json: bool) -> None:
 def _change(run: str, verb: str, *, as_json: bool) -> None:
     from loquela.cli.remote import runs as remote
 
-    client = service_in_use()
-    if client is None:
-        raise click.UsageError(f"{verb} is for runs of a service: name it with --server; here Ctrl+C stops a run")
+    client = required_service(f"{verb} is", "here Ctrl+C stops a run")
     remote.change(client, run, verb, as_json=as_json)
 
 

@@ -8,6 +8,7 @@ import click
 
 from loquela.cli.options import json_option, load, recipe_argument, set_option
 from loquela.cli.output import emit_json, tell_notes
+from loquela.cli.remote.service import service_in_use
 
 
 @click.command("validate", epilog="\b\nExample:\n  loquela validate recipes/gutenberg.yaml --set train.epochs=2")
@@ -20,6 +21,12 @@ def command(recipe: Path, overrides: tuple[str, ...], as_json: bool) -> None:
     Nothing is downloaded, written or trained. What the size dial derives is listed with its reason; what is allowed
     but unusual is noted.
     """
+    client = service_in_use()
+    if client is not None:
+        from loquela.cli.remote.plan import show_remote_validation
+
+        show_remote_validation(client, recipe, overrides, as_json=as_json)
+        return
     from loquela.recipe.keys import values_of
     from loquela.recipe.pipeline import from_recipe
     from loquela.stages import wanted_stages

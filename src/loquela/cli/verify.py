@@ -9,6 +9,7 @@ import click
 
 from loquela.cli.options import json_option, output_directory_option
 from loquela.cli.output import emit_json
+from loquela.cli.remote.service import service_in_use
 
 if TYPE_CHECKING:
     from loquela.artifacts.passport import ArtifactReport
@@ -33,7 +34,7 @@ def command(ctx: click.Context, run: str, output_directory: Path, as_json: bool)
     shards, base, rows, adapter. Nothing is changed, nothing fetched. Exits with 5 when a proof fails. RUN is an id, a
     prefix of an id, a path, or latest; FOLDER an adapter, merged model, final_artifact or another artifact.
     """
-    name, report = _report(run, output_directory)
+    name, report = _report(run, output_directory, as_json=as_json)
     if as_json:
         emit_json(report.model_dump(mode="json"))
     else:
@@ -49,7 +50,13 @@ def command(ctx: click.Context, run: str, output_directory: Path, as_json: bool)
         ctx.exit(PROOF_FAILED)
 
 
-def _report(run: str, output_directory: Path) -> tuple[str, ArtifactReport | VerifyReport]:
+def _report(run: str, output_directory: Path, *, as_json: bool) -> tuple[str, ArtifactReport | VerifyReport]:
+    client = service_in_use()
+    if client is not None:
+        from loquela.cli.remote.on_run import verify
+
+        proven = verify(client, run, as_json=as_json)
+        return proven.run_id, proven
     from loquela.artifacts.passport import is_artifact, verify_artifact
     from loquela.runs.store import RunStore
     from loquela.runs.verify import verify_run

@@ -123,6 +123,13 @@ class Job(Answer):
         return self.state in ENDED
 
 
+class JobPage(Answer):
+    """Some jobs, newest first; ask again with `before=next_before` for older ones."""
+
+    jobs: list[Job]
+    next_before: int | None = None
+
+
 class Evaluation(Answer):
     """How good a model is; losses in nats. `job_id` is None for the run's own evaluation."""
 
@@ -156,6 +163,23 @@ class ExportList(Answer):
     exports: list[Export]
 
 
+class Promotion(Answer):
+    """An export that was marked as the one in use, on the strength of its check; digests are SHA-256."""
+
+    export: str
+    bundle_digest: str
+    report_digest: str
+    promoted: str
+    record_digest: str
+
+
+class Promotions(Answer):
+    """The promotions of a run's exports, oldest first; `in_use` is the last one's export, None before the first."""
+
+    in_use: str | None = None
+    promotions: list[Promotion]
+
+
 class Tokenizer(Answer):
     """A tokenizer that was trained alone."""
 
@@ -167,6 +191,13 @@ class Tokenizer(Answer):
     coverage: float | None = None
     oov_rate: float | None = None
     statistics: dict[str, JsonValue] | None = None
+
+
+class TokenizerPage(Answer):
+    """Some tokenizers, newest first; ask again with `before=next_before` for older ones."""
+
+    tokenizers: list[Tokenizer]
+    next_before: int | None = None
 
 
 class Artifact(Answer):
@@ -188,6 +219,13 @@ class RunArtifacts(Answer):
     run_id: str
     here: bool
     artifacts: list[Artifact]
+
+
+class ArtifactPage(Answer):
+    """Some artifacts, newest first; ask again with `before=next_before` for older ones."""
+
+    artifacts: list[Artifact]
+    next_before: int | None = None
 
 
 class Point(Answer):

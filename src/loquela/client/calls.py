@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from pydantic import JsonValue, TypeAdapter
 
-from loquela.client import answers
+from loquela.client import answers, operations
 from loquela.client.failures import made
 from loquela.client.server_events import ServerEvent
 
@@ -73,7 +73,7 @@ def change(run_id: str, verb: str) -> Call[answers.Run]:
 
 
 def events(after: int = 0, run_id: str | None = None, limit: int = 100) -> Call[answers.EventPage]:
-    path = "/events" if run_id is None else _of(run_id, "events")
+    path = _events_of(run_id, None)
     return Call("GET", path, answers.EventPage.model_validate_json, (("after", str(after)), ("limit", str(limit))))
 
 
@@ -112,13 +112,24 @@ def chat(run_id: str, request: Json) -> Call[answers.ChatTurn]:
     return Call("POST", _of(run_id, "chat"), answers.ChatTurn.model_validate_json, body=dict(request))
 
 
+def jobs(
+    before: int | None = None,
+    limit: int = 50,
+    kind: str | None = None,
+    states: Sequence[str] = (),
+    run_id: str | None = None,
+) -> Call[answers.JobPage]:
+    asked = (("kind", kind), *(("state", state) for state in states), ("run_id", run_id))
+    return Call("GET", "/jobs", answers.JobPage.model_validate_json, _page(before, limit, *asked))
+
+
 def job(job_id: str) -> Call[answers.Job]:
-    return Call("GET", f"/jobs/{quote(job_id, safe='')}", answers.Job.model_validate_json)
+    return Call("GET", _of_job(job_id), answers.Job.model_validate_json)
 
 
 def change_job(job_id: str, verb: str) -> Call[answers.Job]:
     """`verb` is cancel or resume."""
-    return Call("POST", f"/jobs/{quote(job_id, safe='')}/{verb}", answers.Job.model_validate_json)
+    return Call("POST", _of_job(job_id, verb), answers.Job.model_validate_json)
 
 
 def evaluate(run_id: str, request: Json, idempotency_key: str | None = None) -> Call[answers.Evaluation]:
@@ -126,18 +137,27 @@ def evaluate(run_id: str, request: Json, idempotency_key: str | None = None) -> 
     return Call("POST", _of(run_id, "evaluate"), read, body=dict(request), headers=_once(idempotency_key))
 
 
-def evaluation(run_id: str) -> Call[answers.Evaluation]:
-    return Call("GET", _of(run_id, "eval"), answers.Evaluation.model_validate_json)
+def evaluation(run_id: str, job_id: str | None = None) -> Call[answers.Evaluation]:
+    path = _of(run_id, "eval") if job_id is None else _of(run_id, "eval", quote(job_id, safe=""))
+    return Call("GET", path, answers.Evaluation.model_validate_json)
 
 
 def work_on(run_id: str, verb: str, request: Json, idempotency_key: str | None = None) -> Call[answers.Job]:
-    """`verb` is exports, deploy-checks, merge or verify."""
+    """`verb` is exports, deploy-checks, promotions, merge or verify."""
     body, read = dict(request) or None, answers.Job.model_validate_json
     return Call("POST", _of(run_id, verb), read, body=body, headers=_once(idempotency_key))
 
 
 def exports(run_id: str) -> Call[answers.ExportList]:
     return Call("GET", _of(run_id, "exports"), answers.ExportList.model_validate_json)
+
+
+def deploy_checks(run_id: str, before: int | None = None, limit: int = 50) -> Call[answers.JobPage]:
+    return Call("GET", _of(run_id, "deploy-checks"), answers.JobPage.model_validate_json, _page(before, limit))
+
+
+def promotions(run_id: str) -> Call[answers.Promotions]:
+    return Call("GET", _of(run_id, "promotions"), answers.Promotions.model_validate_json)
 
 
 def train_tokenizer(request: Json, idempotency_key: str | None = None) -> Call[answers.Tokenizer]:
@@ -149,13 +169,40 @@ def tokenizer(tokenizer_id: str) -> Call[answers.Tokenizer]:
     return Call("GET", f"/tokenizers/{quote(tokenizer_id, safe='')}", answers.Tokenizer.model_validate_json)
 
 
+def tokenizers(before: int | None = None, limit: int = 50) -> Call[answers.TokenizerPage]:
+    return Call("GET", "/tokenizers", answers.TokenizerPage.model_validate_json, _page(before, limit))
+
+
 def artifacts(run_id: str) -> Call[answers.RunArtifacts]:
     return Call("GET", _of(run_id, "artifacts"), answers.RunArtifacts.model_validate_json)
+
+
+def stored(before: int | None = None, limit: int = 50, kind: str | None = None) -> Call[answers.ArtifactPage]:
+    return Call("GET", "/artifacts", answers.ArtifactPage.model_validate_json, _page(before, limit, ("kind", kind)))
 
 
 def artifact_path(kind: str, artifact_id: str) -> str:
     """Where a tarball is downloaded."""
     return f"/artifacts/{quote(kind, safe='')}/{quote(artifact_id, safe='')}"
+
+
+def alerts() -> Call[operations.Alerts]:
+    return Call("GET", "/alerts", operations.Alerts.model_validate_json)
+
+
+def deliveries(before: int | None = None, limit: int = 50, subject: str | None = None) -> Call[operations.DeliveryPage]:
+    query = _page(before, limit, ("subject", subject))
+    return Call("GET", "/alerts/deliveries", operations.DeliveryPage.model_validate_json, query)
+
+
+def try_alerts(channel: str | None = None) -> Call[operations.AlertsTried]:
+    read = operations.AlertsTried.model_validate_json
+    return Call("POST", "/alerts/test", read, body={"channel": channel}, repeatable=False)
+
+
+def audit(after: int = 0, limit: int = 100, action: str | None = None) -> Call[operations.AuditPage]:
+    query = (("after", str(after)), *_page(None, limit, ("action", action)))
+    return Call("GET", "/audit", operations.AuditPage.model_validate_json, query)
 
 
 def chat_piece(event: ServerEvent, turns: list[answers.ChatTurn]) -> list[str]:
@@ -169,9 +216,14 @@ def chat_piece(event: ServerEvent, turns: list[answers.ChatTurn]) -> list[str]:
     return []
 
 
-def stream_path(run_id: str | None) -> str:
-    """Where the events of a run, or of all runs, are streamed."""
-    return "/events/stream" if run_id is None else _of(run_id, "events/stream")
+def stream_path(run_id: str | None, job_id: str | None = None) -> str:
+    """Where the events of a run, of a job, or of all runs, are streamed."""
+    return f"{_events_of(run_id, job_id)}/stream"
+
+
+def logs_stream_path(run_id: str) -> str:
+    """Where the log of a run is streamed as it is written."""
+    return _of(run_id, "logs/stream")
 
 
 def chat_stream_path(run_id: str) -> str:
@@ -182,6 +234,21 @@ def chat_stream_path(run_id: str) -> str:
 def _of(run_id: str, *more: str) -> str:
     # An id is one part of a path, whatever is in it.
     return "/".join(["/runs", quote(run_id, safe=""), *more])
+
+
+def _of_job(job_id: str, *more: str) -> str:
+    return "/".join(["/jobs", quote(job_id, safe=""), *more])
+
+
+def _events_of(run_id: str | None, job_id: str | None) -> str:
+    if job_id is not None:
+        return _of_job(job_id, "events")
+    return "/events" if run_id is None else _of(run_id, "events")
+
+
+def _page(before: int | None, limit: int, *more: tuple[str, str | None]) -> Words:
+    asked = (("limit", str(limit)), ("before", None if before is None else str(before)), *more)
+    return tuple((name, value) for name, value in asked if value is not None)
 
 
 def _recipe(recipe: str | Json, until: str | None) -> dict[str, JsonValue]:

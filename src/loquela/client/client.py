@@ -18,10 +18,10 @@ from typing import Self, TypeVar
 import httpx
 from pydantic import JsonValue
 
-from loquela.client import answers, calls
+from loquela.client import answers, calls, operations
 from loquela.client.calls import Call, Json
 from loquela.client.connection import TRIES, connection, pause_before
-from loquela.client.failures import BUSY, made, other_bytes, refusal, unreachable
+from loquela.client.failures import BUSY, failure, made, other_bytes, refusal, unreachable
 from loquela.client.patience import Patience, looks
 from loquela.client.server_events import EventParser, ServerEvent
 from loquela.core.atomic import atomic_path
@@ -106,13 +106,18 @@ class Client:
         return self.send(calls.change(run_id, "resume"))
 
     def events(self, *, after: int = 0, run_id: str | None = None, limit: int = 100) -> answers.EventPage:
-        """Events behind number `after`, oldest first."""
+        """Events behind number `after`, oldest first: of a run, or of all."""
         return self.send(calls.events(after, run_id, limit))
 
     def follow(
-        self, run_id: str | None = None, *, after: int = 0, patience_seconds: float = 60.0
+        self,
+        run_id: str | None = None,
+        *,
+        job_id: str | None = None,
+        after: int = 0,
+        patience_seconds: float = 60.0,
     ) -> Iterator[answers.Event]:
-        """Events as they happen, none twice and none left out, until the run has ended; of all runs: without end.
+        """Events as they happen, none twice and none left out, until the run or job has ended; of all: without end.
 
         A connection that breaks is opened again behind the last event; the error is raised when nothing has come
         through for `patience_seconds`.
@@ -120,7 +125,7 @@ class Client:
         patience, position = Patience(patience_seconds), after
         while True:
             try:
-                for event in self._stream("GET", calls.stream_path(run_id), {"Last-Event-ID": str(position)}):
+                for event in self._stream("GET", calls.stream_path(run_id, job_id), {"Last-Event-ID": str(position)}):
                     patience.succeeded()
                     if event.name == "end":
                         return
@@ -133,6 +138,21 @@ class Client:
     def logs(self, run_id: str, *, lines: int = 200) -> list[str]:
         """The newest lines of a run's log."""
         return self.send(calls.logs(run_id, lines)).lines
+
+    def follow_log(self, run_id: str, *, patience_seconds: float = 60.0) -> Iterator[str]:
+        """The lines of a run's log from its beginning, as they are written, until the run has ended; as `follow`."""
+        patience, position = Patience(patience_seconds), "0"
+        while True:
+            try:
+                for event in self._stream("GET", calls.logs_stream_path(run_id), {"Last-Event-ID": position}):
+                    patience.succeeded()
+                    if event.name == "end":
+                        return
+                    position = event.id
+                    yield event.data
+                raise unreachable(self.url, httpx.ReadError("the stream ended early"))
+            except LoquelaError as error:
+                time.sleep(patience.pause_after(error))
 
     def metric_names(self, run_id: str) -> list[str]:
         """The metrics that a run has told."""
@@ -175,6 +195,18 @@ class Client:
         for event in self._stream("POST", calls.chat_stream_path(run_id), {}, dict(request)):
             yield from calls.chat_piece(event, turns)
 
+    def jobs(
+        self,
+        *,
+        before: int | None = None,
+        limit: int = 50,
+        kind: str | None = None,
+        states: Sequence[str] = (),
+        run_id: str | None = None,
+    ) -> answers.JobPage:
+        """Jobs of every kind, newest first, a page at a time."""
+        return self.send(calls.jobs(before, limit, kind, states, run_id))
+
     def job(self, job_id: str) -> answers.Job:
         """One job of any kind."""
         return self.send(calls.job(job_id))
@@ -188,24 +220,24 @@ class Client:
         return self.send(calls.change_job(job_id, "resume"))
 
     def wait(self, job_id: str) -> answers.Job:
-        """Wait until a job has ended; its error is raised where it failed."""
+        """Wait until a job has ended; where it failed or was stopped, its error is raised, as the work itself would."""
         found = self.job(job_id)
         for pause in looks():
             if found.ended:
                 break
             time.sleep(pause)
             found = self.job(job_id)
-        if found.error is not None:
-            raise made(found.error, 422)
+        if (error := failure(found)) is not None:
+            raise error
         return found
 
     def evaluate(self, run_id: str, request: Json, *, idempotency_key: str | None = None) -> answers.Evaluation:
         """Queue an evaluation on a split, or on a text of its own; `wait` for its `job_id`, then `evaluation`."""
         return self.send(calls.evaluate(run_id, request, idempotency_key))
 
-    def evaluation(self, run_id: str) -> answers.Evaluation:
-        """The newest evaluation of a run."""
-        return self.send(calls.evaluation(run_id))
+    def evaluation(self, run_id: str, job_id: str | None = None) -> answers.Evaluation:
+        """The newest evaluation of a run, or that of a job."""
+        return self.send(calls.evaluation(run_id, job_id))
 
     def export(self, run_id: str, request: Json, *, idempotency_key: str | None = None) -> answers.Job:
         """Queue an export, e.g. {"format": "gguf", "quantize": "int8"}."""
@@ -218,6 +250,18 @@ class Client:
     def deploy_check(self, run_id: str, request: Json, *, idempotency_key: str | None = None) -> answers.Job:
         """Queue the deployment check of an export, e.g. {"export": "gguf-int8"}."""
         return self.send(calls.work_on(run_id, "deploy-checks", request, idempotency_key))
+
+    def deploy_checks(self, run_id: str, *, before: int | None = None, limit: int = 50) -> answers.JobPage:
+        """Deployment checks of a run, newest first, each with its report as soon as it is done."""
+        return self.send(calls.deploy_checks(run_id, before, limit))
+
+    def promote(self, run_id: str, request: Json, *, idempotency_key: str | None = None) -> answers.Job:
+        """Queue the promotion of an export that has passed its check, e.g. {"export": "gguf-int8"}."""
+        return self.send(calls.work_on(run_id, "promotions", request, idempotency_key))
+
+    def promotions(self, run_id: str) -> answers.Promotions:
+        """Which export of a run is in use, and which were before."""
+        return self.send(calls.promotions(run_id))
 
     def merge(self, run_id: str) -> answers.Job:
         """Queue the merge of a fine-tuning's adapter."""
@@ -235,9 +279,17 @@ class Client:
         """A tokenizer and what was measured of it."""
         return self.send(calls.tokenizer(tokenizer_id))
 
+    def tokenizers(self, *, before: int | None = None, limit: int = 50) -> answers.TokenizerPage:
+        """Tokenizers that were trained alone, newest first."""
+        return self.send(calls.tokenizers(before, limit))
+
     def artifacts(self, run_id: str) -> answers.RunArtifacts:
         """What is stored of a run."""
         return self.send(calls.artifacts(run_id))
+
+    def stored(self, *, before: int | None = None, limit: int = 50, kind: str | None = None) -> answers.ArtifactPage:
+        """What is stored of all runs, newest first; `kind` is run, model, tokenizer, evaluation or export."""
+        return self.send(calls.stored(before, limit, kind))
 
     def download(self, artifact: answers.Artifact, place: Path) -> None:
         """Write an artifact's tarball to `place`, whole and with its SHA-256 proven, or not at all.
@@ -274,6 +326,24 @@ class Client:
         if not response.is_success:
             raise refusal(response)
         return answers.UploadedFile.model_validate_json(response.content)
+
+    def alerts(self) -> operations.Alerts:
+        """What is wrong now."""
+        return self.send(calls.alerts())
+
+    def deliveries(
+        self, *, before: int | None = None, limit: int = 50, subject: str | None = None
+    ) -> operations.DeliveryPage:
+        """What channels were told, newest first; of one run, job or the service where `subject` names it."""
+        return self.send(calls.deliveries(before, limit, subject))
+
+    def try_alerts(self, channel: str | None = None) -> list[str]:
+        """Queue a message for one channel, or for each; the ids of the deliveries."""
+        return self.send(calls.try_alerts(channel)).deliveries
+
+    def audit(self, *, after: int = 0, limit: int = 100, action: str | None = None) -> operations.AuditPage:
+        """Who did what, oldest first."""
+        return self.send(calls.audit(after, limit, action))
 
     def send(self, call: Call[T]) -> T:
         """Send one call; its answer, or the error that came instead."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import httpx
 from pydantic import ValidationError
 
-from loquela.client.answers import Answer, Problem
+from loquela.client.answers import Answer, Job, Problem, Run
 from loquela.core.errors import (
     AccessError,
     DataError,
     ErrorCode,
     InternalError,
+    Interrupted,
     LimitError,
     LoquelaError,
     ProofError,
@@ -20,6 +21,14 @@ from loquela.core.errors import (
 
 BUSY = (429, 502, 503, 504)
 STATE_CODES = (ErrorCode.INVALID_STATE, ErrorCode.RUN_LOCKED)
+# Why a job failed → whose fault it was, as on the command line; anything else is the machine's.
+BY_REASON: dict[str | None, type[LoquelaError]] = {
+    "recipe_error": RecipeError,
+    "data_error": DataError,
+    "proof_failed": ProofError,
+    "nan_loss": ProofError,
+    "internal": InternalError,
+}
 
 
 class Refusal(Answer):
@@ -44,9 +53,22 @@ def refusal(response: httpx.Response) -> LoquelaError:
 
 def made(said: Problem, status: int) -> LoquelaError:
     """A problem that was told, with the class that its status stands for."""
-    code = ErrorCode(said.code) if said.code in ErrorCode.__members__ else ErrorCode.INTERNAL
+    code = _code(said)
     kind = _kind(status, code)
     return kind(code, said.message, said.remedy or "see the service's log", retryable=status in BUSY)
+
+
+def failure(ended: Run | Job) -> LoquelaError | None:
+    """The error of a job that failed, or was stopped: of the class that its work raises here. None for any other."""
+    job_id = ended.job_id if isinstance(ended, Job) else ended.run_id
+    if ended.state == "failed":
+        said = ended.error or Problem(code=ErrorCode.INVALID_STATE, message=f"{job_id} failed: {ended.message}")
+        kind = BY_REASON.get(ended.reason, ResourceError)
+        return kind(_code(said), said.message, said.remedy or "see the run's log")
+    if ended.state in ("cancelled", "paused"):
+        remedy = "resume it to go on"
+        return Interrupted(ErrorCode.INTERRUPTED, f"{job_id} was {ended.state} before it was done", remedy)
+    return None
 
 
 def unreachable(address: str, error: httpx.HTTPError) -> ResourceError:
@@ -67,6 +89,10 @@ def other_bytes(path: str) -> DataError:
         "download it again; if it stays so, look what stands between you and the service",
         retryable=True,
     )
+
+
+def _code(said: Problem) -> ErrorCode:
+    return ErrorCode(said.code) if said.code in ErrorCode.__members__ else ErrorCode.INTERNAL
 
 
 def _kind(status: int, code: ErrorCode) -> type[LoquelaError]:

@@ -14,7 +14,7 @@ def report_markdown(report: EvaluationReport, samples: Sequence[Sample], budgets
     parts = ["# Evaluation\n"]
     if report.warnings:
         parts += ["## Warnings\n", *(f"- {warning}" for warning in report.warnings), ""]
-    parts += [_table("Validation", _loss_rows(report)), _table("Training", _training_rows(report))]
+    parts += [_table("Validation", loss_rows(report)), _table("Training", _training_rows(report))]
     parts += [_budget_table(budgets), _table("Tokenizer on this split", _tokenizer_rows(report))]
     parts += [_table("Samples", _sample_rows(report)), *(_sample(sample) for sample in samples)]
     return "\n".join(parts)
@@ -25,7 +25,8 @@ def _table(title: str, rows: Sequence[Row]) -> str:
     return "\n".join([f"## {title}\n", "| what | value |", "| --- | ---: |", *lines, ""])
 
 
-def _loss_rows(report: EvaluationReport) -> list[Row]:
+def loss_rows(report: EvaluationReport) -> list[Row]:
+    """What the model is worth on the split."""
     found = report.validation
     rows = [
         ("split", found.split),

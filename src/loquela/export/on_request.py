@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from loquela.artifacts.bundle import Bundle, open_bundle
 from loquela.core.errors import DataError
 from loquela.export.exporting import Export
+from loquela.export.fastest import fastest_format
 from loquela.export.report import read_report
 from loquela.export.source import ModelSource, find_model
 from loquela.monitoring.events import Bus
@@ -16,13 +17,16 @@ from loquela.recipe.export_section import ExportSection, ExportTarget
 
 
 def export_model(
-    run: Path, target: ExportTarget, section: ExportSection, held_out: Path | None, bus: Bus
+    run: Path, target: ExportTarget, section: ExportSection, held_out: Path | None, bus: Bus, fastest: bool
 ) -> dict[str, JsonValue]:
     """The bundle's name, digest, report, and whether it was there before, whole and of the same model.
 
-    Raises what `find_model` and `Export.run` raise.
+    `fastest` takes the format that the model is served fastest in. Raises what `find_model`, `fastest_format` and
+    `Export.run` raise.
     """
     source = find_model(run)
+    if fastest:
+        target = target.model_copy(update={"format": fastest_format(source, target.quantize)})
     place = source.exports / target.name
     before = _same(place, source, target)
     bundle = before or Export(source, target, place, section, held_out, bus).run()

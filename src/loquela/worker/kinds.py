@@ -17,6 +17,7 @@ PERFORMERS: dict[str, str] = {
     "evaluate": "loquela.worker.performers.evaluate:perform",
     "export": "loquela.worker.performers.export:perform",
     "deploy_check": "loquela.worker.performers.deploy_check:perform",
+    "promote": "loquela.worker.performers.promote:perform",
     "merge": "loquela.worker.performers.merge:perform",
     "verify": "loquela.worker.performers.verify:perform",
 }

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from loquela.cli.options import load
+from loquela.cli.output import print_text
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.recipe.keys import values_of
 
@@ -41,6 +40,14 @@ def recipe_for(client: Client, recipe: Path, overrides: tuple[str, ...]) -> dict
         if isinstance(entries, list):
             given[key] = [sent.source(key, entry) for entry in entries]
     return _nested(given)
+
+
+def uploaded(client: Client, place: Path) -> str:
+    """A file of this machine, sent: what requests call it there."""
+    file = client.upload(place)
+    name = f"upload:{file.id}"
+    print_text(f"uploaded {place.name} ({file.bytes:,} bytes) as {name}", err=True)
+    return name
 
 
 def _nested(given: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -79,7 +86,5 @@ class _Sent:
     def _uploaded(self, place: Path) -> str:
         place = place.resolve()
         if place not in self._names:
-            file = self._client.upload(place)
-            self._names[place] = f"upload:{file.id}"
-            click.echo(f"uploaded {place.name} ({file.bytes:,} bytes) as {self._names[place]}", err=True)
+            self._names[place] = uploaded(self._client, place)
         return self._names[place]

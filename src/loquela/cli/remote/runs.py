@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from loquela.cli.live_display import display_unless
-from loquela.cli.output import emit_json, table
+from loquela.cli.output import emit_json, print_text, table
 from loquela.cli.remote.recipe import recipe_for
 from loquela.cli.remote.service import named_run
+from loquela.cli.remote.told import as_event, numbers, time_of
 from loquela.cli.run_result import shown
-from loquela.core.errors import ErrorCode, LoquelaError, RecipeError
+from loquela.client.failures import failure
 
 if TYPE_CHECKING:
-    from loquela.client.answers import Event as ToldEvent
     from loquela.client.answers import Run
     from loquela.client.client import Client
     from loquela.monitoring.events import Event
@@ -31,7 +28,7 @@ def queue(
 ) -> None:
     """Queue a recipe and follow its run to its end. Ctrl+C ends the following, not the run."""
     run = client.train(recipe_for(client, recipe, overrides), until=until)
-    click.echo(f"queued as {run.run_id} at {client.url}", err=True)
+    print_text(f"queued as {run.run_id} at {client.url}", err=True)
     watch(client, run, quiet=quiet, as_json=as_json)
 
 
@@ -46,11 +43,12 @@ def watch(client: Client, run: Run, *, quiet: bool, as_json: bool) -> None:
                 if display is not None:
                     display(event)
     except KeyboardInterrupt:
-        click.echo(f"\nthe run goes on; stop it: loquela --server {client.url} runs cancel {run.run_id}", err=True)
+        print_text(f"\nthe run goes on; stop it: loquela --server {client.url} runs cancel {run.run_id}", err=True)
         sys.exit(130)
     ended = client.run(run.run_id)
-    if ended.state == "failed" and ended.error is not None:
-        raise _failure(ended)
+    error = failure(ended)
+    if ended.state == "failed" and error is not None:
+        raise error
     show(ended, as_json=as_json)
 
 
@@ -61,12 +59,12 @@ def list_runs(client: Client, *, as_json: bool) -> None:
         emit_json({"runs": [run.model_dump(mode="json") for run in page.runs]})
         return
     if not page.runs:
-        click.echo(f"no runs at {client.url}; queue one: loquela --server {client.url} run RECIPE")
+        print_text(f"no runs at {client.url}; queue one: loquela --server {client.url} run RECIPE")
         return
-    rows = [(run.run_id, run.state, _time(run.created_at), _numbers(run), run.message) for run in page.runs]
+    rows = [(run.run_id, run.state, time_of(run.created_at), _numbers(run), run.message) for run in page.runs]
     table(("run", "state", "queued", "progress", "message"), rows)
     if page.next_before is not None:
-        click.echo("older ones are left out")
+        print_text("older ones are left out")
 
 
 def show(run: Run, *, as_json: bool) -> None:
@@ -74,14 +72,29 @@ def show(run: Run, *, as_json: bool) -> None:
     if as_json:
         emit_json(run.model_dump(mode="json"))
         return
-    click.echo(f"{run.run_id}: {run.state}{f', {run.message}' if run.message else ''}")
+    print_text(f"{run.run_id}: {run.state}{f', {run.message}' if run.message else ''}")
     times = (("queued", run.created_at), ("started", run.started_at), ("ended", run.ended_at))
-    rows = [(name, _time(at)) for name, at in times if at is not None]
-    rows += [(name.replace("_", " "), shown(value)) for name, value in run.progress.items()]
-    table(("what", "value"), rows)
+    rows = [(name, time_of(at)) for name, at in times if at is not None]
+    table(("what", "value"), [*rows, *numbers(run.progress)])
     if run.error is not None:
-        click.echo(f"failed [{run.error.code}]: {run.error.message}")
-        click.echo(f"  to mend it: {run.error.remedy}")
+        print_text(f"failed [{run.error.code}]: {run.error.message}")
+        print_text(f"  to mend it: {run.error.remedy}")
+
+
+def show_log(client: Client, reference: str, lines: int, *, follow: bool, as_json: bool) -> None:
+    """The newest lines of a run's log; with `follow` all of them, and those that are still written.
+
+    Ctrl+C ends the following, not the run.
+    """
+    run = named_run(client, reference)
+    if as_json:
+        emit_json({"lines": [*client.logs(run.run_id, lines=lines)]})
+        return
+    try:
+        for line in client.follow_log(run.run_id) if follow else client.logs(run.run_id, lines=lines):
+            print_text(line)
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
 def change(client: Client, reference: str, verb: str, *, as_json: bool) -> None:
@@ -95,29 +108,10 @@ def _events(client: Client, run_id: str) -> Iterator[Event]:
     """The run's events as the display takes them; the jobs around them are the service's own."""
     for told in client.follow(run_id):
         if not told.name.startswith("job."):
-            yield _as_event(told)
-
-
-def _as_event(told: ToldEvent) -> Event:
-    from loquela.monitoring.events import Event
-
-    at = datetime.fromtimestamp(told.at, UTC)
-    return Event(id=told.id, name=told.name, time=at, run_id=told.run_id, data=told.data)
-
-
-def _failure(run: Run) -> LoquelaError:
-    from loquela.client.failures import made
-
-    if run.error is None:
-        return RecipeError(ErrorCode.INVALID_STATE, f"{run.run_id} failed: {run.message}", "see its log")
-    return made(run.error, 422)
+            yield as_event(told)
 
 
 def _numbers(run: Run) -> str:
     return ", ".join(
         f"{name.replace('_', ' ')} {shown(run.progress[name])}" for name in SHOWN_NUMBERS if name in run.progress
     )
-
-
-def _time(at: float | None) -> str:
-    return "" if at is None else datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -56,14 +57,19 @@ def check_gates(directory: Path, recipe: Recipe) -> None:
 
     Raises ProofError(PERFORMANCE_BELOW_THRESHOLD) that names every limit that does not hold.
     """
-    missed = [gate for gate in judged(read_comparison(directory), recipe.evaluate.tuned) if not gate.passed]
+    refuse_missed(judged(read_comparison(directory), recipe.evaluate.tuned), str(directory))
+
+
+def refuse_missed(gates: Sequence[GateReport], place: str) -> None:
+    """ProofError(PERFORMANCE_BELOW_THRESHOLD) that names every limit that the comparison at `place` misses."""
+    missed = [gate for gate in gates if not gate.passed]
     if missed:
         raise ProofError(
             ErrorCode.PERFORMANCE_BELOW_THRESHOLD,
-            f"the adapter misses {len(missed)} limit(s): {'; '.join(map(_said, missed))}; see {directory}",
+            f"the adapter misses {len(missed)} limit(s): {'; '.join(map(_said, missed))}; see {place}",
             "look at rows.jsonl there for the answers behind it; train on more or other examples, or change "
             "evaluate.tuned.fail_under or max_forgetting; the adapter is kept",
-            details={"comparison": str(directory), "missed": [gate.model_dump(mode="json") for gate in missed]},
+            details={"comparison": place, "missed": [gate.model_dump(mode="json") for gate in missed]},
         )
 
 

@@ -25,10 +25,14 @@ ENTRY = "loquela.evaluation.deployment.on_request:check_bundle"
 
 
 class DeployCheckSpec(BoundaryModel):
-    """The export by its name, and what it must hold to; None: what the run's recipe asks for."""
+    """The export by its name, and what it must hold to; None: what the run's recipe asks for.
+
+    `budgets` count for what `requirements` leave open.
+    """
 
     bundle: str = Field(pattern=r"^[a-z0-9][a-z0-9.-]{0,63}$")
     requirements: DeploySection | None = None
+    budgets: BudgetSection | None = None
 
 
 def perform(request: JobRequest) -> JsonObject:
@@ -41,7 +45,8 @@ def perform(request: JobRequest) -> JsonObject:
     with on_run(request) as job, stop_on_signals() as stop:
         section = spec.requirements or job.recipe.deploy or DeploySection()
         bundle = job.folder / "exports" / spec.bundle
-        report, failure = check_bundle(bundle, section, job.recipe.evaluate.budgets, job.bus, stop)
+        budgets = spec.budgets or job.recipe.evaluate.budgets
+        report, failure = check_bundle(bundle, section, budgets, job.bus, stop)
     result: JsonObject = {"run_id": request.run_id, "bundle": spec.bundle, "report": report}
     if failure is not None:
         keep_result(request, result)

@@ -15,8 +15,14 @@ from loquela.runs.export_inputs import export_inputs
 from loquela.worker.folders import JobRequest
 from loquela.worker.performers.on_run import on_run, stopped_at_once
 
-ExportModel = Callable[[Path, ExportTarget, ExportSection, Path | None, Bus], dict[str, JsonValue]]
+ExportModel = Callable[[Path, ExportTarget, ExportSection, Path | None, Bus, bool], dict[str, JsonValue]]
 ENTRY = "loquela.export.on_request:export_model"
+
+
+class ExportSpec(ExportTarget):
+    """What to make; `fastest`: in the format that the model is served fastest in, whatever `format` says."""
+
+    fastest: bool = False
 
 
 def perform(request: JobRequest) -> JsonObject:
@@ -24,8 +30,9 @@ def perform(request: JobRequest) -> JsonObject:
 
     Raises what `Export.run` raises: ProofError where it is further from the model than the run's limits allow.
     """
-    target = ExportTarget.model_validate(request.spec)
+    spec = ExportSpec.model_validate(request.spec)
+    target = ExportTarget.model_validate(spec.model_dump(exclude={"fastest"}))
     export_model: ExportModel = resolve(ENTRY)
     with stopped_at_once(), on_run(request) as job:
         section, held_out = export_inputs(job.folder)
-        return {"run_id": request.run_id, **export_model(job.folder, target, section, held_out, job.bus)}
+        return {"run_id": request.run_id, **export_model(job.folder, target, section, held_out, job.bus, spec.fastest)}
