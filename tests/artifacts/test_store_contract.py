@@ -69,6 +69,14 @@ def test_what_breaks_off_is_not_there(store):
     assert list(store.blobs()) == []
 
 
+def test_everybody_who_signed_is_named_and_nobody_is_a_tarball(store):
+    assert store.users() == set()
+    for user in ("this-one", "another", "this-one"):
+        store.sign(user)
+    assert store.users() == {"this-one", "another"}
+    assert list(store.blobs()) == []
+
+
 def test_what_is_not_there_is_said(store):
     assert store.size(DIGEST) is None
     with pytest.raises(DataError, match=f"has no tarball {DIGEST[:12]}"):

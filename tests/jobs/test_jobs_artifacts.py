@@ -6,15 +6,20 @@ import sys
 import threading
 
 import pytest
+from sqlalchemy import update
 
+from jobs_databases import fresh_database
 from loquela.artifacts.crash_points import VARIABLE
 from loquela.core.errors import DataError, LoquelaError, RecipeError
+from loquela.jobs.adopter import Adopter
 from loquela.jobs.archivist import Archivist
 from loquela.jobs.event_log import EventLog
+from loquela.jobs.listing import Listing
 from loquela.jobs.records import NewJob
 from loquela.jobs.settings import ServiceSettings
 from loquela.jobs.states import JobState
 from loquela.jobs.submissions import Submissions
+from loquela.jobs.tables import jobs
 from loquela.runs.stored.cleaning import clean_run
 from loquela.runs.stored.pointer import read_pointer
 from stored_runs import ended_job, everything, make_run
@@ -143,6 +148,48 @@ def test_what_may_be_cleaned_is_old_enough_and_nobody_works_on_it(archivist, dat
     assert [each.run_id for each in archivist.rows.cleanable(clock.now())] == ["tiny-1"]
     Submissions(database, clock).submit(NewJob(id="e", kind="evaluate", run_id="tiny-1", spec={}))
     assert archivist.rows.cleanable(clock.now()) == []
+
+
+def found_on_the_command_line(archivist, database, clock, run_id="by-hand-1"):
+    make_run(archivist.data, run_id)
+    Adopter(archivist.data, database, clock).look()
+    assert Listing(database).get(run_id).state == "succeeded"
+
+
+def test_what_was_made_on_the_command_line_is_left_alone_until_somebody_works_on_it_here(archivist, database, clock):
+    found_on_the_command_line(archivist, database, clock)
+    clock.advance(10)
+    assert archivist.rows.due() == [] == archivist.rows.due({"by-hand-1"})
+    ended_job(database, clock, "by-hand-1", "evaluate", "evaluate-1")
+    assert archivist.rows.due() == []
+    # Stored because somebody asked, it is still not cleaned.
+    archivist.store_run("by-hand-1")
+    clock.advance(10)
+    assert archivist.rows.cleanable(clock.now()) == []
+    with database.write() as connection:
+        connection.execute(update(jobs).where(jobs.c.id == "by-hand-1").values(fence=1))
+    assert [each.run_id for each in archivist.rows.cleanable(clock.now())] == ["by-hand-1"]
+
+
+@pytest.mark.parametrize("jump", [3600, 31_536_000])
+def test_a_clock_that_was_set_back_hides_nothing_that_was_done_since(archivist, database, clock, run, jump):
+    clock.advance(jump)
+    archivist.store_run("tiny-1")
+    clock.advance(-jump)
+    ended_job(database, clock, "tiny-1", "evaluate", "evaluate-1")
+    assert archivist.rows.due() == ["tiny-1"]
+    clock.advance(1)
+    archivist.store_run("tiny-1")
+    assert archivist.rows.due() == []
+
+
+def test_a_service_is_called_the_same_for_as_long_as_its_database_lives(archivist, database, clock, tmp_path):
+    mark = archivist.rows.mark()
+    ended_job(database, clock, "tiny-1")
+    assert archivist.rows.mark() == mark
+    (tmp_path / "another").mkdir()
+    with fresh_database("sqlite", tmp_path / "another") as other:
+        assert Archivist(ServiceSettings(data=tmp_path / "data"), other, clock).rows.mark() != mark
 
 
 STORE = """

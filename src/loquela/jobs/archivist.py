@@ -13,9 +13,10 @@ from loquela.jobs.artifacts import Artifact, Artifacts
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
 from loquela.jobs.settings import ServiceSettings
+from loquela.jobs.turns import STORING, beside_others
 from loquela.runs.stored.local_copy import local_model_folder
 from loquela.runs.stored.packing import store_run
-from loquela.runs.stored.pointer import Pointer, read_pointer, write_pointer
+from loquela.runs.stored.pointer import POINTER_NAME, Pointer, read_pointer, write_pointer
 
 
 class Archivist:
@@ -27,6 +28,7 @@ class Archivist:
         self.rows = Artifacts(database, clock, self.place.url or "")
         self._clock = clock
         self._store: ArtifactStore | None = None
+        self._signed = False
 
     @property
     def store(self) -> ArtifactStore:
@@ -45,10 +47,14 @@ class Archivist:
         In this order a kill between them only means doing it again. Errors as `runs.stored.packing.store_run`.
         """
         as_of = self._clock.now()
-        parts = store_run(self.run_folder(run_id), self.store, self.place, at=as_of)
-        crash_point("before_rows")
-        for sha256 in self.rows.add(run_id, parts, as_of=as_of):
-            self.store.remove(sha256)
+        with beside_others(self.data, STORING):
+            if not self._signed:
+                self.store.sign(self.rows.mark())
+                self._signed = True
+            parts = store_run(self.run_folder(run_id), self.store, self.place, at=as_of)
+            crash_point("before_rows")
+            for sha256 in self.rows.add(run_id, parts, as_of=as_of):
+                self.store.remove(sha256)
 
     def read(self, artifact: Artifact, start: int = 0, end: int | None = None) -> Iterator[bytes]:
         """The bytes of an artifact; DataError(DATA_NOT_FOUND) where it lies in another store than the one in use."""
@@ -82,6 +88,14 @@ class Archivist:
         except LoquelaError:
             return False
         return self.run_folder(run_id).is_dir() and not (pointer is not None and pointer.cleaned)
+
+    def pointed(self) -> set[str]:
+        """The digests that pointers beside the runs name; what a kill kept out of the rows is among them.
+
+        DataError(CORRUPTION) where one cannot be read.
+        """
+        found = (read_pointer(path.parent) for path in (self.data / "runs").glob(f"*/{POINTER_NAME}"))
+        return {pointer.file_id for pointer in found if pointer is not None}
 
     def _pointer(self, run_id: str) -> Pointer | None:
         for artifact in self.rows.of_run(run_id):

@@ -10,6 +10,7 @@ from sqlalchemy import Row, delete, func, insert, select, update
 
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.core.model import BoundaryModel
+from loquela.jobs.adopter import OWNER
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
 from loquela.jobs.event_log import append_event
@@ -24,7 +25,10 @@ LARGEST_PAGE = 200
 ASKING = ("generate", "score", "chat")
 # They make a run's folder.
 MAKING = ("run", "tokenizer")
+# Made on the command line, and never gone on with by a worker of the service.
+FOUND = (jobs.c.created_by == OWNER) & (jobs.c.fence == 0)
 STORED, STORE_FAILED = "artifact.stored.v1", "artifact.store_failed.v1"
+BEGUN = "service.begun.v1"
 
 
 class Artifact(BoundaryModel):
@@ -64,9 +68,10 @@ class Artifacts:
     def due(self, among: Collection[str] | None = None) -> list[str]:
         """Runs that succeeded and are not stored as they are since the last job on them ended, oldest first.
 
-        Of all runs, or of those `among`.
+        Of all runs that the service made, or of those `among`. Runs of the command line are their maker's: nothing is
+        stored of them unless somebody asks.
         """
-        made = (jobs.c.kind.in_(MAKING)) & (jobs.c.state == JobState.SUCCEEDED)
+        made = (jobs.c.kind.in_(MAKING)) & (jobs.c.state == JobState.SUCCEEDED) & ~FOUND
         worked = jobs.c.kind.not_in(ASKING) & jobs.c.ended_at.is_not(None)
         whole = (artifacts.c.kind == "run") & (artifacts.c.store == self.store)
         if among is not None:
@@ -84,7 +89,9 @@ class Artifacts:
                 row.run_id: row.as_of
                 for row in connection.execute(select(artifacts.c.run_id, artifacts.c.as_of).where(whole))
             }
-        found = {run_id for run_id in runs if run_id not in stored or last[run_id] > stored[run_id]}
+        # What was stored in the future was stored by a clock that has been set back since.
+        now = self._clock.now()
+        found = {run_id for run_id in runs if run_id not in stored or not last[run_id] <= stored[run_id] <= now}
         return sorted(found, key=lambda run_id: (last[run_id], run_id))
 
     def ended_since(self, seq: int) -> tuple[set[str], int]:
@@ -184,16 +191,29 @@ class Artifacts:
     def cleanable(self, verified_before: float) -> list[Artifact]:
         """Whole runs that may be cleaned by what the rows say, those stored first coming first.
 
-        Stored in the place in use before that time, and with no job on them that is still to end. Whether their
-        folders are here is in their pointers.
+        Made by the service, stored in the place in use before that time, and with no job on them that is still to end.
+        Whether their folders are here is in their pointers.
         """
-        busy = select(jobs.c.run_id).where(jobs.c.state.not_in(list(TERMINAL)))
+        stay = select(jobs.c.run_id).where(jobs.c.state.not_in(list(TERMINAL)) | FOUND)
         fits = (artifacts.c.kind == "run") & (artifacts.c.store == self.store)
         query = select(artifacts).where(
-            fits & (artifacts.c.verified_at <= verified_before) & artifacts.c.run_id.not_in(busy)
+            fits & (artifacts.c.verified_at <= verified_before) & artifacts.c.run_id.not_in(stay)
         )
         with self._database.read() as connection:
             return [_artifact(row) for row in connection.execute(query.order_by(artifacts.c.verified_at))]
+
+    def named(self) -> set[str]:
+        """The digests of all tarballs that a row names, in whatever store."""
+        with self._database.read() as connection:
+            return set(connection.execute(select(artifacts.c.sha256).distinct()).scalars())
+
+    def mark(self) -> str:
+        """What this service is called in a store: the id of the first event of its database, which no other has."""
+        with self._database.write() as connection:
+            first = select(events.c.id).order_by(events.c.seq).limit(1)
+            if connection.execute(first).scalar() is None:
+                append_event(connection, BEGUN, at=self._clock.now())
+            return str(connection.execute(first).scalar_one())
 
     def cleaned(
         self, artifact: Artifact | None, name: Literal["completed", "dry_run", "failed"], data: JsonObject

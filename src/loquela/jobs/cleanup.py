@@ -1,4 +1,4 @@
-"""What lies in the data folder and may go: folders of runs that are stored, caches of data, tokenizers nobody uses."""
+"""What may go: folders of runs that are stored, caches of data, tokenizers nobody uses, tarballs that nothing names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 from typing import Literal
 
 from loquela.artifacts.folders import remove_folder
+from loquela.artifacts.store.contract import Blob
 from loquela.core.errors import ErrorCode, LoquelaError
 from loquela.core.model import BoundaryModel
 from loquela.jobs.archivist import Archivist
@@ -14,18 +15,24 @@ from loquela.jobs.audit import AuditLog
 from loquela.jobs.clock import Clock
 from loquela.jobs.data_caches import CacheEntry, cached, in_use, unused_tokenizers
 from loquela.jobs.settings import ServiceSettings
+from loquela.jobs.turns import STORING, alone
 from loquela.runs.status import Phase, load_status
 from loquela.runs.stored.cleaning import clean_run
 from loquela.runs.stored.pointer import last_used, read_pointer
 
 ACTION = "artifacts.clean_up"
 DAY_SECONDS = 86_400.0
+# A tarball that nothing names may still be on its way: from a copy of the database, say, that is not in use yet.
+UNNAMED_SECONDS = DAY_SECONDS
+
+
+What = Literal["run", "corpus_cache", "tokenizer", "tarball"]
 
 
 class Removal(BoundaryModel):
     """What a clean-up removed, would remove, or could not."""
 
-    what: Literal["run", "corpus_cache", "tokenizer"]
+    what: What
     id: str
     outcome: Literal["completed", "dry_run", "failed"]
     path: str
@@ -46,7 +53,12 @@ class CleanUp:
 
     def all(self, *, dry_run: bool) -> list[Removal]:
         """Everything that the settings allow. What cannot be removed is told, and nothing else is kept from going."""
-        return [*self.runs(dry_run=dry_run), *self.caches(dry_run=dry_run), *self.tokenizers(dry_run=dry_run)]
+        return [
+            *self.runs(dry_run=dry_run),
+            *self.caches(dry_run=dry_run),
+            *self.tokenizers(dry_run=dry_run),
+            *self.tarballs(dry_run=dry_run),
+        ]
 
     def runs(self, *, dry_run: bool) -> list[Removal]:
         """Heavy folders of complete runs that were stored, and last needed, before the grace period.
@@ -96,6 +108,59 @@ class CleanUp:
         unused = [entry for entry in unused_tokenizers(self._settings.data) if entry.made_at <= before]
         return [self._entry("tokenizer", entry, dry_run) for entry in unused]
 
+    def tarballs(self, *, dry_run: bool) -> list[Removal]:
+        """Tarballs of the store in use that neither a row nor a pointer names, a day after they were written.
+
+        A kill between two versions of a run leaves such. Nothing goes while somebody stores a run, nor from a store
+        that somebody else uses too: what nobody here names may be theirs.
+        """
+        with alone(self._settings.data, STORING) as nobody_stores:
+            return self._unnamed(dry_run) if nobody_stores else []
+
+    def _unnamed(self, dry_run: bool) -> list[Removal]:
+        archivist, store = self._archivist, self._archivist.store
+        try:
+            users = store.users()
+            if not users:
+                return []
+            if users != {archivist.rows.mark()}:
+                return [self._tell(self._of_others(store.address), None)]
+            named = archivist.rows.named() | archivist.pointed()
+            before = self._clock.now() - UNNAMED_SECONDS
+            blobs = sorted(store.blobs(), key=lambda blob: (blob.at, blob.sha256))
+            return [self._tarball(blob, dry_run) for blob in blobs if blob.sha256 not in named and blob.at <= before]
+        except LoquelaError as error:
+            if error.code is ErrorCode.PERSISTENCE_FAILED:
+                raise
+            failed = Removal(what="tarball", id="", outcome="failed", path=store.address, message=error.message)
+            return [self._tell(failed, None)]
+
+    def _of_others(self, address: str) -> Removal:
+        return Removal(
+            what="tarball",
+            id="",
+            outcome="failed",
+            path=address,
+            message="another service keeps tarballs in the same place, so that what nothing here names may be its: "
+            "give each a prefix of its own",
+        )
+
+    def _tarball(self, blob: Blob, dry_run: bool) -> Removal:
+        store = self._archivist.store
+        if not dry_run:
+            store.remove(blob.sha256)
+        return self._tell(
+            Removal(
+                what="tarball",
+                id=blob.sha256,
+                outcome="dry_run" if dry_run else "completed",
+                path=store.address,
+                bytes_freed=blob.size_bytes,
+                files_deleted=1,
+            ),
+            None,
+        )
+
     def _run(self, artifact: Artifact, before: float, dry_run: bool) -> Removal | None:
         folder = self._archivist.run_folder(artifact.run_id)
         try:
@@ -122,7 +187,7 @@ class CleanUp:
             artifact,
         )
 
-    def _entry(self, what: Literal["corpus_cache", "tokenizer"], entry: CacheEntry, dry_run: bool) -> Removal:
+    def _entry(self, what: What, entry: CacheEntry, dry_run: bool) -> Removal:
         def removal(outcome: Literal["completed", "dry_run", "failed"], message: str = "") -> Removal:
             gone = outcome != "failed"
             return Removal(

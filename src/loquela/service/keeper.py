@@ -10,6 +10,7 @@ from loquela.core.errors import ErrorCode, LoquelaError
 from loquela.jobs.archivist import Archivist
 from loquela.jobs.cleanup import CleanUp
 from loquela.jobs.settings import ServiceSettings
+from loquela.jobs.turns import KEEPER, Turn
 
 LOOK_EVERY_SECONDS = 1.0
 LOOK_AT_ALL_SECONDS, CLEAN_EVERY_SECONDS = 300.0, 600.0
@@ -26,10 +27,9 @@ class _Trouble:
 
 
 class Keeper:
-    """A thread of the API.
+    """A thread of the API; of several processes on one data folder the one whose turn it is works, until it dies.
 
-    What is to be done stands in the rows and the folders: it may be killed at any moment, and there may be one in every
-    API process.
+    What is to be done stands in the rows and the folders, so that it may be killed at any moment.
     """
 
     def __init__(self, settings: ServiceSettings, archivist: Archivist, clean_up: CleanUp) -> None:
@@ -40,6 +40,7 @@ class Keeper:
         self._looked_at = float("-inf")
         self._cleaned_at = float("-inf")
         self._trouble: dict[str, _Trouble] = {}
+        self._turn = Turn(settings.data, KEEPER)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keeper", daemon=True)
         self._thread.start()
@@ -50,14 +51,19 @@ class Keeper:
         self._thread.join(timeout=2)
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self.look()
-            except LoquelaError:
-                # The database is away; the rows are still there when it is back, and are looked at anew.
-                self._looked_at = float("-inf")
-                self._stop.wait(FIRST_WAIT_SECONDS)
-            self._stop.wait(LOOK_EVERY_SECONDS)
+        try:
+            while not self._stop.is_set():
+                try:
+                    if self._turn.take():
+                        self.look()
+                except LoquelaError:
+                    # The database or the disk is away; the rows are still there when it is back, and are looked at
+                    # anew.
+                    self._looked_at = float("-inf")
+                    self._stop.wait(FIRST_WAIT_SECONDS)
+                self._stop.wait(LOOK_EVERY_SECONDS)
+        finally:
+            self._turn.leave()
 
     def look(self) -> None:
         """Store what is due since the last look, or is to be tried again; clean up now and then.

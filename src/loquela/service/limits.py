@@ -1,9 +1,10 @@
 """How often a key may ask, and how often an address may be refused.
 
 Each pair of a key and a scope, and each address, has a bucket that holds a minute's worth of requests and fills up
-evenly. The buckets are this process's own: in the database every request would be a write that waits for the disk,
-a thousand times the price, to hold back what reaches the database anyway. So several API processes allow as many times
-as much. Time is counted by a clock that nobody sets; one that jumps back only begins to count anew.
+evenly. With Redis they lie there, for all API processes together. Else they are this process's own: in the database
+every request would be a write that waits for the disk, a thousand times the price, to hold back what reaches the
+database anyway. Then several API processes allow as many times as much. Time is counted by a clock that nobody sets;
+one that jumps back only begins to count anew.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import ipaddress
 import math
 import threading
 from collections import OrderedDict
+from typing import Protocol
 
 from loquela.core.errors import ErrorCode, LimitError
 from loquela.jobs.clock import Clock
@@ -24,12 +26,23 @@ MOST_BUCKETS = 10_000
 REFUSALS_NOTED_PER_MINUTE = 60
 
 
-class Buckets:
-    """Token buckets by name, each of `per_minute` tokens; 0: there is no limit."""
+class TakesTogether(Protocol):
+    """Buckets that several processes share."""
 
-    def __init__(self, per_minute: int, clock: Clock) -> None:
+    def take(self, name: str, per_minute: int) -> float | None:
+        """As `Buckets.take`; None where they cannot be had."""
+
+
+class Buckets:
+    """Token buckets by name, each of `per_minute` tokens; 0: there is no limit.
+
+    `shared` are those of all processes, where this kind of bucket is called `kind`.
+    """
+
+    def __init__(self, per_minute: int, clock: Clock, shared: TakesTogether | None = None, kind: str = "") -> None:
         self.per_minute = per_minute
         self._clock = clock
+        self._shared, self._kind = shared, kind
         self._lock = threading.Lock()
         # Name → (tokens left, when).
         self._held: OrderedDict[str, tuple[float, float]] = OrderedDict()
@@ -38,6 +51,10 @@ class Buckets:
         """Take a token and return 0, or the seconds until there is one."""
         if self.per_minute == 0:
             return 0.0
+        together = self._shared.take(f"{self._kind}:{name}", self.per_minute) if self._shared is not None else None
+        return self._take_here(name) if together is None else together
+
+    def _take_here(self, name: str) -> float:
         now, rate = self._clock.now(), self.per_minute / 60
         with self._lock:
             left, at = self._held.pop(name, (float(self.per_minute), now))
@@ -52,16 +69,17 @@ class Buckets:
 class Limits:
     """The limits of a service; all refusals are LimitError(RATE_LIMITED)."""
 
-    def __init__(self, settings: ServiceSettings, clock: Clock) -> None:
+    def __init__(self, settings: ServiceSettings, clock: Clock, shared: TakesTogether | None = None) -> None:
+        """`shared`: where several API processes count together."""
         self._settings = settings
-        writes = Buckets(settings.writes_per_minute, clock)
+        writes = Buckets(settings.writes_per_minute, clock, shared, "writes")
         self._of_scope = {
-            Scope.READ: Buckets(settings.reads_per_minute, clock),
+            Scope.READ: Buckets(settings.reads_per_minute, clock, shared, "reads"),
             Scope.RUN: writes,
             Scope.ADMIN: writes,
-            Scope.INFER: Buckets(settings.inferences_per_minute, clock),
+            Scope.INFER: Buckets(settings.inferences_per_minute, clock, shared, "inferences"),
         }
-        self._failures = Buckets(settings.failures_per_minute, clock)
+        self._failures = Buckets(settings.failures_per_minute, clock, shared, "failures")
         self._refusals = Buckets(REFUSALS_NOTED_PER_MINUTE, clock)
 
     def take(self, scope: Scope, key_id: str) -> None:

@@ -35,6 +35,7 @@ from loquela.service.keys import KeyStore, load_or_make_secret
 from loquela.service.limits import Limits
 from loquela.service.live_settings import LiveSettings
 from loquela.service.redis_facts import RedisFacts
+from loquela.service.shared_buckets import SharedBuckets
 from loquela.service.told.events import EventLines
 from loquela.service.told.interactions import Interactions
 from loquela.service.told.streams import ServiceLog
@@ -64,6 +65,7 @@ class Parts:
     alerts: AlertDesk
     live_alerts: LivePolicy
     limits: Limits
+    shared_buckets: SharedBuckets | None
     uploads: Uploads
     pool: EnginePool
     dispatcher: Dispatcher
@@ -98,6 +100,8 @@ class Parts:
             self.tracing.close()
         self.dispatcher.stop()
         self.pool.close()
+        if self.shared_buckets is not None:
+            self.shared_buckets.close()
         self.doorbell.close()
         self.database.close()
 
@@ -116,6 +120,7 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
     claims = Claims(database, time, lease_seconds=settings.lease_seconds)
     archivist = Archivist(settings, database, time)
     in_force = InForce(policy_of(settings))
+    shared_buckets = SharedBuckets(settings.redis, events) if settings.redis is not None else None
     return Parts(
         settings=settings,
         clock=time,
@@ -130,7 +135,8 @@ def make_parts(settings: ServiceSettings, clock: Clock | None = None) -> Parts:
         audit=audit,
         alerts=AlertDesk(database, time, in_force, audit),
         live_alerts=LivePolicy(in_force, settings, time, events, audit),
-        limits=Limits(settings, clock or MonotonicClock()),
+        limits=Limits(settings, clock or MonotonicClock(), shared_buckets),
+        shared_buckets=shared_buckets,
         uploads=Uploads(database, time, settings.data / "files", settings, audit),
         pool=pool,
         dispatcher=Dispatcher(archivist, claims, pool, Holder(worker_name(), host_name(), boot_id())),

@@ -13,7 +13,7 @@ from loquela.core.errors import ErrorCode, ResourceError
 from loquela.core.extras import require
 
 PIECE_BYTES = 1 << 20
-FOLDER = "sha256"
+FOLDER, USERS = "sha256", "users"
 REFUSALS = ("PermissionDeniedError", "UnauthenticatedError")
 STATUS = re.compile(r"status code: (\d{3})")
 CODE = re.compile(r"<Code>([A-Za-z0-9_.-]{1,60})</Code>")
@@ -80,6 +80,18 @@ class BucketStore:
                     name = meta["path"].rpartition("/")[2]
                     if DIGEST.fullmatch(name):
                         yield Blob(name, meta["size"], meta["last_modified"].timestamp())
+
+    def sign(self, user: str) -> None:
+        """A small object of that name."""
+        with self._told():
+            self._client.put(
+                f"{USERS}/{user}", iter([b"\n"]), use_multipart=False, chunk_size=PART_BYTES, max_concurrency=1
+            )
+
+    def users(self) -> set[str]:
+        """The objects' names."""
+        with self._told():
+            return {meta["path"].rpartition("/")[2] for group in self._client.list(USERS) for meta in group}
 
     @contextmanager
     def _told(self) -> Iterator[None]:

@@ -46,6 +46,12 @@ class ArtifactStore(Protocol):
     def blobs(self) -> Iterator[Blob]:
         """All of them, in no order."""
 
+    def sign(self, user: str) -> None:
+        """Leave the name of somebody who keeps tarballs here, so that others know of them."""
+
+    def users(self) -> set[str]:
+        """Everybody who has signed."""
+
 
 def prove(store: ArtifactStore, sha256: str, size_bytes: int) -> None:
     """Read one back, all of it; DataError: DATA_NOT_FOUND where it is not there, CORRUPTION where it is another."""

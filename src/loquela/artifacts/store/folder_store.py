@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loquela.artifacts.crash_points import crash_point
 from loquela.artifacts.store.contract import DIGEST, Blob, not_there
-from loquela.core.atomic import TEMPORARY_PREFIX, atomic_path
+from loquela.core.atomic import TEMPORARY_PREFIX, atomic_path, write_bytes
 from loquela.core.errors import ErrorCode, ResourceError
 
 PIECE_BYTES = 1 << 20
@@ -24,7 +24,7 @@ class FolderStore:
 
     def __init__(self, root: Path) -> None:
         self.address = str(root)
-        self._root = root / "sha256"
+        self._root, self._users = root / "sha256", root / "users"
 
     def put(self, sha256: str, size_bytes: int, pieces: Iterator[bytes]) -> None:
         """Written under another name, and renamed when it is whole and on the disk.
@@ -79,6 +79,19 @@ class FolderStore:
                     path.unlink()
             except FileNotFoundError:
                 continue  # removed by somebody else meanwhile
+
+    def sign(self, user: str) -> None:
+        """An empty file of that name."""
+        write_bytes(self._users / user, b"", READ_ONLY)
+
+    def users(self) -> set[str]:
+        """The files' names."""
+        try:
+            return {path.name for path in self._users.iterdir() if not path.name.startswith(TEMPORARY_PREFIX)}
+        except FileNotFoundError:
+            return set()
+        except OSError as error:
+            raise self._unusable(error) from error
 
     def _check_room(self, size_bytes: int) -> None:
         try:
