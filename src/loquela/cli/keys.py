@@ -38,23 +38,32 @@ def command() -> None:
     show_default=True,
     help="What it may do; may be repeated. admin may do everything.",
 )
+@click.option("--project", help="Bind it to a project: it sees and makes only what is of that.")
 @click.option("--days", type=click.IntRange(1, 3650), help="Until it expires; without it, it does not.")
 @data_option
 @settings_option
 @json_option
 def create(
-    name: str, scopes: tuple[str, ...], days: int | None, data: Path | None, settings_file: Path | None, as_json: bool
+    name: str,
+    scopes: tuple[str, ...],
+    project: str | None,
+    days: int | None,
+    data: Path | None,
+    settings_file: Path | None,
+    as_json: bool,
 ) -> None:
-    """Make a key and show it, this once."""
+    """Make a key and show it, this once. A key of no project sees what is of any."""
     from loquela.service.keys import Scope
 
     expires_at = None if days is None else time.time() + days * 86_400
-    key, record = _store(data, settings_file).create(name, [Scope(scope) for scope in scopes], expires_at=expires_at)
+    chosen = [Scope(scope) for scope in scopes]
+    key, record = _store(data, settings_file).create(name, chosen, project=project, expires_at=expires_at)
     if as_json:
         emit_json({"key": key.text, **record.model_dump(mode="json")})
         return
     click.echo(key.text)
-    click.echo(f"  id {record.id}, may {', '.join(record.scopes)}; it cannot be shown again", err=True)
+    within = f" in the project {record.project}" if record.project is not None else ""
+    click.echo(f"  id {record.id}, may {', '.join(record.scopes)}{within}; it cannot be shown again", err=True)
 
 
 @command.command("list", epilog="\b\nExample:\n  loquela keys list --json")
@@ -69,7 +78,8 @@ def list_keys(data: Path | None, settings_file: Path | None, as_json: bool) -> N
         return
     for record in records:
         state = "revoked" if record.revoked_at else f"until {_day(record.expires_at)}" if record.expires_at else "valid"
-        click.echo(f"{record.id}  {state:<17}  {', '.join(record.scopes):<20}  {record.name}")
+        project = record.project or "-"
+        click.echo(f"{record.id}  {state:<17}  {', '.join(record.scopes):<20}  {project:<12}  {record.name}")
 
 
 @command.command("revoke", epilog="\b\nExample:\n  loquela keys revoke 1wO7znuS")

@@ -39,6 +39,7 @@ class Run(Answer):
     last_heartbeat: float | None = None
     progress_at: float | None = None
     worker: str | None = None
+    project: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -116,6 +117,7 @@ class Job(Answer):
     created_at: float
     started_at: float | None = None
     ended_at: float | None = None
+    project: str | None = None
 
     @property
     def ended(self) -> bool:
@@ -265,12 +267,13 @@ class LogLines(Answer):
 
 
 class ApiKey(Answer):
-    """The key that asks."""
+    """The key that asks; it sees only what is of its `project`, where it has one."""
 
     id: str
     name: str
     scopes: list[str]
     owner: str
+    project: str | None = None
     expires_at: float | None = None
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache, partial
 from pathlib import Path
+from typing import Self
 
 from loquela.artifacts.crash_points import crash_point
 from loquela.artifacts.store.contract import ArtifactStore
@@ -12,6 +14,7 @@ from loquela.core.errors import DataError, ErrorCode, LoquelaError
 from loquela.jobs.artifacts import Artifact, Artifacts
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
+from loquela.jobs.projects import InProject
 from loquela.jobs.settings import ServiceSettings
 from loquela.jobs.turns import STORING, beside_others
 from loquela.runs.stored.local_copy import local_model_folder
@@ -19,7 +22,7 @@ from loquela.runs.stored.packing import store_run
 from loquela.runs.stored.pointer import POINTER_NAME, Pointer, read_pointer, write_pointer
 
 
-class Archivist:
+class Archivist(InProject):
     """Between run folders, the store and the table of what lies in it. Safe to have in several processes."""
 
     def __init__(self, settings: ServiceSettings, database: Database, clock: Clock) -> None:
@@ -27,15 +30,20 @@ class Archivist:
         self.place = settings.artifact_place
         self.rows = Artifacts(database, clock, self.place.url or "")
         self._clock = clock
-        self._store: ArtifactStore | None = None
+        # Opened when it is first needed, once for all projects.
+        self._opened = cache(partial(open_place, self.place, self.data))
         self._signed = False
 
     @property
     def store(self) -> ArtifactStore:
         """The store in use; errors as `open_place`."""
-        if self._store is None:
-            self._store = open_place(self.place, self.data)
-        return self._store
+        return self._opened()
+
+    def within(self, project: str | None) -> Self:
+        """The same for a caller of `project`; the store has no projects, rows say what of it is whose."""
+        made = super().within(project)
+        made.rows = self.rows.within(project)
+        return made
 
     def run_folder(self, run_id: str) -> Path:
         """Where a run writes."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Literal
 
 from pydantic import Field
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Row, delete, func, insert, select, update
 
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.core.model import BoundaryModel
@@ -14,6 +14,7 @@ from loquela.jobs.adopter import OWNER
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
 from loquela.jobs.event_log import append_event
+from loquela.jobs.projects import InProject, seen_by_subject
 from loquela.jobs.records import JsonObject, Level
 from loquela.jobs.states import TERMINAL, JobState
 from loquela.jobs.tables import artifacts, events, jobs
@@ -57,7 +58,7 @@ class ArtifactPage(BoundaryModel):
     next_before: int | None
 
 
-class Artifacts:
+class Artifacts(InProject):
     """The table `artifacts`. `store` names the place that is in use; rows of another place count as not stored."""
 
     def __init__(self, database: Database, clock: Clock, store: str) -> None:
@@ -148,14 +149,14 @@ class Artifacts:
 
     def of_run(self, run_id: str) -> list[Artifact]:
         """What is stored of a run; nothing where it was not stored yet."""
-        query = select(artifacts).where(artifacts.c.run_id == run_id).order_by(artifacts.c.seq)
+        query = select(artifacts).where((artifacts.c.run_id == run_id) & self._seen()).order_by(artifacts.c.seq)
         with self._database.read() as connection:
             return [_artifact(row) for row in connection.execute(query)]
 
     def get(self, kind: ArtifactKind, subject: str) -> Artifact:
         """The newest of that name; RecipeError(RUN_NOT_FOUND) when there is none."""
         fits = (artifacts.c.kind == kind) & (artifacts.c.subject == subject)
-        query = select(artifacts).where(fits).order_by(artifacts.c.seq.desc()).limit(1)
+        query = select(artifacts).where(fits & self._seen()).order_by(artifacts.c.seq.desc()).limit(1)
         with self._database.read() as connection:
             row = connection.execute(query).one_or_none()
         if row is None:
@@ -169,7 +170,7 @@ class Artifacts:
     def page(self, *, before: int | None = None, limit: int = 50, kind: ArtifactKind | None = None) -> ArtifactPage:
         """The newest `limit` (at most 200) artifacts, of those with a smaller `seq` than `before`."""
         size = max(1, min(limit, LARGEST_PAGE))
-        query = select(artifacts).order_by(artifacts.c.seq.desc()).limit(size + 1)
+        query = select(artifacts).where(self._seen()).order_by(artifacts.c.seq.desc()).limit(size + 1)
         if before is not None:
             query = query.where(artifacts.c.seq < before)
         if kind is not None:
@@ -234,6 +235,9 @@ class Artifacts:
                 level=level,
                 data={"event": f"cleanup_{name}", **data},
             )
+
+    def _seen(self) -> ColumnElement[bool]:
+        return seen_by_subject(self._project, artifacts.c.run_id)
 
 
 def _artifact(row: Row[tuple[object, ...]]) -> Artifact:

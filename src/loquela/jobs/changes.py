@@ -6,6 +6,7 @@ from sqlalchemy import Connection, select, update
 
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.jobs.event_log import append_event
+from loquela.jobs.projects import seen
 from loquela.jobs.records import Job, JobError, JsonObject, Level, job_of
 from loquela.jobs.states import HELD, SENTENCES, TERMINAL, JobState, Reason, check_transition
 from loquela.jobs.tables import jobs
@@ -15,9 +16,10 @@ class Superseded(Exception):
     """Somebody else changed the job first, or the fence is an old one: what was to be written was not."""
 
 
-def find_job(connection: Connection, job_id: str) -> Job:
-    """A job by its id; RecipeError(RUN_NOT_FOUND) when there is none."""
-    row = connection.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+def find_job(connection: Connection, job_id: str, project: str | None = None) -> Job:
+    """A job by its id; RecipeError(RUN_NOT_FOUND) when there is none, or none that a caller of `project` may see."""
+    query = select(jobs).where((jobs.c.id == job_id) & seen(project, jobs.c.project))
+    row = connection.execute(query).one_or_none()
     if row is None:
         raise RecipeError(ErrorCode.RUN_NOT_FOUND, f"there is no job {job_id!r}", "list them: GET /runs")
     return job_of(row)

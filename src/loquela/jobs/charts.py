@@ -11,7 +11,9 @@ from typing import NamedTuple
 from sqlalchemy import Connection, Select, select
 
 from loquela.core.model import BoundaryModel
+from loquela.jobs.changes import find_job
 from loquela.jobs.database import Database
+from loquela.jobs.projects import InProject
 from loquela.jobs.rollups import ROLLUP_STEPS
 from loquela.jobs.tables import metric_points, metric_rollups
 
@@ -47,22 +49,30 @@ class Series(BoundaryModel):
     flagged: list[FlaggedPoint]
 
 
-class Charts:
-    """Reads; never writes."""
+class Charts(InProject):
+    """Reads; never writes. RecipeError(RUN_NOT_FOUND) for a run that the caller's project has not."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def keys(self, run_id: str) -> list[str]:
         """The metrics that a run has told, by name."""
+        self._check(run_id)
         query = select(metric_rollups.c.key).where(metric_rollups.c.run_id == run_id).distinct()
         with self._database.read() as connection:
             return sorted(str(row.key) for row in connection.execute(query))
+
+    def _check(self, run_id: str) -> None:
+        """Numbers have no project of their own: theirs is their run's."""
+        if self._project is not None:
+            with self._database.read() as connection:
+                find_job(connection, run_id, self._project)
 
     def series(
         self, run_id: str, key: str, *, most: int = 1000, first_step: int = 0, last_step: int | None = None
     ) -> Series:
         """At most about `most` points between two steps, both included; the first and the last are always there."""
+        self._check(run_id)
         end = last_step if last_step is not None else 2**62
         with self._database.read() as connection:
             of_metric = _OfMetric(connection, run_id, key, first_step, end)

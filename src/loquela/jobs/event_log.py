@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, insert, select
 
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
+from loquela.jobs.projects import InProject, project_of, seen
 from loquela.jobs.records import JsonObject, Level, StoredEvent, event_of, json_text
 from loquela.jobs.tables import events
 
@@ -35,11 +36,12 @@ def append_event(
             name=name,
             message=message,
             data=json_text(data or {}),
+            project=project_of(run_id or job_id),
         )
     )
 
 
-class EventLog:
+class EventLog(InProject):
     """Reading events, and writing those that belong to no change of a job."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
@@ -57,7 +59,7 @@ class EventLog:
         self, seq: int, *, job_id: str | None = None, run_id: str | None = None, limit: int = 500
     ) -> list[StoredEvent]:
         """At most `limit` events behind number `seq`, oldest first; of one job or run where it is named."""
-        query = select(events).where(events.c.seq > seq).order_by(events.c.seq).limit(limit)
+        query = select(events).where((events.c.seq > seq) & self._seen()).order_by(events.c.seq).limit(limit)
         if job_id is not None:
             query = query.where(events.c.job_id == job_id)
         if run_id is not None:
@@ -67,7 +69,8 @@ class EventLog:
 
     def before(self, seq: int | None, *, job_id: str, limit: int = 100) -> list[StoredEvent]:
         """At most `limit` events of a job, newest first, older than number `seq` where that is given."""
-        query = select(events).where(events.c.job_id == job_id).order_by(events.c.seq.desc()).limit(limit)
+        mine = (events.c.job_id == job_id) & self._seen()
+        query = select(events).where(mine).order_by(events.c.seq.desc()).limit(limit)
         if seq is not None:
             query = query.where(events.c.seq < seq)
         with self._database.read() as connection:
@@ -76,13 +79,16 @@ class EventLog:
     def seq_of(self, event_id: str) -> int | None:
         """The number of an event by its id; None when there is none."""
         with self._database.read() as connection:
-            return connection.execute(select(events.c.seq).where(events.c.id == event_id)).scalar()
+            return connection.execute(select(events.c.seq).where((events.c.id == event_id) & self._seen())).scalar()
 
     def last_seq(self, *, run_id: str | None = None) -> int:
         """The number of the newest event, of one run where it is named; 0 when there is none."""
-        query = select(events.c.seq).order_by(events.c.seq.desc()).limit(1)
+        query = select(events.c.seq).where(self._seen()).order_by(events.c.seq.desc()).limit(1)
         if run_id is not None:
             query = query.where(events.c.run_id == run_id)
         with self._database.read() as connection:
             found = connection.execute(query).scalar()
         return found or 0
+
+    def _seen(self) -> ColumnElement[bool]:
+        return seen(self._project, events.c.project)

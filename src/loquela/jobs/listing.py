@@ -7,6 +7,7 @@ from sqlalchemy import select
 from loquela.core.model import BoundaryModel
 from loquela.jobs.changes import find_job
 from loquela.jobs.database import Database
+from loquela.jobs.projects import InProject, seen
 from loquela.jobs.records import Job, job_of
 from loquela.jobs.states import JobState
 from loquela.jobs.tables import jobs
@@ -21,7 +22,7 @@ class JobPage(BoundaryModel):
     next_before: int | None
 
 
-class Listing:
+class Listing(InProject):
     """Reads; never writes."""
 
     def __init__(self, database: Database) -> None:
@@ -30,7 +31,7 @@ class Listing:
     def get(self, job_id: str) -> Job:
         """One job; RecipeError(RUN_NOT_FOUND) when there is none."""
         with self._database.read() as connection:
-            return find_job(connection, job_id)
+            return find_job(connection, job_id, self._project)
 
     def page(
         self,
@@ -44,7 +45,7 @@ class Listing:
     ) -> JobPage:
         """The newest `limit` (at most 200) jobs that fit, of those with a smaller `seq` than `before`."""
         size = max(1, min(limit, LARGEST_PAGE))
-        query = select(jobs).order_by(jobs.c.seq.desc()).limit(size + 1)
+        query = select(jobs).where(seen(self._project, jobs.c.project)).order_by(jobs.c.seq.desc()).limit(size + 1)
         if before is not None:
             query = query.where(jobs.c.seq < before)
         if kind is not None:

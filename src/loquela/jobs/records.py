@@ -62,6 +62,7 @@ class Job(BoundaryModel):
     progress: JsonObject = Field(default_factory=dict)
     labels: dict[str, str] = Field(default_factory=dict)
     created_by: str = ""
+    project: str | None = None
     result: JsonObject | None = None
 
 
@@ -104,6 +105,7 @@ def job_of(row: Row[tuple[object, ...]] | Mapping[str, object]) -> Job:
 def event_of(row: Row[tuple[object, ...]]) -> StoredEvent:
     """A row of `events` as a value."""
     fields: dict[str, object] = dict(row._mapping)
+    fields.pop("project")
     fields["data"] = JSON_OBJECT.validate_json(str(fields["data"]))
     return StoredEvent.model_validate(fields)
 

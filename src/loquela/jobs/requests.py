@@ -11,6 +11,7 @@ from loquela.jobs.audit import AuditLog
 from loquela.jobs.changes import Superseded, change_state, find_job
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
+from loquela.jobs.projects import InProject
 from loquela.jobs.records import Job
 from loquela.jobs.states import HELD, ON_CANCEL, ON_PAUSE, ON_RESUME, JobState, Reason
 
@@ -22,7 +23,7 @@ ALREADY: dict[str, frozenset[JobState]] = {
 }
 
 
-class Requests:
+class Requests(InProject):
     """Each is idempotent: asking for what is so already changes nothing."""
 
     def __init__(self, database: Database, clock: Clock, audit: AuditLog | None = None) -> None:
@@ -46,7 +47,7 @@ class Requests:
         for _ in range(TRIES):
             try:
                 with self._writing() as connection:
-                    job = find_job(connection, job_id)
+                    job = find_job(connection, job_id, self._project)
                     if job.state in ALREADY[verb]:
                         return job
                     if job.state not in ways:

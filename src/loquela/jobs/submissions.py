@@ -13,7 +13,8 @@ from loquela.jobs.changes import find_job
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
 from loquela.jobs.event_log import append_event
-from loquela.jobs.records import Job, JsonObject, NewJob, json_text
+from loquela.jobs.projects import InProject, project_of
+from loquela.jobs.records import MAKES_A_RUN, Job, JsonObject, NewJob, json_text
 from loquela.jobs.states import JobState
 from loquela.jobs.tables import idempotency_keys, jobs
 
@@ -23,8 +24,8 @@ UNAUDITED = ("generate", "score", "chat")
 FULL_QUEUE_SECONDS = 60
 
 
-class Submissions:
-    """Where jobs come from."""
+class Submissions(InProject):
+    """Where jobs come from. A run is of the project of whoever asks for it, a job on a run of the run's."""
 
     def __init__(
         self,
@@ -44,7 +45,8 @@ class Submissions:
         """Queue a job, or return the one that the same key made from the same request.
 
         `request` is what the caller was sent; `new.spec` where it is not given. Raises RecipeError(CONFIG_INVALID)
-        where the key was used for another request, LimitError(RATE_LIMITED) where too many jobs wait.
+        where the key was used for another request, RecipeError(RUN_NOT_FOUND) where the caller's project has no such
+        run to work on, LimitError(RATE_LIMITED) where too many jobs wait.
         """
         digest = digest_json(request if request is not None else new.spec)
         audit = self._audit if new.kind not in UNAUDITED else None
@@ -53,6 +55,7 @@ class Submissions:
                 earlier = self._earlier(connection, new.created_by, idempotency_key, digest)
                 if earlier is not None:
                     return earlier
+            self._check_run(connection, new)
             self._check_room(connection, new.created_by)
             job = self._insert(connection, new, digest)
             if idempotency_key is not None:
@@ -68,6 +71,10 @@ class Submissions:
             if audit is not None:
                 audit.append(connection, f"{job.kind}.submit", job.id, details={"run_id": job.run_id, "spec": digest})
             return job
+
+    def _check_run(self, connection: Connection, new: NewJob) -> None:
+        if self._project is not None and new.kind not in MAKES_A_RUN:
+            find_job(connection, new.run_id, self._project)
 
     def _check_room(self, connection: Connection, owner: str) -> None:
         if self._most_queued is None:
@@ -98,7 +105,7 @@ class Submissions:
                 "send a new key with a new request",
                 details={"job_id": found.job_id},
             )
-        return find_job(connection, found.job_id)
+        return find_job(connection, found.job_id, self._project)
 
     def _insert(self, connection: Connection, new: NewJob, digest: str) -> Job:
         now = self._clock.now()
@@ -113,6 +120,7 @@ class Submissions:
                 priority=new.priority,
                 labels=json_text(new.labels),
                 created_by=new.created_by,
+                project=self._project if new.kind in MAKES_A_RUN else project_of(new.run_id),
                 created_at=now,
                 updated_at=now,
             )

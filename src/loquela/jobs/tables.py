@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData(
@@ -29,6 +30,13 @@ metadata = MetaData(
 )
 # SQLite numbers rows by itself only where the key is a plain INTEGER.
 Sequence = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _of_projects(name: str, *columns: str) -> Index:
+    """An index of rows that belong to a project: where there are none, it holds nothing."""
+    some = text("project IS NOT NULL")
+    return Index(name, *columns, sqlite_where=some, postgresql_where=some)
+
 
 jobs = Table(
     "jobs",
@@ -59,9 +67,11 @@ jobs = Table(
     Column("labels", Text, nullable=False, server_default="{}"),
     Column("created_by", String(64), nullable=False, server_default=""),
     Column("result", Text),
+    Column("project", String(48)),
     Index("ix_jobs_claim", "state", "priority", "seq"),
     Index("ix_jobs_run", "run_id", "kind", "seq"),
     Index("ix_jobs_kind", "kind", "seq"),
+    _of_projects("ix_jobs_project", "project", "seq"),
 )
 
 idempotency_keys = Table(
@@ -103,8 +113,10 @@ events = Table(
     Column("name", String(128), nullable=False),
     Column("message", Text, nullable=False, server_default=""),
     Column("data", Text, nullable=False, server_default="{}"),
+    Column("project", String(48)),
     Index("ix_events_job", "job_id", "seq"),
     Index("ix_events_run", "run_id", "seq"),
+    _of_projects("ix_events_project", "project", "seq"),
 )
 
 # How far a run's append-only file was taken in; written in the transaction that takes its lines.
@@ -156,6 +168,7 @@ files = Table(
     Column("size_bytes", BigInteger, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("deleted_at", Float),
+    Column("project", String(48)),
 )
 
 # Tarballs that lie in the store, each written down only after it was read back and proven. `as_of` is before it was
@@ -191,6 +204,7 @@ api_keys = Table(
     Column("expires_at", Float),
     Column("revoked_at", Float),
     Column("last_used_at", Float),
+    Column("project", String(48)),
 )
 
 # Every privileged act; each entry is bound to the one before it, and numbers have no gaps.

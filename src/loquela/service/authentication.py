@@ -12,7 +12,7 @@ from loquela.core.errors import ErrorCode
 from loquela.jobs.actor import current_actor
 from loquela.service.errors import Forbidden, Unauthorized
 from loquela.service.keys import KeyRecord, Scope
-from loquela.service.parts import parts_of
+from loquela.service.parts import show_within, whole_service
 
 COOKIE = "loquela_session"
 # Reading, and asking a model, changes nothing.
@@ -28,10 +28,10 @@ def caller(request: Request) -> KeyRecord:
     if known is not None:
         return known
     sent = _sent(request)
-    record = parts_of(request).keys.check(sent) if sent else None
+    record = whole_service(request).keys.check(sent) if sent else None
     if record is None:
         # Only who has no valid key is held back: nobody can lock out another by failing on their machine.
-        parts_of(request).limits.failed(address_of(request))
+        whole_service(request).limits.failed(address_of(request))
         raise Unauthorized(
             ErrorCode.UNAUTHORIZED,
             "a valid API key is needed",
@@ -39,6 +39,8 @@ def caller(request: Request) -> KeyRecord:
         )
     actor = current_actor()
     actor.name = record.id
+    request.state.caller = record
+    show_within(request, record.project)
     return record
 
 
@@ -53,7 +55,7 @@ def allowed(scope: Scope) -> Callable[[Request], KeyRecord]:
                 f"this key may not do that: it lacks the scope {scope}",
                 f"ask for a key with {scope}: loquela keys create NAME --scope {scope}",
             )
-        parts_of(request).limits.take(scope, record.id)
+        whole_service(request).limits.take(scope, record.id)
         current_actor().privileged = scope in PRIVILEGED
         return record
 

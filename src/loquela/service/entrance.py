@@ -54,7 +54,7 @@ class Entrance:
         request = Request(scope)
         refused: Response | None = None
         try:
-            scope.setdefault("state", {})["caller"] = await run_in_threadpool(caller, request)
+            await run_in_threadpool(caller, request)
             handed = await self._checked(Headers(scope=scope), body)
         except LoquelaError as error:
             refused = answer(error, request_id_of(request))

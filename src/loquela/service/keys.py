@@ -10,6 +10,7 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
+from pydantic import Field
 from sqlalchemy import insert, select, update
 
 from loquela.core.atomic import write_error
@@ -18,6 +19,8 @@ from loquela.core.model import BoundaryModel
 from loquela.jobs.audit import AuditLog
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
+from loquela.jobs.projects import check_name, owner_of
+from loquela.jobs.records import JsonObject
 from loquela.jobs.tables import api_keys
 from loquela.security.api_keys import ApiKey, key_digest, new_key, parse_key, same_digest
 
@@ -42,6 +45,7 @@ class KeyRecord(BoundaryModel):
     name: str
     scopes: list[Scope]
     owner: str
+    project: str | None = Field(None, description="it sees and makes only what is of this project; null: it sees all")
     created_at: float
     expires_at: float | None = None
     revoked_at: float | None = None
@@ -62,24 +66,29 @@ class KeyStore:
         self._pepper = load_or_make_secret(folder / "pepper", PEPPER_BYTES)
 
     def create(
-        self, name: str, scopes: list[Scope], *, owner: str = "owner", expires_at: float | None = None
+        self, name: str, scopes: list[Scope], *, project: str | None = None, expires_at: float | None = None
     ) -> tuple[ApiKey, KeyRecord]:
-        """A new key, which nobody can show again, and its record."""
+        """A new key, which nobody can show again, and its record.
+
+        Raises RecipeError(CONFIG_INVALID) for a project that cannot be one, or whose key would be an administrator's.
+        """
+        if project is not None:
+            _check_bound(project, scopes)
         key = new_key()
         values = {
             "id": key.id,
             "name": name,
             "digest": key_digest(self._pepper, key),
             "scopes": json.dumps(sorted(scopes)),
-            "owner": owner,
+            "owner": owner_of(project),
+            "project": project,
             "created_at": self._clock.now(),
             "expires_at": expires_at,
         }
         with self._audit.writing() as connection:
             connection.execute(insert(api_keys).values(**values))
-            self._audit.append(
-                connection, "key.create", key.id, details={"name": name, "scopes": [*scopes], "expires_at": expires_at}
-            )
+            details: JsonObject = {"name": name, "scopes": [*scopes], "project": project, "expires_at": expires_at}
+            self._audit.append(connection, "key.create", key.id, details=details)
         return key, self.get(key.id)
 
     def check(self, text: str) -> KeyRecord | None:
@@ -140,6 +149,16 @@ def load_or_make_secret(path: Path, size_bytes: int) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise write_error(error, path) from error
+
+
+def _check_bound(project: str, scopes: list[Scope]) -> None:
+    check_name(project)
+    if Scope.ADMIN in scopes:
+        raise RecipeError(
+            ErrorCode.CONFIG_INVALID,
+            f"a key of the project {project!r} cannot have the scope admin, which reaches over all projects",
+            "leave --project out, or give it --scope read --scope run --scope infer",
+        )
 
 
 def _record(fields: dict[str, object]) -> KeyRecord:

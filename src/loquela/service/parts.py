@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fastapi import Request
@@ -90,6 +90,22 @@ class Parts:
         """The same with its model in it: brought back from the store of artifacts where it was cleaned."""
         return self.archivist.model_folder(run_id)
 
+    def within(self, project: str | None) -> Parts:
+        """The same for a caller of `project`: nothing of another one is to be found in it."""
+        if project is None:
+            return self
+        return replace(
+            self,
+            submissions=self.submissions.within(project),
+            listing=self.listing.within(project),
+            requests=self.requests.within(project),
+            events=self.events.within(project),
+            charts=self.charts.within(project),
+            alerts=self.alerts.within(project),
+            uploads=self.uploads.within(project),
+            archivist=self.archivist.within(project),
+        )
+
     def close(self) -> None:
         """Give connections back."""
         if self.facts is not None:
@@ -167,6 +183,17 @@ def _audit(settings: ServiceSettings, database: Database, clock: Clock) -> Audit
 
 
 def parts_of(request: Request) -> Parts:
-    """The parts of the service that the request came to."""
+    """The service as far as the key that asks may see it; before its key is known, a request has none."""
+    parts: Parts = request.state.parts
+    return parts
+
+
+def show_within(request: Request, project: str | None) -> None:
+    """Let the request see what is of `project`: of all where it is None."""
+    request.state.parts = whole_service(request).within(project)
+
+
+def whole_service(request: Request) -> Parts:
+    """All of the service that the request came to, for what is asked before there is a key."""
     parts: Parts = request.app.state.parts
     return parts

@@ -41,6 +41,7 @@ class JobView(BoundaryModel):
     ended_at: float | None
     progress_at: float | None
     worker: str | None
+    project: str | None
 
 
 class JobPage(BoundaryModel):
@@ -93,4 +94,5 @@ def job_view(job: Job) -> JobView:
         ended_at=job.ended_at,
         progress_at=job.progress_at,
         worker=job.lease_owner,
+        project=job.project,
     )

@@ -53,6 +53,7 @@ class RunView(BoundaryModel):
     last_heartbeat: float | None = Field(description="when its worker was last heard of")
     progress_at: float | None = Field(description="when the work itself last moved")
     worker: str | None
+    project: str | None = Field(description="of the key that made it; null: of none")
 
 
 class RunPage(BoundaryModel):
@@ -131,6 +132,7 @@ def view_of(job: Job, lease_seconds: float) -> RunView:
         last_heartbeat=heard,
         progress_at=job.progress_at,
         worker=job.lease_owner,
+        project=job.project,
     )
 
 

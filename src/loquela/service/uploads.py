@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, insert, select, update
 
 from loquela.core.atomic import fsync_directory, write_error
 from loquela.core.errors import DataError, ErrorCode, RecipeError
@@ -18,6 +18,7 @@ from loquela.core.model import BoundaryModel
 from loquela.jobs.audit import AuditLog
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
+from loquela.jobs.projects import InProject, seen
 from loquela.jobs.settings import ServiceSettings
 from loquela.jobs.tables import files
 
@@ -39,7 +40,7 @@ class Upload(BoundaryModel):
     created_at: float
 
 
-class Uploads:
+class Uploads(InProject):
     """Content below `<data>/files/<sha256>/`, rows in the database. A file is gone when its row says so."""
 
     def __init__(
@@ -58,12 +59,12 @@ class Uploads:
         ResourceError (DISK_FULL, …) when it cannot be written.
         """
         shown = Path(name.replace("\\", "/")).name[:200] or "upload"
-        suffix = SUFFIX.search(shown)
-        digest, size = self._store(stream, f"content{suffix.group().lower() if suffix else ''}")
+        digest, size = self._store(stream, _stored_name(shown))
         file_id = f"file-{secrets.token_hex(12)}"
         values = {
             "id": file_id,
             "owner": owner,
+            "project": self._project,
             "name": shown,
             "purpose": purpose,
             "sha256": digest,
@@ -77,42 +78,36 @@ class Uploads:
 
     def get(self, file_id: str) -> Upload:
         """One upload; RecipeError(RUN_NOT_FOUND) when there is none, or it was removed."""
-        there = (files.c.id == file_id) & files.c.deleted_at.is_(None)
+        there = (files.c.id == file_id) & files.c.deleted_at.is_(None) & seen(self._project, files.c.project)
         with self._database.read() as connection:
             row = connection.execute(select(files).where(there)).one_or_none()
         if row is None:
             raise RecipeError(
                 ErrorCode.RUN_NOT_FOUND, f"there is no file {file_id!r}", "upload it first: POST /v1/files"
             )
-        fields = dict(row._mapping)
-        fields.pop("deleted_at")
-        return Upload.model_validate(fields)
+        return _upload(row)
 
     def place(self, file_id: str) -> Path:
         """Where the content lies; errors as `get`, also for content that is no plain file any more."""
-        folder = self._folder / self.get(file_id).sha256
-        for path in sorted(folder.glob("content*")):
-            if path.is_file() and not path.is_symlink():
-                return path
-        raise RecipeError(
-            ErrorCode.RUN_NOT_FOUND, f"the content of {file_id!r} was taken away", "upload it again: POST /v1/files"
-        )
+        upload = self.get(file_id)
+        # The same content may lie beside it under another suffix, for another reader.
+        path = self._folder / upload.sha256 / _stored_name(upload.name)
+        if not path.is_file() or path.is_symlink():
+            raise RecipeError(
+                ErrorCode.RUN_NOT_FOUND, f"the content of {file_id!r} was taken away", "upload it again: POST /v1/files"
+            )
+        return path
 
     def page(self, *, after: str | None, limit: int, purpose: str | None) -> list[Upload]:
         """At most `limit` uploads, newest first, older than the one called `after`."""
-        query = select(files).where(files.c.deleted_at.is_(None)).order_by(files.c.seq.desc()).limit(limit)
+        there = files.c.deleted_at.is_(None) & seen(self._project, files.c.project)
+        query = select(files).where(there).order_by(files.c.seq.desc()).limit(limit)
         if after is not None:
             query = query.where(files.c.seq < self.get(after).seq)
         if purpose is not None:
             query = query.where(files.c.purpose == purpose)
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        found = []
-        for row in rows:
-            fields = dict(row._mapping)
-            fields.pop("deleted_at")
-            found.append(Upload.model_validate(fields))
-        return found
+            return [_upload(row) for row in connection.execute(query)]
 
     def remove(self, file_id: str) -> None:
         """Forget an upload. Its content stays as long as it may be needed by a run that was made from it."""
@@ -148,6 +143,16 @@ class Uploads:
         except OSError as error:
             raise write_error(error, self._folder) from error
         return digest.hexdigest(), size
+
+
+def _stored_name(shown: str) -> str:
+    suffix = SUFFIX.search(shown)
+    return f"content{suffix.group().lower() if suffix else ''}"
+
+
+def _upload(row: Row[tuple[object, ...]]) -> Upload:
+    fields = dict(row._mapping)
+    return Upload.model_validate({name: fields[name] for name in Upload.model_fields})
 
 
 def _too_large(max_bytes: int) -> RecipeError:

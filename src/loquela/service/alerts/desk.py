@@ -13,7 +13,8 @@ from loquela.core.near_names import unknown_name
 from loquela.jobs.audit import AuditLog
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
-from loquela.jobs.tables import deliveries
+from loquela.jobs.projects import InProject, seen_by_subject
+from loquela.jobs.tables import alert_memories, deliveries
 from loquela.monitoring.alerts.notification import Notification, Severity
 from loquela.monitoring.alerts.texts import TITLES
 from loquela.monitoring.alerts.trial import trial
@@ -55,7 +56,7 @@ class DeliveryPage(BoundaryModel):
     next_before: int | None
 
 
-class AlertDesk:
+class AlertDesk(InProject):
     """Reads rows, and writes those of a trial."""
 
     def __init__(self, database: Database, clock: Clock, in_force: InForce, audit: AuditLog) -> None:
@@ -66,7 +67,7 @@ class AlertDesk:
         """What is wrong now, by subject."""
         rules = self.in_force.policy.rules
         with self._database.read() as connection:
-            memories = read_memories(connection)
+            memories = read_memories(connection, seen=seen_by_subject(self._project, alert_memories.c.subject))
         return [
             FiringAlert(
                 subject=subject,
@@ -84,7 +85,8 @@ class AlertDesk:
 
     def page(self, before: int | None, limit: int, subject: str | None = None) -> DeliveryPage:
         """The newest `limit` deliveries, of one subject where it is named."""
-        query = select(deliveries).order_by(deliveries.c.seq.desc()).limit(limit + 1)
+        mine = seen_by_subject(self._project, deliveries.c.subject)
+        query = select(deliveries).where(mine).order_by(deliveries.c.seq.desc()).limit(limit + 1)
         if before is not None:
             query = query.where(deliveries.c.seq < before)
         if subject is not None:

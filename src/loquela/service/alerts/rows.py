@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from uuid import uuid5
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from loquela.core.model import BoundaryModel
 from loquela.jobs.event_log import append_event
@@ -99,11 +99,14 @@ def write_memory(connection: Connection, subject: str, memory: AlertMemory, now:
         connection.execute(insert(alert_memories).values(subject=subject, **values))
 
 
-def read_memories(connection: Connection, subjects: list[str] | None = None) -> dict[str, AlertMemory]:
-    """What is remembered of `subjects`; of all that something fires of, without them."""
+def read_memories(
+    connection: Connection, subjects: list[str] | None = None, *, seen: ColumnElement[bool] | None = None
+) -> dict[str, AlertMemory]:
+    """What is remembered of `subjects`; of all that something fires of (and that may be `seen`), without them."""
     query = select(alert_memories.c.subject, alert_memories.c.memory)
     chosen = alert_memories.c.firing > 0 if subjects is None else alert_memories.c.subject.in_(subjects)
-    rows = connection.execute(query.where(chosen).order_by(alert_memories.c.subject))
+    wanted = chosen if seen is None else chosen & seen
+    rows = connection.execute(query.where(wanted).order_by(alert_memories.c.subject))
     return {str(row.subject): AlertMemory.model_validate_json(row.memory) for row in rows}
 
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 
 from loquela.core.errors import LoquelaError
 from loquela.service.authentication import Reader
-from loquela.service.parts import Parts, parts_of
+from loquela.service.parts import Parts, whole_service
 from loquela.service.schemas import Health, Readiness
 
 router = APIRouter(tags=["health"])
@@ -33,7 +33,7 @@ def description(request: Request, key: Reader) -> JSONResponse:
 @router.get("/readyz")
 def readyz(request: Request, response: Response) -> Readiness:
     """What the service needs is there: database, disk; 503 when it is not. Needs no key, names no place."""
-    parts = parts_of(request)
+    parts = whole_service(request)
     checks = {"database": _database(parts), "disk": _disk(parts)}
     ready = all(state == "ok" for state in checks.values())
     response.status_code = 200 if ready else 503

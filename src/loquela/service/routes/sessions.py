@@ -11,7 +11,7 @@ from loquela.core.model import BoundaryModel
 from loquela.service.authentication import COOKIE, Reader, address_of
 from loquela.service.errors import Unauthorized
 from loquela.service.keys import KeyRecord, Scope
-from loquela.service.parts import parts_of
+from loquela.service.parts import parts_of, whole_service
 from loquela.service.sessions import SESSION_SECONDS, LoginToken
 
 SESSION_NAME = "browser session"
@@ -28,7 +28,7 @@ class Session(BoundaryModel):
 @router.get("/login")
 def login(token: Annotated[str, Query(max_length=128)], request: Request, response: Response) -> Session:
     """Trade the link's token, which is good once, for a session cookie."""
-    parts = parts_of(request)
+    parts = whole_service(request)
     held: LoginToken | None = request.app.state.login
     if held is None or not held.use(token):
         parts.limits.failed(address_of(request))

@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.Float(), nullable=True),
         sa.Column("revoked_at", sa.Float(), nullable=True),
         sa.Column("last_used_at", sa.Float(), nullable=True),
+        sa.Column("project", sa.String(length=48), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_api_keys")),
     )
     op.create_table(
@@ -113,11 +114,19 @@ def upgrade() -> None:
         sa.Column("name", sa.String(length=128), nullable=False),
         sa.Column("message", sa.Text(), server_default="", nullable=False),
         sa.Column("data", sa.Text(), server_default="{}", nullable=False),
+        sa.Column("project", sa.String(length=48), nullable=True),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_events")),
         sa.UniqueConstraint("id", name=op.f("uq_events_id")),
     )
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.create_index("ix_events_job", ["job_id", "seq"], unique=False)
+        batch_op.create_index(
+            "ix_events_project",
+            ["project", "seq"],
+            unique=False,
+            sqlite_where=sa.text("project IS NOT NULL"),
+            postgresql_where=sa.text("project IS NOT NULL"),
+        )
         batch_op.create_index("ix_events_run", ["run_id", "seq"], unique=False)
 
     op.create_table(
@@ -131,6 +140,7 @@ def upgrade() -> None:
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
         sa.Column("deleted_at", sa.Float(), nullable=True),
+        sa.Column("project", sa.String(length=48), nullable=True),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_files")),
         sa.UniqueConstraint("id", name=op.f("uq_files_id")),
     )
@@ -170,12 +180,20 @@ def upgrade() -> None:
         sa.Column("labels", sa.Text(), server_default="{}", nullable=False),
         sa.Column("created_by", sa.String(length=64), server_default="", nullable=False),
         sa.Column("result", sa.Text(), nullable=True),
+        sa.Column("project", sa.String(length=48), nullable=True),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_jobs")),
         sa.UniqueConstraint("id", name=op.f("uq_jobs_id")),
     )
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.create_index("ix_jobs_claim", ["state", "priority", "seq"], unique=False)
         batch_op.create_index("ix_jobs_kind", ["kind", "seq"], unique=False)
+        batch_op.create_index(
+            "ix_jobs_project",
+            ["project", "seq"],
+            unique=False,
+            sqlite_where=sa.text("project IS NOT NULL"),
+            postgresql_where=sa.text("project IS NOT NULL"),
+        )
         batch_op.create_index("ix_jobs_run", ["run_id", "kind", "seq"], unique=False)
 
     op.create_table(
@@ -238,6 +256,11 @@ def downgrade() -> None:
     op.drop_table("metric_points")
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.drop_index("ix_jobs_run")
+        batch_op.drop_index(
+            "ix_jobs_project",
+            sqlite_where=sa.text("project IS NOT NULL"),
+            postgresql_where=sa.text("project IS NOT NULL"),
+        )
         batch_op.drop_index("ix_jobs_kind")
         batch_op.drop_index("ix_jobs_claim")
 
@@ -246,6 +269,11 @@ def downgrade() -> None:
     op.drop_table("files")
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.drop_index("ix_events_run")
+        batch_op.drop_index(
+            "ix_events_project",
+            sqlite_where=sa.text("project IS NOT NULL"),
+            postgresql_where=sa.text("project IS NOT NULL"),
+        )
         batch_op.drop_index("ix_events_job")
 
     op.drop_table("events")
