@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 import httpx
 from pydantic import JsonValue
@@ -100,9 +100,16 @@ class AsyncClient:
         """Queue a stopped run again; it goes on from its last checkpoint."""
         return await self.send(calls.change(run_id, "resume"))
 
-    async def events(self, *, after: int = 0, run_id: str | None = None, limit: int = 100) -> answers.EventPage:
-        """Events behind number `after`, oldest first: of a run, or of all."""
-        return await self.send(calls.events(after, run_id, limit))
+    async def events(
+        self,
+        *,
+        after: int | Literal["latest"] = 0,
+        run_id: str | None = None,
+        job_id: str | None = None,
+        limit: int = 100,
+    ) -> answers.EventPage:
+        """Events behind number `after`, oldest first: of a run, of a job, or of all."""
+        return await self.send(calls.events(after, run_id, limit, job_id))
 
     async def follow(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 from urllib.parse import quote
 
 from pydantic import JsonValue, TypeAdapter
@@ -72,8 +72,10 @@ def change(run_id: str, verb: str) -> Call[answers.Run]:
     return Call("POST", _of(run_id, verb), answers.Run.model_validate_json)
 
 
-def events(after: int = 0, run_id: str | None = None, limit: int = 100) -> Call[answers.EventPage]:
-    path = _events_of(run_id, None)
+def events(
+    after: int | Literal["latest"] = 0, run_id: str | None = None, limit: int = 100, job_id: str | None = None
+) -> Call[answers.EventPage]:
+    path = _events_of(run_id, job_id)
     return Call("GET", path, answers.EventPage.model_validate_json, (("after", str(after)), ("limit", str(limit))))
 
 

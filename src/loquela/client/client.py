@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 import httpx
 from pydantic import JsonValue
@@ -105,9 +105,16 @@ class Client:
         """Queue a stopped run again; it goes on from its last checkpoint."""
         return self.send(calls.change(run_id, "resume"))
 
-    def events(self, *, after: int = 0, run_id: str | None = None, limit: int = 100) -> answers.EventPage:
-        """Events behind number `after`, oldest first: of a run, or of all."""
-        return self.send(calls.events(after, run_id, limit))
+    def events(
+        self,
+        *,
+        after: int | Literal["latest"] = 0,
+        run_id: str | None = None,
+        job_id: str | None = None,
+        limit: int = 100,
+    ) -> answers.EventPage:
+        """Events behind number `after`, oldest first: of a run, of a job, or of all."""
+        return self.send(calls.events(after, run_id, limit, job_id))
 
     def follow(
         self,

@@ -81,11 +81,13 @@ class EventLog(InProject):
         with self._database.read() as connection:
             return connection.execute(select(events.c.seq).where((events.c.id == event_id) & self._seen())).scalar()
 
-    def last_seq(self, *, run_id: str | None = None) -> int:
-        """The number of the newest event, of one run where it is named; 0 when there is none."""
+    def last_seq(self, *, run_id: str | None = None, job_id: str | None = None) -> int:
+        """The number of the newest event, of one run or job where it is named; 0 when there is none."""
         query = select(events.c.seq).where(self._seen()).order_by(events.c.seq.desc()).limit(1)
         if run_id is not None:
             query = query.where(events.c.run_id == run_id)
+        if job_id is not None:
+            query = query.where(events.c.job_id == job_id)
         with self._database.read() as connection:
             found = connection.execute(query).scalar()
         return found or 0

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from pydantic import ConfigDict, Field
 
 from loquela.core.model import BoundaryModel
-from loquela.evaluation.deployment.promotion import CHECKS_FOLDER, PROMOTED_NAME, read_promotions
+from loquela.evaluation.deployment.promotion import read_promotions
 from loquela.evaluation.deployment.report import Figure
 
 
@@ -35,9 +35,6 @@ class PromotionList(BoundaryModel):
 
 def promotions_of(run_id: str, folder: Path) -> PromotionList:
     """The promotions in the run's folder; DataError(CORRUPTION) where the records do not prove themselves."""
-    place = folder / CHECKS_FOLDER / PROMOTED_NAME
-    # A folder that was edited by hand may hold a link or a pipe there.
-    ours = place.is_file() and place.resolve().is_relative_to(folder.resolve())
     found = [
         PromotionView(
             export=PurePosixPath(record.bundle).name,
@@ -47,6 +44,6 @@ def promotions_of(run_id: str, folder: Path) -> PromotionList:
             figures=record.figures,
             record_digest=record.record_digest,
         )
-        for record in (read_promotions(folder).records if ours else [])
+        for record in read_promotions(folder).records
     ]
     return PromotionList(run_id=run_id, in_use=found[-1].export if found else None, promotions=found)

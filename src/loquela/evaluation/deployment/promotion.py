@@ -20,6 +20,7 @@ from loquela.core.atomic import write_error, write_json
 from loquela.core.digests import digest_json
 from loquela.core.errors import DataError, ErrorCode, ProofError
 from loquela.core.model import BoundaryModel
+from loquela.core.plain_files import read_plain
 from loquela.evaluation.deployment.report import REPORT_NAME, DeployReport, Figure, Machine, read_report
 from loquela.recipe.deploy_section import DeployLoad
 
@@ -110,7 +111,7 @@ def read_promotions(home: Path) -> Promotions:
     """The history in `home`, empty where there is none; DataError(CORRUPTION) when it does not prove itself."""
     path = home / CHECKS_FOLDER / PROMOTED_NAME
     try:
-        history = Promotions.model_validate_json(path.read_bytes())
+        history = Promotions.model_validate_json(read_plain(path))
     except FileNotFoundError:
         return Promotions()
     except (OSError, ValidationError) as error:
