@@ -54,6 +54,15 @@ def huge_header(folder: Path, canary: Path) -> None:
     (folder / "model.safetensors").write_bytes((2**62).to_bytes(8, "little") + b"{}")
 
 
+def polyglot(folder: Path, canary: Path) -> None:
+    """Tensors to one reader, a zip with a pickle to another, which looks from the end."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("archive/data.pkl", unpickled_writes(canary))
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes() + packed.getvalue())
+
+
 def settings(name: str, **changes: object) -> Callable[[Path, Path], None]:
     def change(folder: Path, canary: Path) -> None:
         told = json.loads((folder / name).read_text())
@@ -85,6 +94,10 @@ HOSTILE = {
     "safetensors-overlap": header(
         '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}'
     ),
+    "safetensors-one-name-twice": header(
+        '{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    ),
+    "safetensors-and-zip-at-once": polyglot,
     "code-of-its-own": code_beside,
     "internal-attention": settings("config.json", _attn_implementation_internal="evil/kernel"),
     "a-hidden-size-of-millions": settings("config.json", hidden_size=2**31, vocab_size=2**31),

