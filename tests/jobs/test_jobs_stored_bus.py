@@ -131,3 +131,17 @@ def test_with_redis_a_message_is_heard_long_before_anybody_would_look(database, 
     heard.until(1)
     assert time.monotonic() - began < 9.0
     bus.close()
+
+
+def test_a_subscriber_that_fails_is_said_and_the_others_hear_all(bus_of, caplog):
+    bus, heard = bus_of(), Heard()
+
+    def fail(message):
+        raise ValueError(f"no use for {message}")
+
+    bus.subscribe("a.*", fail)
+    bus.subscribe("a.*", heard)
+    for n in range(2):
+        bus.publish("a.thing.v1", {"n": n})
+    assert heard.until(2) == [{"n": 0}, {"n": 1}]
+    assert "a subscriber of the bus failed at a.thing.v1" in caplog.text

@@ -7,6 +7,7 @@ import pytest
 
 from loquela.core.errors import RecipeError
 from loquela.jobs.settings import ServiceSettings, load_settings
+from loquela.service.configuration_adaptor import ConfigurationAdaptor
 from loquela.service.live_settings import LIVE, watch_settings
 from served import Served
 from waiting import until
@@ -34,6 +35,19 @@ def test_get_update_watch(live, parts, owner):
     live.update("max_body_bytes", 1024)
     assert owner.post("/runs/plan", json={"recipe": "x" * 2000}).status_code == 413
     assert len(told) == 1
+
+
+def test_by_component(live, parts):
+    adaptor = ConfigurationAdaptor(live)
+    of_log, of_all = [], []
+    adaptor.watch_config("log", of_log.append)
+    adaptor.watch_config("service", of_all.append)
+    assert adaptor.get_config("log", "level") == adaptor.get_config("service", "log_level") == "info"
+    assert adaptor.update_config("log", "level", "error") and not adaptor.update_config("log", "level", "error")
+    assert adaptor.update_config("max", "streams", 5)
+    assert (of_log, of_all) == ([{"level": "error"}], [{"log_level": "error"}, {"max_streams": 5}])
+    with pytest.raises(RecipeError, match="no such setting 'log_lvel'; did you mean 'log_level'"):
+        adaptor.get_config("log", "lvel")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ at once, without it looks a few times a second; a message that Redis loses is fo
 
 from __future__ import annotations
 
+import logging
 import threading
 import uuid
 from collections.abc import Callable
@@ -26,6 +27,7 @@ LOOK_EVERY_SECONDS = 0.25
 LOOK_WOKEN_SECONDS = 2.0
 AWAY_SECONDS = 2.0
 Callback = Callable[[JsonObject], None]
+_log = logging.getLogger(__name__)
 
 
 class Waker(Protocol):
@@ -139,7 +141,8 @@ class StoredBus:
     def _tell(self, seq: int | None) -> int:
         """Hand on what is new; the number of the newest message looked at."""
         with self._lock:
-            at = seq if seq is not None else min((since for _, since, _ in self._callbacks.values()), default=0)
+            begun = [since for _, since, _ in self._callbacks.values()]
+        at = seq if seq is not None else min(begun) if begun else self._events.last_seq()
         while found := self._events.after(at):
             for event in found:
                 self._hand_on(event)
@@ -155,4 +158,7 @@ class StoredBus:
                 and (event.name == topic or (topic.endswith("*") and event.name.startswith(topic[:-1])))
             ]
         for callback in wanting:
-            callback(event.data)
+            try:
+                callback(event.data)
+            except Exception:  # a stranger's code: the others hear this and all that follows
+                _log.exception("a subscriber of the bus failed at %s, which the others still hear", event.name)
