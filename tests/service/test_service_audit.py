@@ -113,6 +113,8 @@ def test_the_log_is_listed_and_proven_on_the_command_line(run_command, parts, cl
     code, said = run_command("verify")
     assert (code, said.splitlines()[0]) == (0, "all 2 entries are as they were written, none is missing")
     with parts.database.write() as connection:
+        # Who may alter the schema gets past what guards it.
+        connection.exec_driver_sql("DROP TRIGGER audit_no_delete")
         connection.execute(delete(audit).where(audit.c.seq == 2))
     code, said = run_command("verify")
     assert (code, said.splitlines()[0]) == (5, "BROKEN: entries 2 to 2 were removed from the end")

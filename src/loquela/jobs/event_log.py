@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import uuid
 
-from sqlalchemy import ColumnElement, Connection, insert, select
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select
 
 from loquela.jobs.clock import Clock
 from loquela.jobs.database import Database
 from loquela.jobs.projects import InProject, project_of, seen
 from loquela.jobs.records import JsonObject, Level, StoredEvent, event_of, json_text
 from loquela.jobs.tables import events
+
+# An event is of the project of the run, or job, that it is about. Put together once: events are many.
+_INSERT = insert(events).values(project=project_of(bindparam("subject")))
 
 
 def append_event(
@@ -26,19 +29,18 @@ def append_event(
     event_id: str | None = None,
 ) -> None:
     """One event in the caller's transaction, so that a change and its event are there together or not at all."""
-    connection.execute(
-        insert(events).values(
-            id=event_id or str(uuid.uuid4()),
-            job_id=job_id,
-            run_id=run_id,
-            at=at,
-            level=level,
-            name=name,
-            message=message,
-            data=json_text(data or {}),
-            project=project_of(run_id or job_id),
-        )
-    )
+    values = {
+        "id": event_id or str(uuid.uuid4()),
+        "job_id": job_id,
+        "run_id": run_id,
+        "at": at,
+        "level": level,
+        "name": name,
+        "message": message,
+        "data": json_text(data or {}),
+        "subject": run_id or job_id,
+    }
+    connection.execute(_INSERT, values)
 
 
 class EventLog(InProject):

@@ -58,6 +58,6 @@ def seen_by_subject(project: str | None, subject: ColumnElement[str]) -> ColumnE
     return exists(select(jobs.c.seq).where((jobs.c.id == subject) & (jobs.c.project == project)))
 
 
-def project_of(job_id: str | None) -> ScalarSelect[str] | None:
-    """The project of a run or job, for a row about it; None where it has no row of its own."""
-    return None if job_id is None else select(jobs.c.project).where(jobs.c.id == job_id).scalar_subquery()
+def project_of(job_id: ColumnElement[str] | str) -> ScalarSelect[str]:
+    """The project of a run or job, for a row about it; NULL where it has no row of its own."""
+    return select(jobs.c.project).where(jobs.c.id == job_id).scalar_subquery()
