@@ -41,6 +41,7 @@ ARGUMENTS = {
     "alerts test": [],
     "audit list": [],
     "runs list": [],
+    "runs diff": ["latest", "latest"],
     "jobs list": [],
 }
 
@@ -90,4 +91,4 @@ def test_what_only_a_service_can_do_says_so(loquela: Loquela, name: str) -> None
 def test_the_help_is_made_from_the_table(loquela: Loquela) -> None:
     said = " ".join(loquela("--help").out.split())
     assert f"With --server, these are carried out by a service: {served_commands()}." in said
-    assert "runs (list, show, logs, watch, cancel, pause)" in said
+    assert "runs (list, show, diff, logs, watch, cancel, pause)" in said

@@ -19,7 +19,8 @@ R, J = "a-run", "a-job"
 CALLED = [
     calls.me(), calls.train({}), calls.plan({}), calls.validate({}), calls.runs(), calls.run(R),
     *(calls.change(R, verb) for verb in ("cancel", "pause", "resume")),
-    calls.events(), calls.events(run_id=R), calls.events(job_id=J), calls.logs(R), calls.metric_names(R),
+    calls.compare(R, J), calls.events(), calls.events(run_id=R), calls.events(job_id=J), calls.logs(R),
+    calls.metric_names(R),
     calls.metrics(R, ["loss"]), calls.generate(R, {}), calls.generated(R, J), calls.score(R, {}), calls.scored(R, J),
     calls.chat(R, {}), calls.jobs(), calls.job(J), calls.change_job(J, "cancel"), calls.change_job(J, "resume"),
     calls.evaluate(R, {}), calls.evaluation(R), calls.evaluation(R, J), calls.exports(R), calls.deploy_checks(R),

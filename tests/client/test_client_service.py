@@ -137,7 +137,7 @@ def test_without_a_key(served, capsys, monkeypatch):
     ("arguments", "says"),
     [
         (["runs", "show", "nothing-like-it"], "has no run 'nothing-like-it'"),
-        (["runs", "diff", "a", "b"], "runs diff works on this machine only"),
+        (["runs", "diff", "latest", "nothing-like-it"], "has no run 'nothing-like-it'"),
         (["run", "{home}/folder.yaml"], "is a folder of this machine, and the service takes files"),
         (["run", "{home}/run.yaml", "--resume", "auto"], "with --server every run is a new one"),
         (["resume", "latest", "--prove"], "--prove is for this machine"),

@@ -84,6 +84,16 @@ def test_data_is_prepared(at_service, home, client):
     assert names == ["ingest", "tokenizer", "prepare"]
 
 
+def test_two_runs_are_compared(at_service, client, run_id):
+    prepared = next(run.run_id for run in client.runs().runs if run.run_id != run_id)
+    code, out, err = at_service("runs", "diff", run_id, prepared)
+    assert code == 0, err
+    assert "versions: the same" in out and "train" in out and prepared in out
+    found = json.loads(at_service("runs", "diff", run_id, run_id, "--json")[1])
+    assert (found["first"], found["recipe"], found["results"]) == (run_id, [], [])
+    assert client.compare(run_id, prepared).stages[0].what
+
+
 def test_a_run_is_evaluated(at_service, home, run_id):
     code, out, err = at_service("evaluate", run_id, "--split", "train")
     assert code == 0 and "perplexity" in out and "queued as evaluate-" in err
@@ -184,6 +194,31 @@ def test_ctrl_c_ends_the_waiting_and_says_how_to_go_on(at_service, run_id, monke
         at_service("verify", run_id)
     said = capsys.readouterr().err
     assert ended.value.code == 130 and "the job goes on; look: " in said and "jobs cancel verify-" in said
+
+
+def test_a_run_is_paused_and_gone_on_with(at_service, client, home, monkeypatch):
+    file = client.upload(home / "story.txt")
+    asked = recipe(home, epochs=400)
+    asked["data"]["sources"] = [f"upload:{file.id}"]
+    run = client.train(asked).run_id
+    for event in client.follow(run):
+        if event.name == "trainer.metrics.progress.v1":
+            break
+    code, out, _ = at_service("runs", "pause", run)
+    assert code == 0 and run in out
+    code, out, _ = at_service("runs", "watch", run)
+    assert code == 0 and f"{run}: paused" in out
+    follow = SameClient.follow
+
+    def cancelled_meanwhile(self, *given, **options):
+        for event in follow(self, *given, **options):
+            yield event
+            if event.name == "job.running.v1":
+                self.cancel(run)
+
+    monkeypatch.setattr(SameClient, "follow", cancelled_meanwhile)
+    code, out, err = at_service("resume", run)
+    assert code == 0 and f"{run}: cancelled" in out and f"queued again as {run}" in err
 
 
 def test_a_job_that_somebody_stopped_is_no_result(client, run_id, served):

@@ -48,9 +48,9 @@ def command(reference: str, prove: bool, steps: int, output_directory: Path, qui
     if client is not None:
         if prove or Path(reference).suffix in RECIPE_SUFFIXES:
             raise click.UsageError("with --server, resume takes a run of that service, and --prove is for this machine")
-        from loquela.cli.remote.runs import change
+        from loquela.cli.remote.runs import resume as resume_there
 
-        change(client, reference, "resume", as_json=as_json)
+        resume_there(client, reference, quiet=quiet, as_json=as_json)
         return
     from loquela.runs.execution import execute
     from loquela.runs.store import RunStore

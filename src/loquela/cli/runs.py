@@ -15,7 +15,7 @@ from loquela.cli.where import ServedGroup
 if TYPE_CHECKING:
     from pydantic import JsonValue
 
-    from loquela.runs.comparison import Difference
+    from loquela.runs.comparison import Difference, RunComparison
     from loquela.runs.status import PipelineStatus
 
 
@@ -124,11 +124,8 @@ def diff(first: str, second: str, output_directory: Path, as_json: bool) -> None
     the examples, and metrics and answers of the two adapters on the rows that both were evaluated on.
     """
     from loquela.cli.runs_diff import show_adapters, show_examples
-    from loquela.runs.comparison import compare_runs
-    from loquela.runs.store import RunStore
 
-    store = RunStore(output_directory)
-    found = compare_runs(store.open(first), store.open(second))
+    found = _compared(first, second, output_directory)
     if as_json:
         emit_json(found.model_dump(mode="json"))
         return
@@ -146,6 +143,19 @@ def diff(first: str, second: str, output_directory: Path, as_json: bool) -> None
             print_text(f"{title}: the same")
     show_examples(found)
     show_adapters(found)
+
+
+def _compared(first: str, second: str, output_directory: Path) -> RunComparison:
+    client = service_in_use()
+    if client is not None:
+        from loquela.cli.remote.runs import compared
+
+        return compared(client, first, second)
+    from loquela.runs.comparison import compare_runs
+    from loquela.runs.store import RunStore
+
+    store = RunStore(output_directory)
+    return compare_runs(store.open(first), store.open(second))
 
 
 @command.command("logs", epilog="\b\nExample:\n  loquela runs logs latest --lines 50")

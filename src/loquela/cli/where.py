@@ -10,7 +10,7 @@ import click
 AT_A_SERVICE = (
     "validate", "plan", "run", "prepare-data", "prepare-examples", "generate-qa", "train", "resume", "evaluate",
     "generate", "chat", "score", "export", "deploy-check", "promote", "merge-adapter", "verify",
-    "runs list", "runs show", "runs logs", "runs watch", "runs cancel", "runs pause",
+    "runs list", "runs show", "runs diff", "runs logs", "runs watch", "runs cancel", "runs pause",
     "jobs list", "jobs show", "jobs watch", "jobs cancel", "jobs resume",
     "artifacts list", "artifacts download", "alerts list", "alerts firing", "alerts test", "audit list",
 )  # fmt: skip
@@ -29,7 +29,6 @@ HERE_ONLY = {
     "audit verify": "it needs the secret in the service's data folder: call it there",
     "keys": "keys are made where the service's data folder is",
     "bot": "its own settings name its service",
-    "runs diff": "it compares the folders of two runs",
     "config": "it works on recipe files here",
     "schema": "it prints what this version knows",
     "credentials": "it keeps secrets here",

@@ -54,6 +54,28 @@ class RunPage(Answer):
     next_before: int | None = None
 
 
+class Difference(Answer):
+    """One value that is not the same in two runs; null where a run has none."""
+
+    what: str
+    first: JsonValue = None
+    second: JsonValue = None
+
+
+class RunComparison(Answer):
+    """What differs between two runs; `examples` and `adapters` are of runs that fine-tune."""
+
+    first: str
+    second: str
+    recipe: list[Difference]
+    stages: list[Difference]
+    versions: list[Difference]
+    hardware: list[Difference]
+    results: list[Difference]
+    examples: dict[str, JsonValue] | None = None
+    adapters: dict[str, JsonValue] | None = None
+
+
 class Event(Answer):
     """Something that happened; `seq` grows, so that a reader can go on behind it."""
 

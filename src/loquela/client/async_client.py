@@ -100,6 +100,10 @@ class AsyncClient:
         """Queue a stopped run again; it goes on from its last checkpoint."""
         return await self.send(calls.change(run_id, "resume"))
 
+    async def compare(self, run_id: str, other_id: str) -> answers.RunComparison:
+        """What differs between two runs."""
+        return await self.send(calls.compare(run_id, other_id))
+
     async def events(
         self,
         *,

@@ -72,6 +72,10 @@ def change(run_id: str, verb: str) -> Call[answers.Run]:
     return Call("POST", _of(run_id, verb), answers.Run.model_validate_json)
 
 
+def compare(run_id: str, other_id: str) -> Call[answers.RunComparison]:
+    return Call("GET", _of(run_id, "diff", quote(other_id, safe="")), answers.RunComparison.model_validate_json)
+
+
 def events(
     after: int | Literal["latest"] = 0, run_id: str | None = None, limit: int = 100, job_id: str | None = None
 ) -> Call[answers.EventPage]:

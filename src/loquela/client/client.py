@@ -105,6 +105,10 @@ class Client:
         """Queue a stopped run again; it goes on from its last checkpoint."""
         return self.send(calls.change(run_id, "resume"))
 
+    def compare(self, run_id: str, other_id: str) -> answers.RunComparison:
+        """What differs between two runs."""
+        return self.send(calls.compare(run_id, other_id))
+
     def events(
         self,
         *,

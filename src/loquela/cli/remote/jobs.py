@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from loquela.cli.live_display import display_unless
 from loquela.cli.output import emit_json, table
-from loquela.cli.remote.told import as_event, numbers, time_of
+from loquela.cli.remote.told import PAUSED, as_event, numbers, time_of
 from loquela.cli.run_result import shown
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def followed(client: Client, job_id: str, *, quiet: bool) -> Job:
     try:
         with display_unless(quiet) as display:
             for told in client.follow(job_id=job_id):
+                if told.name == PAUSED and client.job(job_id).state == "paused":
+                    break
                 if display is None:
                     continue
                 to = told.data.get("to")

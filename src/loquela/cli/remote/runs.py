@@ -11,7 +11,7 @@ from loquela.cli.live_display import display_unless
 from loquela.cli.output import emit_json, print_text, table
 from loquela.cli.remote.recipe import recipe_for
 from loquela.cli.remote.service import named_run
-from loquela.cli.remote.told import as_event, numbers, time_of
+from loquela.cli.remote.told import PAUSED, as_event, numbers, time_of
 from loquela.cli.run_result import shown
 from loquela.client.failures import failure
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from loquela.client.answers import Run
     from loquela.client.client import Client
     from loquela.monitoring.events import Event
+    from loquela.runs.comparison import RunComparison
 
 SHOWN_NUMBERS = ("step", "epoch", "loss", "validation_loss", "perplexity")
 
@@ -32,14 +33,14 @@ def queue(
     watch(client, run, quiet=quiet, as_json=as_json)
 
 
-def watch(client: Client, run: Run, *, quiet: bool, as_json: bool) -> None:
-    """Follow a run until it has ended, then show how.
+def watch(client: Client, run: Run, *, quiet: bool, as_json: bool, after: int = 0) -> None:
+    """Follow a run until it has ended or is paused, then show how; `after`: the last event that is not of interest.
 
     Raises the run's own error, with its code and remedy, when it failed.
     """
     try:
         with display_unless(quiet or as_json) as display:
-            for event in _events(client, run.run_id):
+            for event in _events(client, run.run_id, after):
                 if display is not None:
                     display(event)
     except KeyboardInterrupt:
@@ -81,6 +82,15 @@ def show(run: Run, *, as_json: bool) -> None:
         print_text(f"  to mend it: {run.error.remedy}")
 
 
+def compared(client: Client, first: str, second: str) -> RunComparison:
+    """What differs between two runs, as this machine's own comparison."""
+    from loquela.cli.remote.jobs import report_in
+    from loquela.runs.comparison import RunComparison
+
+    found = client.compare(named_run(client, first).run_id, named_run(client, second).run_id)
+    return report_in({"comparison": found.model_dump(mode="json")}, RunComparison, "comparison")
+
+
 def show_log(client: Client, reference: str, lines: int, *, follow: bool, as_json: bool) -> None:
     """The newest lines of a run's log; with `follow` all of them, and those that are still written.
 
@@ -97,16 +107,27 @@ def show_log(client: Client, reference: str, lines: int, *, follow: bool, as_jso
         sys.exit(130)
 
 
-def change(client: Client, reference: str, verb: str, *, as_json: bool) -> None:
-    """Cancel, pause or resume a run."""
+def resume(client: Client, reference: str, *, quiet: bool, as_json: bool) -> None:
+    """Queue a stopped run again and follow it to its end. Ctrl+C ends the following, not the run."""
     run = named_run(client, reference)
-    changed = {"cancel": client.cancel, "pause": client.pause, "resume": client.resume}[verb](run.run_id)
+    before = client.events(run_id=run.run_id, after="latest").last_seq
+    resumed = client.resume(run.run_id)
+    print_text(f"queued again as {run.run_id} at {client.url}", err=True)
+    watch(client, resumed, quiet=quiet, as_json=as_json, after=before)
+
+
+def change(client: Client, reference: str, verb: str, *, as_json: bool) -> None:
+    """Cancel or pause a run."""
+    run = named_run(client, reference)
+    changed = {"cancel": client.cancel, "pause": client.pause}[verb](run.run_id)
     show(changed, as_json=as_json)
 
 
-def _events(client: Client, run_id: str) -> Iterator[Event]:
+def _events(client: Client, run_id: str, after: int) -> Iterator[Event]:
     """The run's events as the display takes them; the jobs around them are the service's own."""
-    for told in client.follow(run_id):
+    for told in client.follow(run_id, after=after):
+        if told.name == PAUSED and told.job_id == run_id and client.run(run_id).state == "paused":
+            return
         if not told.name.startswith("job."):
             yield as_event(told)
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from loquela.client.answers import Event as ToldEvent
     from loquela.monitoring.events import Event
 
+# Nothing happens behind it until somebody asks.
+PAUSED = "job.paused.v1"
+
 
 def as_event(told: ToldEvent) -> Event:
     """An event as the display takes it."""
