@@ -181,8 +181,11 @@ def test_no_key_and_no_secret_lies_in_the_data_folder(target, reader) -> None:
 def test_guesses_are_slowed_down_and_lock_nobody_out(tmp_path_factory) -> None:
     from attack_target import Target
 
-    made = Target(tmp_path_factory.mktemp("guessed"), LOQUELA_FAILURES_PER_MINUTE="5", LOQUELA_WRITES_PER_MINUTE="3")
+    # Reachable by other machines, and without TLS: that is said.
+    limits = {"LOQUELA_FAILURES_PER_MINUTE": "5", "LOQUELA_WRITES_PER_MINUTE": "3"}
+    made = Target(tmp_path_factory.mktemp("guessed"), LOQUELA_HOST="0.0.0.0", **limits)  # noqa: S104
     try:
+        assert "keys travel in the clear" in made.served.process.stdout.readline()
         guesses = [made.anybody("GET", "/me", ("X-Api-Key", new_key().text)) for _ in range(8)]
         # Every twelve seconds another one is let through.
         assert [guess.status for guess in guesses[:5]] == [401] * 5

@@ -205,6 +205,17 @@ def test_headers_upon_headers_end() -> None:
         list(members(Bytes(data * 2000, "x.tar").source, "tar", len(data) * 2000, LIMITS))
 
 
+def test_headers_for_all_members_are_not_gathered_without_end() -> None:
+    data = b""
+    for n in range(150):
+        length = len(f"99 k{n}=abc\n") - (n < 10)
+        record = f"{length} k{n}=abc\n".encode()
+        data += tar_header("h", len(record), tarfile.XGLTYPE) + record.ljust(512, b"\0")
+        data += tar_header(f"{n}.txt", 1, tarfile.REGTYPE) + b"x".ljust(512, b"\0")
+    with pytest.raises(DataError, match="more than 100 headers are for all members"):
+        list(members(Bytes(data, "x.tar").source, "tar", len(data), LIMITS))
+
+
 def test_every_member_has_a_header_of_its_own() -> None:
     """What one of them may have is not for all of them together."""
     many = {f"{n}/{'é' * 200}.txt": b"x" for n in range(1200)}

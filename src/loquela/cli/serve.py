@@ -64,4 +64,6 @@ def _tell(announcement: Announcement) -> None:
     if announcement.new_key is not None and sys.stdout.isatty():
         click.echo(f"  key, shown this once:          {announcement.new_key}")
     click.echo(f"  key for this machine in        {announcement.key_file}")
+    if announcement.in_the_clear:
+        click.echo("  keys travel in the clear: put a proxy that speaks TLS before it, or give it certificate files")
     click.echo("  Ctrl+C stops it; runs save first and go on at the next start.")

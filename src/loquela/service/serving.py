@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import ipaddress
 import os
 import signal
 import socket
@@ -40,13 +41,17 @@ OTHER_CONNECTIONS = 512
 
 @dataclass(frozen=True)
 class Announcement:
-    """What a person is told when the service listens; `new_key` only the first time."""
+    """What a person is told when the service listens; `new_key` only the first time.
+
+    `in_the_clear`: other machines can reach it, and it does not speak TLS itself.
+    """
 
     address: str
     login_link: str
     data: Path
     key_file: Path
     new_key: str | None
+    in_the_clear: bool
 
 
 def serve(
@@ -92,6 +97,7 @@ def _serve_on(listener: socket.socket, parts: Parts, tell: Callable[[Announcemen
             data=settings.data,
             key_file=settings.data / OWNER_KEY,
             new_key=new_key,
+            in_the_clear=settings.tls_certificate is None and not _only_here(settings.host),
         )
     )
     server = _uvicorn(app, settings)
@@ -140,6 +146,14 @@ def _hearing(calls: Mapping[signal.Signals, Callable[[], None]]) -> Iterator[Non
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _only_here(host: str) -> bool:
+    """Whether no other machine can reach what listens there."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _shown(settings: ServiceSettings) -> dict[str, JsonValue]:

@@ -30,6 +30,7 @@ MOST_MEMBERS = 1_000_000
 MOST_DIRECTORY_BYTES = 64 << 20
 # Names and times of one tar member; an honest header has some kilobytes at most.
 MOST_HEADER_BYTES = 1 << 20
+MOST_COMMON_HEADERS = 100
 BUFFER_BYTES = 1 << 16
 DAMAGES = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, OSError, struct.error, ValueError, RecursionError,
@@ -181,6 +182,9 @@ def _tar_headers(source: SourceObject, stream: _Headers) -> Iterator[tarfile.Tar
                 vars(archive)["members"] = []  # tarfile keeps every header it has seen
                 yield info
                 stream.allowed = MOST_HEADER_BYTES
+                # What is said for all members is kept, each time it is said.
+                if len(archive.pax_headers) > MOST_COMMON_HEADERS:
+                    raise tarfile.ReadError(f"more than {MOST_COMMON_HEADERS} headers are for all members")
             stream.seek(archive.offset)
             if not stream.read(tarfile.BLOCKSIZE):
                 raise _damaged(source.name, "is cut off: it ends without the end mark of a tar archive")
