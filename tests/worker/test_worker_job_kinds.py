@@ -22,6 +22,9 @@ from loquela.worker.kinds import performer_of
 from loquela.worker.performers import export as export_performer
 from worker_runs import Bench, recipe
 
+# A busy machine meets these too.
+ANY = {"latency_p95_ms": 1e6, "tokens_per_second": 1e-3, "rss_mb": 1e6, "peak_mb": 1e6}
+
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory):
@@ -85,12 +88,27 @@ def test_an_export_is_made_checked_and_not_made_twice(bench):
     again = do(bench, "export-2", "export", format="onnx")
     assert (again["reused"], again["digest"]) == (True, made["digest"])
     load = {"requests": 3, "repeats": 1, "rate_per_second": 20, "new_tokens": 4}
-    checked = do(bench, "check-1", "deploy_check", bundle="onnx", requirements={"load": load})
+    checked = do(bench, "check-1", "deploy_check", bundle="onnx", requirements={"load": load}, budgets=ANY)
     assert checked["report"]["verdicts"]
     assert (bench.data / "runs" / "run-1" / "checks" / "onnx" / "deploy_report.json").is_file()
     with pytest.raises(ProofError, match="did not pass its check"):
         do(bench, "check-2", "deploy_check", bundle="onnx", requirements={"load": load, "max_ttft_ms": 0.001})
     assert read_result(job_folder(bench.data, "check-2"))["report"]["failures"]
+    with pytest.raises(ProofError, match="is not promoted: it did not pass its check"):
+        do(bench, "promote-1", "promote", bundle="onnx")
+    do(bench, "check-4", "deploy_check", bundle="onnx", requirements={"load": load}, budgets=ANY)
+    done = do(bench, "promote-2", "promote", bundle="onnx")
+    assert (done["bundle"], done["promotion"]["bundle_digest"]) == ("onnx", made["digest"])
+    told = (job_folder(bench.data, "promote-2") / "events.jsonl").read_text()
+    assert told.count("deployment.promoted.v1") == 1
+    assert do(bench, "promote-3", "promote", bundle="onnx")["promotion"] == done["promotion"]
+    with pytest.raises(DataError, match="gguf"):
+        do(bench, "promote-4", "promote", bundle="gguf")
+
+
+def test_without_a_format_the_one_that_is_served_fastest_is_made(bench):
+    made = do(bench, "export-5", "export", format="safetensors", quantize="int8", fastest=True)
+    assert made["name"] in ("gguf-int8", "onnx-int8")
 
 
 def test_what_cannot_be_done_is_said(bench):
