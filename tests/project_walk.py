@@ -46,6 +46,7 @@ class Things:
         job = self.fine_tuning if path.startswith("/v1/") else self.evaluation
         known = {
             "run_id": self.run,
+            "other_id": self.fine_tuning,
             "tokenizer_id": self.tokenizer,
             "file_id": self.file,
             "job_id": job,
@@ -124,9 +125,7 @@ def walk(document: dict, other: Ask, theirs: Things, own: Things) -> int:
     """
     nobody, seen = theirs.of_nobody(), 0
     for method, path, query, body in naming(document):
-        mixed = theirs.names(path) | {
-            name: own.run for name in ("run_id",) if "{job_id}" in path or "{request_id}" in path
-        }
+        mixed = theirs.names(path) | ({"run_id": own.run} if "{run_id}/" in path and path.count("{") > 1 else {})
         for known, unknown in ((theirs.names(path), nobody.names(path)), (mixed, mixed | _last(nobody, path))):
             found = other(method, _with(path, known, query), body)
             absent = other(method, _with(path, unknown, query), body)

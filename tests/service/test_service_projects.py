@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import insert
 
 from loquela.artifacts.store.packing import Tarball
+from loquela.cli.main import answer
 from loquela.core.errors import ErrorCode, RecipeError
 from loquela.jobs.adopter import Adopter
 from loquela.jobs.projects import InProject
@@ -155,6 +156,8 @@ def test_pages_have_only_ones_own_however_they_are_cut(anna, ben, hers):
     rest = ben.get(f"/runs?limit=2&before={first['next_before']}")
     assert ([run["run_id"] for run in rest["runs"]], rest["next_before"]) == (runs[:1], None)
     assert ben.get(f"/jobs?run_id={hers.run}") == {"jobs": [], "next_before": None}
+    assert ben.get(f"/alerts/deliveries?subject={hers.run}") == {"deliveries": [], "next_before": None}
+    assert len(anna.get(f"/alerts/deliveries?subject={hers.run}")["deliveries"]) == 1
     events = ben.get("/events?limit=2")
     assert [event["run_id"] for event in events["events"]] == runs[:2]
     assert [event["run_id"] for event in ben.get(f"/events?after={events['last_seq']}")["events"]] == runs[2:]
@@ -297,6 +300,21 @@ def test_no_key_of_a_project_is_an_administrators(parts, anna):
         refused = anna.ask(method, path, {} if method == "POST" else None)
         assert refused.status == 403
         assert "lacks the scope admin" in refused.text
+
+
+def test_the_command_line_binds_and_lists(parts, monkeypatch, capsys):
+    monkeypatch.chdir(parts.data.parent)
+    place = ["--data", str(parts.data)]
+    assert answer(["keys", "create", "bot", "--project", "alpha", *place]) == 0
+    made = capsys.readouterr()
+    assert "in the project alpha" in made.err
+    assert parts.keys.check(made.out.strip()).project == "alpha"
+    assert answer(["keys", "create", "all", *place]) == 0
+    assert "project" not in capsys.readouterr().err
+    assert answer(["keys", "list", *place]) == 0
+    assert [line.split()[-2:] for line in capsys.readouterr().out.splitlines()] == [["alpha", "bot"], ["-", "all"]]
+    assert answer(["keys", "create", "x", "--project", "A b", *place]) == 2
+    assert "cannot be the name of a project" in capsys.readouterr().err
 
 
 def test_every_part_is_a_projects_or_of_all(parts):
