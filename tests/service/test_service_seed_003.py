@@ -6,7 +6,10 @@ import re
 import pytest
 
 from loquela.evaluation.contracts import EvaluationReport
+from loquela.jobs.settings import ServiceSettings
+from loquela.service.app import build_app
 from loquela.service.evaluations import EvaluationView
+from loquela.service.parts import make_parts
 
 # Section 14 and the API lists of 26, 30 and 30.1, with the scope-free ones last.
 ROUTES = [
@@ -76,9 +79,11 @@ def plain(route):
     return re.sub(r"[:{]\w+}?", "*", route)
 
 
-@pytest.fixture
-def document(app):
-    return app.openapi()
+@pytest.fixture(scope="module")
+def document(tmp_path_factory):
+    parts = make_parts(ServiceSettings(data=tmp_path_factory.mktemp("described")))
+    yield build_app(parts).openapi()
+    parts.close()
 
 
 def operation(document, route):
