@@ -100,31 +100,33 @@ def test_a_run_without_a_model_says_so(owner, story):
 CHAT = {"messages": [{"role": "user", "content": "hello"}], "max_new_tokens": 40, "temperature": 0}
 
 
-def test_a_reader_that_goes_away_ends_the_writing_and_the_next_one_hears_nothing_of_it(model):
-    handle = EngineHandle(model)
-    try:
-        whole = list(handle.ask("chat", CHAT))
-        reading = handle.ask("chat", CHAT)
-        next(reading)
-        reading.close()
-        assert list(handle.ask("chat", CHAT)) == whole
-    finally:
-        handle.close()
+@pytest.fixture(scope="module")
+def pool():
+    """Models that stay warm from one test to the next."""
+    made = EnginePool()
+    yield made
+    made.close()
 
 
-def test_a_process_that_dies_is_an_error_and_the_next_request_has_a_new_one(model):
-    pool = EnginePool()
+def test_a_reader_that_goes_away_ends_the_writing_and_the_next_one_hears_nothing_of_it(pool, model):
+    whole = list(pool.stream(model, "chat", CHAT))
+    process = pool._handles[model]._process
+    reading = pool.stream(model, "chat", CHAT)
+    next(reading)
+    reading.close()
+    assert list(pool.stream(model, "chat", CHAT)) == whole
+    assert pool._handles[model]._process is process
+
+
+def test_a_process_that_dies_is_an_error_and_the_next_request_has_a_new_one(pool, model):
+    assert "result" in pool.ask(model, "chat", CHAT)
+    os.kill(pool._handles[model]._process.pid, signal.SIGKILL)
+    # Either it was seen to be dead before it was asked, and replaced, or the one who asks is told.
     try:
-        assert "result" in pool.ask(model, "chat", CHAT)
-        os.kill(pool._handles[model]._process.pid, signal.SIGKILL)
-        # Either it was seen to be dead before it was asked, and replaced, or the one who asks is told.
-        try:
-            pool.ask(model, "chat", CHAT)
-        except ResourceError as error:
-            assert "ended without a word" in error.message
-        assert "result" in pool.ask(model, "chat", CHAT)
-    finally:
-        pool.close()
+        pool.ask(model, "chat", CHAT)
+    except ResourceError as error:
+        assert "ended without a word" in error.message
+    assert "result" in pool.ask(model, "chat", CHAT)
 
 
 def test_one_model_makes_room_for_another_and_an_idle_one_is_closed(model, tmp_path):
@@ -145,15 +147,13 @@ def test_one_model_makes_room_for_another_and_an_idle_one_is_closed(model, tmp_p
         pool.ask(model, "chat", CHAT)
 
 
-def test_requests_to_one_model_wait_for_each_other(model):
-    pool = EnginePool()
+def test_requests_to_one_model_wait_for_each_other(pool, model):
     answers = []
     threads = [threading.Thread(target=lambda: answers.append(pool.ask(model, "chat", CHAT))) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    pool.close()
     assert len(answers) == 3
     assert answers[0] == answers[1] == answers[2]
 
