@@ -100,18 +100,21 @@ def write_json(path: Path, value: JsonValue) -> None:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Append one line in a single write, so that lines of several writers never mix."""
+    """Append one line in a single write, so that lines of several writers never mix; whole or not at all."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     except OSError as error:
         raise write_error(error, path) from error
+    data = (line + "\n").encode("utf-8")
+    written = 0
     try:
-        data = (line + "\n").encode("utf-8")
         written = os.write(descriptor, data)
         if written < len(data):
             # A file system that is nearly full takes a part; writing the rest says why.
             os.write(descriptor, data[written:])
     except OSError as error:
+        if written:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
         raise write_error(error, path) from error
     finally:
         os.close(descriptor)

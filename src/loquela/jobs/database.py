@@ -23,6 +23,8 @@ from loquela.core.errors import ErrorCode, RecipeError, ResourceError
 BUSY_SECONDS = 15.0
 # A process that stands still in the middle of a transaction must not keep all others waiting for ever.
 STANDSTILL_SECONDS = 60
+# Of an SQLite file, for as many threads as an API process answers with: who only reads waits for no writer.
+CONNECTIONS = {"pool_size": 5, "max_overflow": 45, "pool_timeout": 30.0}
 POSTGRESQL_WRITERS = 7_205_121
 # A server that vanished, its machine and all, is noticed: TCP by itself waits for a quarter of an hour.
 REACHED = {
@@ -135,7 +137,7 @@ def _engine(url: str) -> Engine:
 def _sqlite_engine(url: str) -> Engine:
     # Autocommit: the driver must not begin transactions by itself.
     engine = create_engine(
-        url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "isolation_level": None}
+        url, connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False, "isolation_level": None}, **CONNECTIONS
     )
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

@@ -18,8 +18,8 @@ LEAST_FREE_BYTES = 64 * 2**20
 
 
 @router.get("/healthz")
-def healthz() -> Health:
-    """The process answers; says nothing about anything else, and needs no key."""
+async def healthz() -> Health:
+    """The process answers, also when all its threads wait; says nothing about anything else, and needs no key."""
     return Health(status="ok")
 
 

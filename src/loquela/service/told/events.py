@@ -24,6 +24,8 @@ class EventLines:
 
     def __init__(self, log: ServiceLog, events: EventLog) -> None:
         self._log, self._events = log, events
+        # Where nobody has written before: what is said from now on.
+        self._begin = events.last_seq()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="event-lines", daemon=True)
         self._thread.start()
@@ -52,13 +54,13 @@ class EventLines:
 
     def _follow(self, descriptor: int) -> None:
         kept = os.pread(descriptor, 32, 0)
-        seq: int | None = int(kept) if kept.isdigit() else None
+        seq = int(kept) if kept.isdigit() else self._begin
         while True:
             # Asked before looking: what was said until then is still written.
             last = self._stop.is_set()
             try:
-                seq = self._tell(seq if seq is not None else self._events.last_seq(), descriptor)
-            except LoquelaError:
+                seq = self._tell(seq, descriptor)
+            except (LoquelaError, OSError):
                 # The database or the disk is away; what happened meanwhile is written when it is back.
                 pass
             if last:
@@ -68,15 +70,15 @@ class EventLines:
     def _tell(self, seq: int, descriptor: int) -> int:
         while found := self._events.after(seq):
             for event in found:
-                if not event.name.endswith(FREQUENT):
-                    self._write(event)
-            seq = found[-1].seq
+                if not event.name.endswith(FREQUENT) and not self._write(event):
+                    return seq
+                seq = event.seq
             os.pwrite(descriptor, f"{seq:<20}".encode().rstrip(), 0)
         return seq
 
-    def _write(self, event: StoredEvent) -> None:
+    def _write(self, event: StoredEvent) -> bool:
         data = worded_object(event.data)
-        self._log.system(
+        return self._log.system(
             LEVELS[event.level],
             event.message or event.name,
             event=event.name,

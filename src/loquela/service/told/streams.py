@@ -38,16 +38,17 @@ class ServiceLog:
         """Whether prompts and answers are kept."""
         return self._settings.log_texts
 
-    def system(self, level: Level, message: str, **context: JsonValue) -> None:
-        """One line about the service."""
-        if LEVELS.index(level) >= LEVELS.index(self._settings.log_level):
-            self._tell(lambda: self._streams.log_system(level, message, context))
+    def system(self, level: Level, message: str, **context: JsonValue) -> bool:
+        """One line about the service; false where it could not be written down."""
+        if LEVELS.index(level) < LEVELS.index(self._settings.log_level):
+            return True
+        return self._tell(lambda: self._streams.log_system(level, message, context))
 
     def interaction(self, event: str, **data: JsonValue) -> None:
         """One line about what a model was asked and answered."""
         self._tell(lambda: self._streams.log_llm_interaction("inference", event, data))
 
-    def _tell(self, write: Callable[[], str]) -> None:
+    def _tell(self, write: Callable[[], str]) -> bool:
         """Write a line; where that cannot be (the disk is full), nobody's request fails for it: stderr hears why."""
         try:
             line = write()
@@ -55,7 +56,8 @@ class ServiceLog:
             if not self._silent:
                 self._silent = True
                 sys.stderr.write(f"the log in {self.folder} cannot be written: {error}\n")
-            return
+            return False
         self._silent = False
         if self._settings.log_stderr:
             sys.stderr.write(line + "\n")
+        return True
