@@ -8,8 +8,10 @@ from pathlib import Path
 from loquela.channels.contract import Channel
 from loquela.monitoring.alerts.of_events import of_run
 from loquela.monitoring.alerts.policy import AlertPolicy
-from loquela.monitoring.events import Bus, Event
+from loquela.monitoring.alerts.system import COMPONENT
+from loquela.monitoring.events import Bus, Event, trace
 from loquela.recipe.schema import Recipe
+from loquela.runs.alerting.last_word import LastWord
 from loquela.runs.alerting.policy import open_channels, policy_of
 from loquela.runs.alerting.watch import Watch
 
@@ -20,6 +22,7 @@ OWN = "alerting_system."
 FINISH_SECONDS = 30.0
 
 MakeWatch = Callable[[AlertPolicy, Mapping[str, Channel], Path], Watch]
+MakeLastWord = Callable[[AlertPolicy, Path], LastWord]
 
 
 class AlertListener:
@@ -34,18 +37,22 @@ class AlertListener:
         *,
         finish_seconds: float = FINISH_SECONDS,
         make_watch: MakeWatch = Watch,
+        make_last_word: MakeLastWord | None = None,
     ) -> None:
+        """`make_last_word`: starts what tells where the run's process is killed; None: nobody does."""
         self._policy, self._channels, self._directory = policy, channels, run_directory
         self._bus = bus
         self._finish_seconds = finish_seconds
-        self._make_watch = make_watch
+        self._make_watch, self._make_last_word = make_watch, make_last_word
         self._watch: Watch | None = None
+        self._last_word: LastWord | None = None
 
     def __call__(self, event: Event) -> None:
         if event.name.startswith(OWN):
             return
         if event.name == STARTED:
             self._watch = self._make_watch(self._policy, self._channels, self._directory)
+            self._begin_last_word()
         if self._watch is None:
             return
         seen = of_run(event.name, event.data)
@@ -55,9 +62,23 @@ class AlertListener:
             self._watch.see(seen)
         if event.name in ENDS:
             self._watch.finish(self._finish_seconds)
+            self._end_last_word()
         self._tell(self._watch)
         if event.name in ENDS:
             self._watch = None
+
+    def _begin_last_word(self) -> None:
+        if self._make_last_word is None or not self._policy.channels:
+            return
+        try:
+            self._last_word = self._make_last_word(self._policy, self._directory)
+        except OSError as error:
+            trace(self._bus, COMPONENT, "last_word_missing", why=type(error).__name__)
+
+    def _end_last_word(self) -> None:
+        if self._last_word is not None:
+            self._last_word.not_needed()
+            self._last_word = None
 
     def _tell(self, watch: Watch) -> None:
         for name, data, component in watch.traces.take():
@@ -69,4 +90,4 @@ def alert_listener(recipe: Recipe, run_directory: Path, bus: Bus) -> AlertListen
     policy = policy_of(recipe)
     if policy is None:
         return None
-    return AlertListener(policy, open_channels(policy), run_directory, bus)
+    return AlertListener(policy, open_channels(policy), run_directory, bus, make_last_word=LastWord)
