@@ -128,6 +128,22 @@ def test_so_it_does_when_awaited(scripted):
     assert asyncio.run(seen()) == [1, 2, 3]
 
 
+@pytest.mark.parametrize("awaited", [False, True])
+def test_what_happens_from_now_on_is_followed_behind_the_newest_event(scripted, awaited):
+    scripted.will_say(200, json.dumps({"events": [], "last_seq": 7, "newest": 7}))
+    scripted.will_say(200, event(8) + "id: 8\nevent: end\ndata: {}\n\n")
+
+    async def seen():
+        async with AsyncClient(scripted.url) as client:
+            return [told.seq async for told in client.follow(after="latest")]
+
+    with Client(scripted.url) as client:
+        found = asyncio.run(seen()) if awaited else [told.seq for told in client.follow(after="latest")]
+    assert found == [8]
+    (_, path, _, _), (_, _, headers, _) = scripted.asked
+    assert "after=latest" in path and headers["Last-Event-ID"] == "7"
+
+
 def test_a_stream_that_stays_broken_is_given_up_and_a_refused_one_at_once(scripted):
     scripted.will_say(200, event(1))
     with Client(scripted.url) as client, pytest.raises(ResourceError, match="ended early"):

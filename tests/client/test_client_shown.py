@@ -134,6 +134,10 @@ def test_channels_of_a_service_are_tried_and_what_became_of_it_is_said(scripted,
     firing = {"subject": "tune-1", "rule": "nan", "severity": "critical", "title": "The loss is no number", "since": 1}
     scripted.will_say(200, json.dumps({"alerts": [firing], "channels": ["team"]}))
     assert "The loss is no number" in at_service("alerts", "firing")[1]
+    refused = {"message": "alerts.toml cannot be read", "remedy": "mend the TOML file", "at": 1.0}
+    scripted.will_say(200, json.dumps({"alerts": [], "channels": ["team"], "refused": refused}))
+    out = at_service("alerts", "firing")[1]
+    assert "its file of alerts is refused: alerts.toml cannot be read" in out and "mend the TOML file" in out
 
 
 def test_the_log_of_a_run_is_followed_behind_its_last_whole_line(scripted, monkeypatch):

@@ -125,15 +125,17 @@ class Client:
         run_id: str | None = None,
         *,
         job_id: str | None = None,
-        after: int = 0,
+        after: int | Literal["latest"] = 0,
         patience_seconds: float = 60.0,
     ) -> Iterator[answers.Event]:
         """Events as they happen, none twice and none left out, until the run or job has ended; of all: without end.
 
-        A connection that breaks is opened again behind the last event; the error is raised when nothing has come
-        through for `patience_seconds`.
+        `after` is a number, or "latest": what happens from now on. A connection that breaks is opened again behind the
+        last event; the error is raised when nothing has come through for `patience_seconds`.
         """
         patience, position = Patience(patience_seconds), after
+        if position == "latest":
+            position = self.events(after=position, run_id=run_id, job_id=job_id, limit=1).last_seq
         while True:
             try:
                 for event in self._stream("GET", calls.stream_path(run_id, job_id), {"Last-Event-ID": str(position)}):

@@ -18,11 +18,20 @@ class FiringAlert(Answer):
     told: bool = False
 
 
+class RefusedFile(Answer):
+    """Why a file of rules and channels was not taken."""
+
+    message: str
+    remedy: str = ""
+    at: float
+
+
 class Alerts(Answer):
-    """Everything that is wrong now, and the channels that are told."""
+    """Everything that is wrong now, and the channels that are told; `refused`: older rules and channels hold."""
 
     alerts: list[FiringAlert]
     channels: list[str]
+    refused: RefusedFile | None = None
 
 
 class Message(Answer):

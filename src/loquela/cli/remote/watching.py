@@ -31,6 +31,9 @@ def show_firing(client: Client, *, as_json: bool) -> None:
     else:
         print_text("nothing is wrong")
     print_text(f"told: {', '.join(found.channels) or 'nobody, there is no channel'}")
+    if found.refused is not None:
+        print_text(f"since {time_of(found.refused.at)} its file of alerts is refused: {found.refused.message}")
+        print_text(f"  to mend it: {found.refused.remedy}")
 
 
 def list_deliveries(client: Client, reference: str | None, *, as_json: bool) -> None:
