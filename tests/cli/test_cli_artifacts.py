@@ -64,6 +64,12 @@ def test_listed_verified_cleaned_and_brought_back(service, run_command):
     code, _, wrong = run_command("artifacts", "restore", "other")
     assert code == 2 and "there is no stored run 'other'" in wrong
 
+    code, said, _ = run_command("artifacts", "store", "tiny-1")
+    assert code == 0 and said.startswith("tiny-1 is stored: ") and "sha256" in said
+    assert json.loads(run_command("artifacts", "store", "tiny-1", "--json")[1])["run_id"] == "tiny-1"
+    code, _, wrong = run_command("artifacts", "store", "no-such-run")
+    assert code == 2 and "no run 'no-such-run'" in wrong
+
     words = ("generate", "toy-1", "--output-directory", str(service), "--prompt", "Once", "--max-new-tokens", "2")
     assert run_command(*words)[0] == 0 and (service / "runs" / "toy-1" / "final").is_dir()
     run_command("artifacts", "clean-up")

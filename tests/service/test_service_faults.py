@@ -1,5 +1,6 @@
 """What the service stands on goes away while it works: that is said, nothing is lost, and it comes back by itself."""
 
+import asyncio
 import json
 import threading
 
@@ -12,6 +13,7 @@ from loquela.jobs.clock import FakeClock
 from loquela.jobs.database import Database
 from loquela.jobs.settings import ServiceSettings
 from loquela.jobs.tables import jobs, metadata
+from loquela.service import streams
 from loquela.service.app import build_app
 from loquela.service.keys import Scope
 from loquela.service.parts import make_parts
@@ -133,6 +135,40 @@ def test_a_postgresql_that_is_killed_and_comes_back(on_postgresql, server):
     made = on_postgresql.train().json()["run_id"]
     assert on_postgresql.runs() == [made, kept]
     assert on_postgresql.client.get("/readyz").status_code == 200
+
+
+class Reader:
+    """A request whose sender stays."""
+
+    async def is_disconnected(self):
+        return False
+
+
+def test_a_stream_goes_on_when_its_database_is_back(on_postgresql, server, monkeypatch):
+    monkeypatch.setattr(streams, "AWAY_SECONDS", 0.05)
+    events = on_postgresql.parts.events
+    events.append("first.v1")
+    found = []
+
+    def after(position):
+        return [(str(event.seq), event.name, "{}") for event in events.after(int(position))], True
+
+    async def read():
+        stream = streams._sent(Reader(), "0", after, lambda: True)
+        async for part in stream:
+            found.append(part.decode())
+            if "first.v1" in found[-1]:
+                server.kill()
+            elif "the database is away" in found[-1] and "second" not in str(found):
+                server.start()
+                events.append("second.v1")
+                found.append("second")
+            elif "second.v1" in found[-1]:
+                await stream.aclose()
+                return
+
+    asyncio.run(asyncio.wait_for(read(), 120))
+    assert sum("first.v1" in part for part in found) == sum("second.v1" in part for part in found) == 1
 
 
 def test_a_postgresql_that_only_reads(on_postgresql, server):

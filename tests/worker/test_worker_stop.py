@@ -9,7 +9,6 @@ import psutil
 import pytest
 
 from served import Served
-from waiting import until
 from worker_runs import recipe
 
 UNDER_ITS_LOCK = """
@@ -49,7 +48,7 @@ def test_api_and_trainer_die_together_and_nobody_waits_for_anybodys_grace(tmp_pa
     (served.data / "corpus" / "story.txt").write_bytes((tmp_path / "story.txt").read_bytes())
     made["data"]["sources"] = ["story.txt"]
     run = served.client.post("/runs/train", json={"recipe": made}).json()["run_id"]
-    served.until(run, lambda view: view["progress"].get("step", 0) >= 10)
+    before = served.until(run, lambda view: view["progress"].get("step", 0) >= 10)
     [worker] = psutil.Process(served.process.pid).children()
     [trainer] = worker.children()
     pids = {"api": served.process.pid, "trainer": trainer.pid}
@@ -62,8 +61,11 @@ def test_api_and_trainer_die_together_and_nobody_waits_for_anybodys_grace(tmp_pa
     assert alive == []
     again = Served(tmp_path, **long)
     try:
-        gone_on = until(lambda: (view := again.get(f"/runs/{run}"))["progress"].get("step", 0) > 10 and view)
-        assert gone_on["attempt"] >= 2 and gone_on["state"] == "running"
+
+        def has_gone_on(view):
+            return view["attempt"] >= 2 and view["progress"].get("step", 0) > before["progress"]["step"]
+
+        assert again.until(run, has_gone_on)["state"] == "running"
     finally:
         again.process.kill()
         again.process.wait()

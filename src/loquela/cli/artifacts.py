@@ -117,6 +117,25 @@ def restore(run_id: str, data: Path | None, settings_file: Path | None, as_json:
     click.echo(f"{folder} is whole")
 
 
+@command.command("store", epilog="\b\nExample:\n  loquela artifacts store latest")
+@click.argument("reference", metavar="RUN")
+@data_option
+@settings_option
+@json_option
+def store(reference: str, data: Path | None, settings_file: Path | None, as_json: bool) -> None:
+    """Store a run now: one of the command line, say, which nobody stores by itself. It is never cleaned for that."""
+    from loquela.runs.store import RunStore
+
+    archivist = _archivist(_settings(data, settings_file))
+    run_id = RunStore(archivist.data).open(reference).name
+    archivist.store_run(run_id)
+    whole = archivist.rows.get("run", run_id)
+    if as_json:
+        emit_json(whole.model_dump(mode="json"))
+        return
+    click.echo(f"{run_id} is stored: {whole.size_bytes / 1e6:.1f} MB, sha256 {whole.sha256}")
+
+
 @command.command("clean-up", epilog="\b\nExample:\n  loquela artifacts clean-up --dry-run")
 @click.option("--dry-run", is_flag=True, help="Remove nothing; show what would go.")
 @data_option

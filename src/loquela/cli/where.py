@@ -23,6 +23,7 @@ HERE_ONLY = {
     "serve": "it starts a service here",
     "worker": "it takes its work from the service's database",
     "artifacts verify": "it reads the store itself: call it where the service's data folder is",
+    "artifacts store": "it reads the service's data folder: call it there",
     "artifacts restore": "it writes into the service's data folder: call it there",
     "artifacts clean-up": "it removes from the service's data folder: call it there",
     "alerts rules": "it shows the rules of a file here",

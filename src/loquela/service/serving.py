@@ -19,6 +19,7 @@ from pydantic import JsonValue
 from loquela.core.atomic import write_text
 from loquela.core.errors import ErrorCode, ResourceError
 from loquela.jobs.adopter import Adopter
+from loquela.jobs.clock import MonotonicClock
 from loquela.jobs.process_facts import worker_name
 from loquela.jobs.settings import ServiceSettings
 from loquela.service.alerts.policy import check_channels
@@ -78,7 +79,8 @@ def serve(
 def _serve_on(listener: socket.socket, parts: Parts, tell: Callable[[Announcement], None]) -> None:
     settings = parts.settings
     app = build_app(parts)
-    token = LoginToken(parts.clock)
+    # Whoever sets the machine's clock back does not make an old link good again.
+    token = LoginToken(MonotonicClock())
     app.state.login = token
     port = int(listener.getsockname()[1])
     scheme = "https" if settings.tls_certificate is not None else "http"

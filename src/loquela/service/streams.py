@@ -11,13 +11,14 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from loquela.core.errors import ErrorCode, LimitError, ResourceError
+from loquela.core.errors import ErrorCode, LimitError, LoquelaError, ResourceError
 from loquela.jobs.actor import current_actor
 from loquela.jobs.settings import ServiceSettings
 
 LOOK_EVERY_SECONDS = 0.25
 KEEP_ALIVE_SECONDS = 15.0
 KEY_CHECK_SECONDS = 4.0
+AWAY_SECONDS = 2.0
 Item = TypeVar("Item")
 # (position, name, data) of what follows a position, in order, and whether more can come.
 Batch = tuple[list[tuple[str, str, str]], bool]
@@ -79,7 +80,18 @@ async def _sent(
     said_at = checked_at = loop.time()
     yield b": here\n\n"
     while not await request.is_disconnected():
-        found, more = await run_in_threadpool(after, position)
+        try:
+            if loop.time() - checked_at >= KEY_CHECK_SECONDS:
+                if not await run_in_threadpool(still_allowed):
+                    return
+                checked_at = loop.time()
+            found, more = await run_in_threadpool(after, position)
+        except LoquelaError as error:
+            if error.code is not ErrorCode.PERSISTENCE_FAILED:
+                raise
+            yield b": the database is away; what happens meanwhile follows when it is back\n\n"
+            await asyncio.sleep(AWAY_SECONDS)
+            continue
         for position, name, data in found:
             yield _event(position, name, data)
         now = loop.time()
@@ -91,10 +103,6 @@ async def _sent(
         elif now - said_at >= KEEP_ALIVE_SECONDS:
             said_at = now
             yield b": still here\n\n"
-        if now - checked_at >= KEY_CHECK_SECONDS:
-            checked_at = now
-            if not await run_in_threadpool(still_allowed):
-                return
         if not found:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
 
