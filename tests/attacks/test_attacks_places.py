@@ -138,6 +138,7 @@ def test_an_upload_that_became_a_link_is_gone(target) -> None:
     content.symlink_to(target.home / "secret.txt")
     answer = target.ask("GET", f"/v1/files/{file_id}/content")
     assert (answer.status, PLANTED in answer.text) == (404, False), answer
+    assert answer.error["message"] == f"the content of '{file_id}' was taken away"
     assert opened_outside(target) == set()
 
 

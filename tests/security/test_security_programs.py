@@ -20,7 +20,7 @@ NEVER = {
     "yaml": {"load", "full_load", "unsafe_load", "load_all", "full_load_all", "unsafe_load_all"},
     "torch": {"load"},
     "tarfile": {"extract", "extractall"},
-    "csv": {"writer", "DictWriter"},
+    "csv": {"writer", "DictWriter", "write_csv"},
 }  # fmt: skip
 MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "marshal", "shelve", "commands", "pty", "telnetlib"}
 BUILT_IN = {"eval", "exec", "compile", "__import__"}
