@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from loquela.service import errors
 from loquela.service.audited import Audited
+from loquela.service.described import DescribedApp
 from loquela.service.entrance import Entrance
 from loquela.service.guard import Guard
 from loquela.service.openai import completions, files, fine_tuning, models
@@ -55,7 +56,7 @@ OPENAI_ROUTERS = (files.router, models.router, completions.router, fine_tuning.r
 def build_app(parts: Parts) -> FastAPI:
     """The service around its parts. Documentation pages load scripts from strangers, so there are none."""
     settings = parts.settings
-    app = FastAPI(
+    app = DescribedApp(
         title="Loquela",
         version=metadata.version("loquela"),
         docs_url=None,

@@ -10,13 +10,22 @@ from typing import Annotated, Literal, Protocol
 
 from fastapi import APIRouter, Request
 from pydantic import ConfigDict, Field, JsonValue
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from loquela.core.errors import ErrorCode, LoquelaError, RecipeError
 from loquela.core.model import BoundaryModel
 from loquela.inference.contracts import GenerateResult
 from loquela.service.authentication import Inferrer
 from loquela.service.inference.engine_handle import Message
+from loquela.service.openai.completion_objects import (
+    ChatChoice,
+    ChatCompletion,
+    ChatMessage,
+    Finish,
+    TextChoice,
+    TextCompletion,
+    usage,
+)
 from loquela.service.openai.models import model_place
 from loquela.service.parts import parts_of
 from loquela.service.written import written
@@ -25,7 +34,7 @@ router = APIRouter(prefix="/v1", tags=["openai"])
 Stop = Annotated[str, Field(min_length=1, max_length=256)]
 DEFAULT_TOKENS = 256
 DONE = "data: [DONE]\n\n"
-FINISHED = {"end": "stop", "stop": "stop", "length": "length"}
+FINISHED: dict[str, Finish] = {"end": "stop", "stop": "stop", "length": "length"}
 
 
 class TextPart(BoundaryModel):
@@ -106,9 +115,9 @@ class CompletionRequest(Drawing):
     max_tokens: int | None = Field(None, ge=1, le=512)
 
 
-@router.post("/chat/completions", response_model=None)
-def chat_completions(body: ChatCompletionRequest, request: Request, key: Inferrer) -> Response:
-    """The next turn of a conversation."""
+@router.post("/chat/completions", response_model=ChatCompletion)
+def chat_completions(body: ChatCompletionRequest, request: Request, key: Inferrer) -> ChatCompletion | Response:
+    """The next turn of a conversation; with `stream` as server-sent events while it is written."""
     parts = parts_of(request)
     if body.n is not None and body.n > 1:
         raise RecipeError(ErrorCode.CONFIG_INVALID, f"n: {body.n} answers at once are not given", "ask n times")
@@ -119,20 +128,21 @@ def chat_completions(body: ChatCompletionRequest, request: Request, key: Inferre
         return _streamed(body.model, parts.pool.stream(place, "chat", asked), _ChatChunks())
     answered = parts.pool.ask(place, "chat", asked)
     result = _result(answered)
-    choice: dict[str, JsonValue] = {
-        "index": 0,
-        "message": {"role": "assistant", "content": result["text"], "refusal": None},
-        "logprobs": None,
-        "finish_reason": FINISHED[str(result["finished"])],
-    }
-    return _answer(
-        _head("chat.completion", "chatcmpl", body.model), [choice], _count(answered), int(str(result["steps"]))
+    choice = ChatChoice(
+        index=0, message=ChatMessage(content=str(result["text"])), finish_reason=FINISHED[str(result["finished"])]
+    )
+    return ChatCompletion(
+        id=_new_id("chatcmpl"),
+        created=int(time.time()),
+        model=body.model,
+        choices=[choice],
+        usage=usage(_count(answered), int(str(result["steps"]))),
     )
 
 
-@router.post("/completions", response_model=None)
-def completions(body: CompletionRequest, request: Request, key: Inferrer) -> Response:
-    """The continuation of a text."""
+@router.post("/completions", response_model=TextCompletion)
+def completions(body: CompletionRequest, request: Request, key: Inferrer) -> TextCompletion | Response:
+    """The continuation of a text; with `stream` as server-sent events while it is written."""
     parts = parts_of(request)
     asked = body.limits(body.max_tokens) | {"prompt_text": body.prompt, "num_return_sequences": body.n or 1}
     place = model_place(parts, body.model)
@@ -142,11 +152,17 @@ def completions(body: CompletionRequest, request: Request, key: Inferrer) -> Res
         return _streamed(body.model, parts.pool.stream(place, "generate", asked), _TextChunks())
     answered = parts.pool.ask(place, "generate", asked)
     result = GenerateResult.model_validate(_result(answered))
-    choices: list[JsonValue] = [
-        {"index": index, "text": text, "logprobs": None, "finish_reason": "stop" if end else "length"}
+    choices = [
+        TextChoice(index=index, text=text, finish_reason="stop" if end else "length")
         for index, (text, end) in enumerate(zip(result.outputs, result.eos_terminated, strict=True))
     ]
-    return _answer(_head("text_completion", "cmpl", body.model), choices, _count(answered), sum(result.steps))
+    return TextCompletion(
+        id=_new_id("cmpl"),
+        created=int(time.time()),
+        model=body.model,
+        choices=choices,
+        usage=usage(_count(answered), sum(result.steps)),
+    )
 
 
 class _Chunks(Protocol):
@@ -203,8 +219,12 @@ def _fault(error: LoquelaError) -> str:
     return f"data: {json.dumps(said)}\n\n"
 
 
+def _new_id(prefix: str) -> str:
+    return f"{prefix}-{uuid.uuid4().hex}"
+
+
 def _head(kind: str, prefix: str, model: str) -> dict[str, JsonValue]:
-    return {"id": f"{prefix}-{uuid.uuid4().hex}", "object": kind, "created": int(time.time()), "model": model}
+    return {"id": _new_id(prefix), "object": kind, "created": int(time.time()), "model": model}
 
 
 def _result(message: Message) -> dict[str, JsonValue]:
@@ -216,12 +236,3 @@ def _count(message: Message) -> int:
     """Tokens of the prompt, as the model's process counted them."""
     found = message.get("prompt_tokens")
     return found if isinstance(found, int) else 0
-
-
-def _answer(head: dict[str, JsonValue], choices: list[JsonValue], prompt_tokens: int, tokens: int) -> JSONResponse:
-    usage: JsonValue = {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": tokens,
-        "total_tokens": prompt_tokens + tokens,
-    }
-    return JSONResponse({**head, "choices": choices, "usage": usage})
