@@ -28,7 +28,7 @@ class FoundRuns:
         while not self._stop.is_set():
             try:
                 self._adopter.look()
-            except LoquelaError:
+            except (LoquelaError, OSError):
                 # The database is away, or another process was a moment faster: everything is still there next time.
                 pass
             self._stop.wait(LOOK_EVERY_SECONDS)

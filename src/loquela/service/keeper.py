@@ -56,7 +56,7 @@ class Keeper:
                 try:
                     if self._turn.take():
                         self.look()
-                except LoquelaError:
+                except (LoquelaError, OSError):
                     # The database or the disk is away; the rows are still there when it is back, and are looked at
                     # anew.
                     self._looked_at = float("-inf")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from loquela.core.errors import ErrorCode, LoquelaError, RecipeError
 from loquela.jobs.archivist import Archivist
@@ -15,6 +17,7 @@ from loquela.service.inference.pool import EnginePool
 KINDS = ("generate", "score")
 LOOK_EVERY_SECONDS = 0.2
 WAIT_FOR_DATABASE_SECONDS = 2.0
+BEATS_A_LEASE = 4
 
 
 class Dispatcher:
@@ -56,11 +59,37 @@ class Dispatcher:
                 self._answer(job)
 
     def _answer(self, job: Job) -> None:
+        with self._beating(job):
+            ended = self._ended(job)
+        while True:
+            try:
+                self._claims.end(job, ended)
+            except Superseded:
+                return
+            except LoquelaError as error:
+                # This process lives, so that nobody else would ever end the job.
+                if error.code is not ErrorCode.PERSISTENCE_FAILED or self._stop.wait(WAIT_FOR_DATABASE_SECONDS):
+                    return
+            else:
+                return
+
+    @contextmanager
+    def _beating(self, job: Job) -> Iterator[None]:
+        """Processes on other machines know by heartbeats alone that somebody answers."""
+        answered = threading.Event()
+
+        def beat() -> None:
+            while not answered.wait(self._claims.lease_seconds / BEATS_A_LEASE):
+                with suppress(LoquelaError, Superseded):
+                    self._claims.heartbeat(job, None, advanced=True)
+
+        thread = threading.Thread(target=beat, name="inference-beat", daemon=True)
+        thread.start()
         try:
-            self._claims.end(job, self._ended(job))
-        except (Superseded, LoquelaError):
-            # Another one has it now, or will when the lease has run out.
-            return
+            yield
+        finally:
+            answered.set()
+            thread.join()
 
     def _ended(self, job: Job) -> Ended:
         try:
