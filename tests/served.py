@@ -24,9 +24,14 @@ class Served:
         trust: ssl.SSLContext | None = None,
         before: str = "",
         arguments: tuple[str, ...] = (),
+        as_json: bool = True,
         **environment: str,
     ) -> None:
-        """`trust`: whom to believe over https; `before`: Python that the program carries out first."""
+        """`trust`: whom to believe over https; `before`: Python that the program carries out first.
+
+        `as_json`: whether it announces itself to a program, which alone is told `login_link` outside of a terminal.
+        """
+        arguments = (*arguments, "--json") if as_json else arguments
         self.data = home / "my data"
         program = ["-c", f"{before}\nfrom loquela.cli.main import main\nmain()"] if before else ["-m", "loquela"]
         self.process = subprocess.Popen(
@@ -36,9 +41,12 @@ class Served:
                  **environment},
         )  # fmt: skip
         assert self.process.stdout is not None
-        self.said = [self.process.stdout.readline() for _ in range(3)]
-        assert "listens on" in self.said[0], self.said
-        self.address = self.said[0].split()[3].rstrip(",")
+        self.said = [self.process.stdout.readline() for _ in range(1 if as_json else 3)]
+        assert ("address" if as_json else "listens on") in self.said[0], self.said
+        announced = json.loads(self.said[0]) if as_json else {"address": self.said[0].split()[3].rstrip(",")}
+        self.address: str = announced["address"]
+        self.login_link: str = announced.get("login_link", "")
+        self.new_key: str | None = announced.get("new_key")
         self.key = (self.data / "keys" / "owner.key").read_text().strip()
         self.client = httpx.Client(
             base_url=self.address,

@@ -35,8 +35,8 @@ def command(
 ) -> None:
     """Serve runs over HTTP: API, a worker and its database in one folder.
 
-    Every request needs a key. The first one is shown once, on a terminal only, and kept in DIR/keys/owner.key; the
-    printed link opens a session in a browser, once. Ctrl+C lets the trainers save and ends it; the next start goes on
+    Every request needs a key. The first one is kept in DIR/keys/owner.key and shown once, on a terminal only; so is a
+    link that opens a session in a browser, once. Ctrl+C lets the trainers save and ends it; the next start goes on
     with them. A settings file that changes is read again, as far as it may while the service runs.
     """
 
@@ -59,10 +59,11 @@ def _tell_json(announcement: Announcement) -> None:
 
 def _tell(announcement: Announcement) -> None:
     click.echo(f"Loquela listens on {announcement.address}, data in {announcement.data}")
-    click.echo(f"  open once, within 15 minutes:  {announcement.login_link}")
     # Only to a person: what goes into a pipe ends in somebody's log.
-    if announcement.new_key is not None and sys.stdout.isatty():
-        click.echo(f"  key, shown this once:          {announcement.new_key}")
+    if sys.stdout.isatty():
+        click.echo(f"  open once, within 15 minutes:  {announcement.login_link}")
+        if announcement.new_key is not None:
+            click.echo(f"  key, shown this once:          {announcement.new_key}")
     click.echo(f"  key for this machine in        {announcement.key_file}")
     if announcement.in_the_clear:
         click.echo("  keys travel in the clear: put a proxy that speaks TLS before it, or give it certificate files")
