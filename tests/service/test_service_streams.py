@@ -178,3 +178,22 @@ def test_a_place_to_go_on_from_that_is_none_is_the_beginning(server, key, run, s
         assert response.status_code == 200
         lines = response.iter_lines()
         assert next(lines) == ": here"
+
+
+def test_from_now_on_is_behind_the_newest_event(server, key, run, owner, parts):
+    parts.events.append("a.thing.v1", data={"n": 1})
+    page = owner.get("/events", params={"limit": 1}).json()
+    assert (len(page["events"]), page["last_seq"], page["newest"]) == (1, 1, 2)
+    of_run = owner.get(f"/runs/{run}/events").json()
+    assert (of_run["last_seq"], of_run["newest"]) == (1, 1)
+    latest = owner.get("/events", params={"after": "latest"}).json()
+    assert (latest["events"], latest["last_seq"], latest["newest"]) == ([], 2, 2)
+    assert owner.get("/events", params={"after": "newest"}).status_code == 422
+    with follow(server, key, "/events/stream?after=latest") as response:
+        parts.events.append("a.thing.v1", data={"n": 2})
+        number, name, data = next(frames(response))
+    assert (number, name, json.loads(data)["data"]) == ("3", "a.thing.v1", {"n": 2})
+
+
+def test_none_is_newest_where_nothing_happened(owner, parts):
+    assert owner.get("/events").json() == {"events": [], "last_seq": 0, "newest": 0}

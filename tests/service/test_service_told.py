@@ -6,6 +6,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from loquela.core.errors import DataError, ErrorCode
+from loquela.jobs.process_facts import worker_name
 from loquela.jobs.settings import ServiceSettings
 from loquela.service.app import build_app
 from loquela.service.keys import Scope
@@ -33,6 +34,7 @@ def test_a_line_for_every_request(owner, parts):
     assert (told["status"], told["request_id"], told["error_code"]) == (404, "r-1", "RUN_NOT_FOUND")
     assert told["key"] == parts.keys.list()[0].id and told["run_id"] == "none-such" and told["milliseconds"] > 0
     assert (listed["level"], listed["context"]["status"], listed["context"]["error_code"]) == ("info", 200, None)
+    assert (listed["service"], listed["instance_id"]) == ("loquela", worker_name())
 
 
 def test_strangers_and_nonsense_are_told_and_their_keys_are_not(client_of, parts):

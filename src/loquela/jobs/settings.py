@@ -55,7 +55,9 @@ class ServiceSettings(BoundaryModel):
     fine_tuning_recipe: Path | None = Field(
         None, description="recipe file that fine-tuning jobs in OpenAI's format start from; null: the defaults"
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="least that system.log keeps")
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = Field(
+        "info", description="least that system.log keeps"
+    )
     log_format: Literal["json", "text"] = Field("json", description="of the lines in the folder logs/ and on stderr")
     log_stderr: bool = Field(False, description="write the log lines to stderr too, for containers")
     log_texts: bool = Field(False, description="llm_interaction.log keeps prompts and answers, not only their sizes")

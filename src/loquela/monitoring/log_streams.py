@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import JsonValue
 
@@ -20,9 +20,9 @@ from loquela.core.atomic import append_line, write_error
 from loquela.core.redaction import redacted
 
 Form = Literal["json", "text"]
-Level = Literal["debug", "info", "warning", "error"]
+Level = Literal["debug", "info", "warning", "error", "critical"]
 Fields = dict[str, JsonValue]
-LEVELS: tuple[Level, ...] = ("debug", "info", "warning", "error")
+LEVELS: tuple[Level, ...] = get_args(Level)
 SYSTEM, INTERACTION = "system.log", "llm_interaction.log"
 LOCK = ".lock"
 
@@ -30,7 +30,8 @@ LOCK = ".lock"
 class LogStreams:
     """Appends whole lines; a file that has become `largest_bytes` is kept as .1, .2, … up to `kept`.
 
-    `places` are paths and what they are called in a line, e.g. {"/srv/data": "<data>"}.
+    `places` are paths and what they are called in a line, e.g. {"/srv/data": "<data>"}; `writer` stands in every line
+    of the JSON form: who writes it.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class LogStreams:
         *,
         form: Form = "json",
         places: Mapping[str, str] | None = None,
+        writer: Mapping[str, str] | None = None,
         largest_bytes: int = 0,
         kept: int = 5,
     ) -> None:
@@ -50,6 +52,7 @@ class LogStreams:
         self._form = form
         # The longest first: a place may lie in another.
         self._places = sorted((places or {}).items(), key=lambda place: len(place[0]), reverse=True)
+        self._writer: Fields = {**(writer or {})}
         self._largest, self._kept = largest_bytes, kept
 
     def log_system(self, level: Level, message: str, context: Fields) -> str:
@@ -61,7 +64,7 @@ class LogStreams:
         return self._write(self.interaction_path, {"component": component, "event": event, "data": data})
 
     def _write(self, path: Path, fields: Fields) -> str:
-        told: Fields = {"timestamp": datetime.now(UTC).isoformat(), **fields}
+        told: Fields = {"timestamp": datetime.now(UTC).isoformat(), **self._writer, **fields}
         safe = redacted(told)
         line = json.dumps(safe, ensure_ascii=False) if self._form == "json" else _text(safe)
         for place, name in self._places:

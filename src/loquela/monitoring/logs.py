@@ -36,7 +36,7 @@ class RunLogs:
             self.log_system("info", event.name, event.data)
 
     def log_system(self, level: Level, message: str, context: dict[str, JsonValue]) -> None:
-        """One line about the program: level (debug, info, warning, error), message, context."""
+        """One line about the program: level (debug to critical), message, context."""
         self._last.append(self._streams.log_system(level, message, context))
 
     def log_llm_interaction(self, component: str, event: str, data: dict[str, JsonValue]) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from loquela.core.errors import LoquelaError
+from loquela.jobs.process_facts import worker_name
 from loquela.jobs.settings import ServiceSettings
 from loquela.monitoring.log_streams import LEVELS, Level, LogStreams
 
-FOLDER = "logs"
+FOLDER, SERVICE = "logs", "loquela"
 LARGEST_BYTES = 16 * 2**20
 
 
@@ -28,6 +29,8 @@ class ServiceLog:
             form=settings.log_format,
             # A relative name is too short to be looked for in every line.
             places={place: name for place, name in places.items() if Path(place).is_absolute()},
+            # Several processes may write here.
+            writer={"service": SERVICE, "instance_id": worker_name()},
             largest_bytes=LARGEST_BYTES,
         )
         self._settings = settings
