@@ -93,6 +93,22 @@ def test_a_comparison_is_shown_and_held_to_limits(scripted, at_service):
     assert code == 5 and json.loads(out)["error"]["code"] == "PERFORMANCE_BELOW_THRESHOLD"
 
 
+def test_limits_of_a_fine_tuning_are_none_of_another_run(scripted, at_service):
+    queued = {"run_id": "tune-1", "job_id": "evaluate-1", "status": "queued"}
+    will_do(scripted, queued, job("evaluate", {"report": {"validation": {"loss": 2.5}}}))
+    code, _, err = at_service("evaluate", "latest", "--split", "train", "--fail-under", "rouge_l=0.5")
+    assert code == 2 and "--fail-under is for a fine-tuning, and tune-1 is none" in err
+    assert json.loads(scripted.asked[1][3]) == {"split": "train"}
+
+
+def test_an_export_as_json(scripted, at_service):
+    result = {"name": "gguf-int8", "digest": "d" * 64, "bytes": 9, "reused": False, "report": {"failures": []}}
+    will_do(scripted, job("export", state="queued"), job("export", result))
+    code, out, _ = at_service("export", "latest", "--json")
+    assert (code, json.loads(out)) == (0, {"bundle": "tune-1/gguf-int8", "report": {"failures": []}})
+    assert json.loads(scripted.asked[1][3]) == {"format": None, "quantize": None, "prune": 0.0}
+
+
 def test_a_merge_is_shown(scripted, at_service):
     result = {"run_id": "tune-1", "digest": "d" * 64, "reused": True, "report": merge_report()}
     will_do(scripted, job("merge", state="queued"), job("merge", result))

@@ -95,13 +95,9 @@ def test_two_runs_are_compared(at_service, client, run_id):
 
 
 def test_a_run_is_evaluated(at_service, home, run_id):
-    code, out, err = at_service("evaluate", run_id, "--split", "train")
-    assert code == 0 and "perplexity" in out and "queued as evaluate-" in err
-    code, out, err = at_service("evaluate", run_id[:-2], "--text", str(home / "story.txt"), "--json")
-    assert code == 0 and "uploaded story.txt" in err
-    assert json.loads(out)["report"]["validation"]["text_bytes"] == len((home / "story.txt").read_bytes())
-    code, _, err = at_service("evaluate", run_id, "--fail-under", "rouge_l=0.5")
-    assert code == 2 and "is for a fine-tuning" in err
+    code, out, err = at_service("evaluate", run_id[:-2], "--text", str(home / "story.txt"))
+    assert code == 0 and "perplexity" in out and "uploaded story.txt" in err and "queued as evaluate-" in err
+    assert f"{len((home / 'story.txt').read_bytes()):,}" in out
 
 
 def test_an_export_on_its_way_into_use(at_service, client, run_id, tmp_path):
@@ -109,8 +105,6 @@ def test_an_export_on_its_way_into_use(at_service, client, run_id, tmp_path):
     code, out, err = at_service("export", run_id, "--format", "onnx")
     assert code == 0, err
     assert f"bundle:  {run_id}/onnx at http://" in out and "deploy-check" in out
-    code, out, _ = at_service("export", run_id, "--format", "onnx", "--json")
-    assert json.loads(out)["bundle"] == f"{run_id}/onnx" and json.loads(out)["report"]["failures"] == []
     code, _, err = at_service("promote", f"{run_id}/onnx")
     assert code == 3 and "there is no report of a check" in err and str(tmp_path.anchor + "my data") not in err
     code, out, err = at_service("deploy-check", f"{run_id}/onnx", *GENEROUS, "--set", "deploy.max_ttft_ms=0.001")
@@ -156,7 +150,9 @@ def test_what_is_stored_is_listed(at_service, run_id, tmp_path):
 
 
 def test_jobs_logs_alerts_and_the_audit_log_are_shown(at_service, client, run_id):
-    job = client.verify(run_id).job_id
+    code, out, err = at_service("verify", run_id)
+    assert code == 0 and f"{run_id}: all " in out and "proofs hold" in out
+    job = err.split()[2]
     code, out, _ = at_service("jobs", "watch", job)
     assert code == 0 and f"{job}: verify of {run_id}, succeeded" in out
     code, out, _ = at_service("jobs", "list", "--kind", "verify", "--run", run_id[:-1])
@@ -181,8 +177,6 @@ def test_jobs_logs_alerts_and_the_audit_log_are_shown(at_service, client, run_id
 def test_what_a_run_has_not_is_said_as_here(at_service, run_id):
     code, _, err = at_service("merge-adapter", run_id)
     assert code == 2 and "has no adapter that could be merged" in err
-    code, _, err = at_service("deploy-check", f"{run_id}/gguf-int4")
-    assert code == 3
 
 
 def test_ctrl_c_ends_the_waiting_and_says_how_to_go_on(at_service, run_id, monkeypatch, capsys):
@@ -196,6 +190,7 @@ def test_ctrl_c_ends_the_waiting_and_says_how_to_go_on(at_service, run_id, monke
     assert ended.value.code == 130 and "the job goes on; look: " in said and "jobs cancel verify-" in said
 
 
+@pytest.mark.slow
 def test_a_run_is_paused_and_gone_on_with(at_service, client, home, monkeypatch):
     file = client.upload(home / "story.txt")
     asked = recipe(home, epochs=400)
@@ -221,8 +216,8 @@ def test_a_run_is_paused_and_gone_on_with(at_service, client, home, monkeypatch)
     assert code == 0 and f"{run}: cancelled" in out and f"queued again as {run}" in err
 
 
-def test_a_job_that_somebody_stopped_is_no_result(client, run_id, served):
-    for _ in range(3):
+def test_a_job_that_somebody_stopped_is_no_result(client, run_id):
+    for _ in range(2):
         last = client.verify(run_id).job_id
     stopped = client.cancel_job(last)
     if stopped.state != "succeeded":
@@ -233,12 +228,9 @@ def test_a_job_that_somebody_stopped_is_no_result(client, run_id, served):
 
 
 def test_a_run_that_was_changed_fails_its_proof(at_service, served, run_id):
-    code, out, _ = at_service("verify", run_id)
-    assert code == 0 and f"{run_id}: all " in out and "proofs hold" in out
     weights = served.data / "runs" / run_id / "final" / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     code, out, _ = at_service("verify", run_id)
     assert code == 5 and "FAILED  final whole" in out
-    assert json.loads(at_service("verify", run_id, "--json")[1])["passed"] is False
     weights.write_bytes(whole)
