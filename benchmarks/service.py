@@ -133,11 +133,7 @@ def fan_out(served: Served, run: str, seconds: float) -> dict:
                     with lock:
                         late.append(came - told["at"])
 
-    last = str(served.get("/events?after=0&limit=1")["last_seq"])
-    page = served.get(f"/runs/{run}/events?limit=500")
-    while page["events"]:
-        last = str(page["last_seq"])
-        page = served.get(f"/runs/{run}/events?limit=500&after={last}")
+    last = str(served.get(f"/runs/{run}/events?after=latest")["last_seq"])
     readers = [threading.Thread(target=read, daemon=True) for _ in range(READERS)]
     for reader in readers:
         reader.start()
