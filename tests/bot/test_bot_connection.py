@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from unittest import mock
+
+import discord
 import pytest
+from discord import app_commands
 
 from discord_server import OWNER, TOKEN
+from loquela.bot.tree import OwnersTree
 from loquela.core.errors import AccessError, ErrorCode, RecipeError
 from loquela.service.keys import Scope
 
@@ -154,3 +161,15 @@ def test_an_owner_who_cannot_be_written_to_is_told_on_the_console(fake, start_bo
     fake.fail("POST", "/users/@me/channels", 403, {"code": 50278, "message": "no mutual guilds"})
     start_bot()
     fake.until(lambda: f"owner {OWNER} cannot be written to" in caplog.text)
+
+
+def test_a_command_that_the_end_cuts_off_is_no_failure(caplog):
+    async def cut_off() -> None:
+        async with discord.Client(intents=discord.Intents.none()) as client:
+            tree = OwnersTree(client, frozenset({OWNER}))
+        await tree.on_error(mock.Mock(), app_commands.AppCommandError("Server disconnected"))
+
+    with caplog.at_level(logging.INFO, logger="loquela.bot"):
+        asyncio.run(cut_off())
+    assert "cut off by the end of the bot: Server disconnected" in caplog.text
+    assert "a command failed" not in caplog.text

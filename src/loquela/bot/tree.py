@@ -40,7 +40,13 @@ class OwnersTree(app_commands.CommandTree[discord.Client]):
         return False
 
     async def on_error(self, interaction: Asked, error: app_commands.AppCommandError, /) -> None:
-        """A word to the owner instead of silence; what went wrong inside is in the log."""
+        """A word to the owner instead of silence; what went wrong inside is in the log.
+
+        A command that the bot's own end cuts off has not failed, and there is nobody left to say so.
+        """
+        if self.client.is_closed():
+            _log.info("a command was cut off by the end of the bot: %s", error)
+            return
         unknown = isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch)
         if not unknown:
             _log.error("a command failed: %s", error)
