@@ -8,6 +8,7 @@ import pytest
 import tiny_training as tiny
 
 from loquela.artifacts.crash_points import POINTS, VARIABLE
+from waiting import until
 
 # Improves now and then, so that best/ is replaced several times; two epochs of a few steps.
 SETTINGS = {"train": {"epochs": 2, "batch_size": 16, "checkpoint_every_steps": 2, "evaluate_every_steps": 3}}
@@ -84,9 +85,7 @@ def test_killed_at_every_passage_of_every_point(folder, point, count):
 def test_asked_to_stop_saves_and_goes_on_exactly(folder):
     child = tiny.start(folder, SETTINGS, "asked")
     metrics = folder / "runs" / "asked" / "metrics.jsonl"
-    deadline = time.monotonic() + 60
-    while not metrics.exists() and time.monotonic() < deadline:
-        time.sleep(0.001)
+    until(metrics.exists, every=0.001)
     child.terminate()
     assert tiny.finish(child) == 75
     error = (folder / "runs" / "asked" / "error.json").read_text()

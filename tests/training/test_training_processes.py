@@ -17,6 +17,7 @@ from loquela.training.distributed import Group, buckets, checksum
 from loquela.training.launch import Tail, command
 from loquela.training.memory import smaller_batch
 from loquela.training.stage import train
+from waiting import until
 
 EXACT = {"model": {"dropout": 0.0}, "train": {"max_steps": 14, "learning_rate": 0.003, "checkpoint_every_steps": 4}}
 
@@ -71,9 +72,7 @@ def test_two_ranks_killed_and_resumed_are_bit_identical_to_two_that_were_not(fol
     assert tiny.train_in_ranks(folder, changes, "pair", 2) == [0, 0]
     children = tiny.start_ranks(folder, changes, "killed", 2)
     metrics = folder / "runs" / "killed" / "metrics.jsonl"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and len(losses(folder, "killed") if metrics.exists() else {}) < 5:
-        time.sleep(0.005)
+    until(lambda: metrics.exists() and len(losses(folder, "killed")) >= 5, every=0.005)
     for child in children:
         child.kill()
     assert [tiny.finish(child) for child in children] == [-signal.SIGKILL] * 2
@@ -86,9 +85,7 @@ def test_a_rank_that_loses_its_peer_says_so(folder):
         folder, tiny.merged(EXACT, {"train": {"epochs": 500, "max_steps": None}}), "lost", 2
     )
     metrics = folder / "runs" / "lost" / "metrics.jsonl"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not metrics.exists():
-        time.sleep(0.005)
+    until(metrics.exists, every=0.005)
     second.kill()
     assert tiny.finish(second) == -signal.SIGKILL
     assert tiny.finish(first) == ResourceError.exit_code
@@ -162,9 +159,7 @@ def test_the_processes_end_with_the_one_that_launched_them(folder):
     changes = tiny.merged(EXACT, {"compute": {"processes": 2}, "train": {"epochs": 5000, "max_steps": None}})
     child = tiny.start(folder, changes, "orphans")
     metrics = folder / "runs" / "orphans" / "metrics.jsonl"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not metrics.exists():
-        time.sleep(0.05)
+    until(metrics.exists)
     child.kill()
     tiny.finish(child)
     time.sleep(3)
