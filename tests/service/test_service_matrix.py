@@ -26,14 +26,7 @@ from s3_server import BUCKET, KEYS, S3Server
 from waiting import until
 from worker_runs import recipe
 
-# In these four every two meet; the other four are among the slow tests.
-PAIRED = {
-    ("sqlite", "poll", "folder"), ("sqlite", "rq", "s3"), ("postgresql", "poll", "s3"), ("postgresql", "rq", "folder")
-}  # fmt: skip
-COMBINATIONS = [
-    pytest.param(*each, id="-".join(each), marks=() if each in PAIRED else pytest.mark.slow)
-    for each in itertools.product(KINDS, ("poll", "rq"), ("folder", "s3"))
-]
+COMBINATIONS = list(itertools.product(KINDS, ("poll", "rq"), ("folder", "s3")))
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +43,7 @@ def s3():
     made.stop()
 
 
-@pytest.mark.parametrize(("database", "bell", "store"), COMBINATIONS)
+@pytest.mark.parametrize(("database", "bell", "store"), COMBINATIONS, ids=["-".join(each) for each in COMBINATIONS])
 def test_a_run_over(database, bell, store, tmp_path, redis, s3, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", KEYS["access_key_id"])
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", KEYS["secret_access_key"])
