@@ -101,9 +101,12 @@ def test_one_that_ignores_ctrl_c_is_killed_with_all_it_started(tmp_path):
         "child = subprocess.Popen(['sleep', '60'])\nprint(child.pid, flush=True)\n"
         "while True: sum(range(20000))"
     )
-    capped = settings(tmp_path, program, max_cost_usd=1.0, save_minutes=0.04, started=time.time() - 999)
-    assert Guard(capped).run().exit_code == -signal.SIGKILL
-    pid = int((tmp_path / "guard" / "run.log").read_text().split()[0])
+    log, began = tmp_path / "guard" / "run.log", time.time()
+    capped = settings(tmp_path, program, max_cost_usd=1.0, save_minutes=0.04, started=began)
+    # The money is spent once the program is deaf.
+    guard = Guard(capped, lambda: began + (999 if log.is_file() and "\n" in log.read_text() else 0))
+    assert guard.run().exit_code == -signal.SIGKILL
+    pid = int(log.read_text().split()[0])
     # Where nobody collects the dead, they stay listed.
     until(lambda: not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
 

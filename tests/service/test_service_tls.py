@@ -28,8 +28,7 @@ def test_a_real_client_is_answered_over_tls_and_only_over_tls(tmp_path):
         answer = served.client.get("/runs")
         assert answer.status_code == 200
         assert answer.headers["strict-transport-security"] == "max-age=31536000"
-        link = served.said[1].split()[-1]
-        opened = served.client.get(link)
+        opened = served.client.get(served.login_link)
         assert opened.status_code == 200
         assert {"Secure", "HttpOnly", "SameSite=strict"} <= set(opened.headers["set-cookie"].split("; "))
         with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):

@@ -47,7 +47,8 @@ class RedisFacts:
         """Publish no more."""
         self._stop.set()
         self._thread.join(timeout=15)
-        self._redis.close()
+        if not self._thread.is_alive():  # who still reads must not find the connection taken away
+            self._redis.close()
 
     def _run(self) -> None:
         while not self._stop.is_set():

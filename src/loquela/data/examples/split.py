@@ -157,7 +157,7 @@ def _fill_empty(splits: list[Split], heads: Sequence[Head], of: NDArray[np.int64
     """Hold one whole group out for every wanted split that got no example; how many examples were moved.
 
     Groups are whole texts where there are several to choose from, else components. Nothing is moved where all there
-    is belongs together.
+    is belongs together. Where chance gave the only other group to the test, the validation takes it: it guides the run.
     """
     if "train" not in splits:
         _learn_again(splits, heads, of)
@@ -168,9 +168,18 @@ def _fill_empty(splits: list[Split], heads: Sequence[Head], of: NDArray[np.int64
     for split, share in shares.items():
         if share > 0 and split not in splits:
             chosen = _fitting(splits, texts, share, section.seed) or _fitting(splits, of, share, section.seed)
+            if not chosen and split == "validation":
+                chosen = _drawn_for_the_test(splits, heads, of)
             for number in chosen:
                 splits[number] = split
     return before - splits.count("train")
+
+
+def _drawn_for_the_test(splits: Sequence[Split], heads: Sequence[Head], of: NDArray[np.int64]) -> list[int]:
+    """The examples of the first component that chance, and not its source, gave to the test."""
+    fixed = {root for head, root in zip(heads, of.tolist(), strict=True) if head.given is not None}
+    tested = [root for root, split in zip(of.tolist(), splits, strict=True) if split == "test" and root not in fixed]
+    return [number for number, root in enumerate(of.tolist()) if tested and root == tested[0]]
 
 
 def _learn_again(splits: list[Split], heads: Sequence[Head], of: NDArray[np.int64]) -> None:
