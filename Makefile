@@ -16,7 +16,7 @@ demo: $(STAMP)  ## train, evaluate and sample a small bilingual model, about 5 m
 	$(BIN)/loquela run recipes/demo.yaml --resume never
 
 test: $(STAMP)  ## the whole fast suite
-	$(BIN)/pytest -n 3 --dist loadfile -m "not slow"
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: $(STAMP)  ## what takes minutes: long crash runs, full flows, a Ray cluster on this machine
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,ray]"
