@@ -3,18 +3,22 @@
 import os
 import subprocess
 import sys
+import threading
 
 import pytest
 
 from jobs_databases import fresh_database
+from loquela.core.atomic import append_line
 from loquela.jobs.claims import Claims, Holder
 from loquela.jobs.clock import SystemClock
+from loquela.jobs.event_log import EventLog
 from loquela.jobs.ingest import Ingester
 from loquela.jobs.listing import Listing
 from loquela.jobs.process_facts import boot_id, host_name, worker_name
 from loquela.jobs.records import NewJob
 from loquela.jobs.requests import Requests
 from loquela.jobs.submissions import Submissions
+from loquela.monitoring.events import Event
 from loquela.worker import supervision
 from loquela.worker.child import DISK_FULL
 from loquela.worker.child_process import ChildProcess
@@ -74,6 +78,23 @@ def test_a_database_that_is_away_at_the_end_hears_of_it_later_and_nothing_is_don
     assert len(ended_at) >= 3
     assert done is not None and (done.state, done.attempt) == ("failed", 1)
     assert done.error is not None and done.error.code == "RUN_NOT_FOUND"
+
+
+def test_what_was_written_last_is_taken_in_before_the_end_is_told(bench, tmp_path, monkeypatch):
+    job = bench.claimed()
+    last_word = Event(name="verify.last_word.v1")
+    with held_by_another(tmp_path / "jobs.db") as holder:
+        judge = supervision.judge
+
+        def judged(code, folder, **more):
+            append_line(folder / "events.jsonl", last_word.model_dump_json())
+            threading.Timer(0.7, holder.kill).start()
+            return judge(code, folder, **more)
+
+        monkeypatch.setattr(supervision, "judge", judged)
+        assert bench.supervision.work(job).state == "failed"
+    told = EventLog(bench.database, CLOCK).after(0)
+    assert [event.name for event in told][-2:] == [last_word.name, "job.failed.v1"]
 
 
 def test_a_worker_that_is_asked_to_stop_does_not_wait_for_the_database(bench, tmp_path):

@@ -51,16 +51,15 @@ class Supervision:
 
     def work(self, job: Job) -> Job | None:
         """Bring a claimed job to its end; None when it became another worker's, and nothing more was written."""
+        self._taken = ()
         try:
             folder = prepare_folder(self._data, job)
             child = ChildProcess(folder, grace_seconds=self._grace_seconds)
         except (OSError, LoquelaError) as error:
             return self._cannot_start(job, error)
-        self._taken = ()
         try:
             code = self._until_it_ends(job, child)
             ended = judge(code, folder, shutting_down=self._shutting_down())
-            self._take_in(job)
             return self._end(job, ended)
         except Superseded:
             return None
@@ -97,12 +96,15 @@ class Supervision:
         return True
 
     def _end(self, job: Job, ended: Ended) -> Job:
-        """Write the end down, as soon as the database is back: what was done is not done again for that.
+        """Take in the last lines and write the end down, in this order, as soon as the database is back.
+
+        What was done is not done again for that, and nobody is told of an end before all that led to it is there.
 
         Raises ResourceError(PERSISTENCE_FAILED) where the worker is asked to stop before; the next one finds the job.
         """
         while True:
             try:
+                self._take(job)
                 return self._claims.end(job, ended, last_step=self._step(job))
             except LoquelaError as error:
                 if error.code is not ErrorCode.PERSISTENCE_FAILED or self._shutting_down():
@@ -125,18 +127,21 @@ class Supervision:
 
     def _take_in(self, job: Job) -> None:
         """What the work has written about itself since; a database that is away gets it later."""
-        marks = self._marks(job)
-        if marks == self._taken:
-            return
         try:
-            if job.kind in MAKES_A_RUN:
-                self._ingester.take(job.run_id, job.id, self._writes_into(job))
-            else:
-                self._ingester.take_events(job.run_id, job.id, self._writes_into(job))
-            self._taken = marks
+            self._take(job)
         except LoquelaError as error:
             if error.code is not ErrorCode.PERSISTENCE_FAILED:
                 raise
+
+    def _take(self, job: Job) -> None:
+        marks = self._marks(job)
+        if marks == self._taken:
+            return
+        if job.kind in MAKES_A_RUN:
+            self._ingester.take(job.run_id, job.id, self._writes_into(job))
+        else:
+            self._ingester.take_events(job.run_id, job.id, self._writes_into(job))
+        self._taken = marks
 
     def _marks(self, job: Job) -> tuple[object, ...]:
         """What changes when the work itself moves: the sizes of its own append-only files."""
